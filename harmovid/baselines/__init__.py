@@ -1,0 +1,1 @@
+"""Other methods under the harmonizer protocol of `harmovid.infer.views`."""

@@ -1,0 +1,1 @@
+"""Masks, mattes, blending and placing: putting one picture over another."""

@@ -1,0 +1,1 @@
+"""Measures, and scores for folders of results."""

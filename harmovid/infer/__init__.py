@@ -1,0 +1,1 @@
+"""From files to a file: views, harmonizers' seam, light transfer, the pipeline."""
