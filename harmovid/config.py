@@ -9,7 +9,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harmovid.errors import OptionError
+from harmovid.errors import InputError, OptionError
 
 T = TypeVar("T")
 
@@ -23,20 +23,29 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     """Build the dataclass `kind` from plain values; a field that is absent keeps its default.
 
     Raises:
-        OptionError: a name that `kind` does not have, or a value that does not fit its type.
+        OptionError: a name that `kind` does not have, one without default that is absent, or a value that
+            does not fit its type.
     """
     hints = typing.get_type_hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    names = [f.name for f in fields]
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise OptionError(
             f"{kind.__name__} has no setting {', '.join(map(repr, unknown))}; it has {', '.join(names)}"
         )
+    absent = [f.name for f in fields if f.name not in values
+              and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    if absent:
+        raise OptionError(f"{kind.__name__} lacks {', '.join(map(repr, absent))} (no default); add it")
     return kind(**{name: _convert(hints[name], value, name) for name, value in values.items()})
 
 
 def override(config: T, assignments: list[str]) -> T:
-    """Return `config` with ``a.b=value`` assignments applied; values are JSON, else plain text.
+    """Return `config` with ``a.b=value`` assignments applied.
+
+    A value is read as JSON where the setting takes what comes of that, else as plain text, so that a text
+    setting can be given 2024 or true without quotes.
 
     Raises:
         OptionError: an assignment without ``=``, an unknown name, or a value of the wrong type.
@@ -47,18 +56,15 @@ def override(config: T, assignments: list[str]) -> T:
         if not sep:
             raise OptionError(f"--set takes name=value, got {assignment!r}")
         *parents, leaf = path.strip().split(".")
-        node = tree
+        node, owner = tree, typing.cast(Any, config)
         for parent in parents:
             if not isinstance(node.get(parent), dict):
                 raise OptionError(f"--set {path}: there is no group {parent!r}; groups and settings here: "
                                   f"{', '.join(node)}")
-            node = node[parent]
+            node, owner = node[parent], getattr(owner, parent, None)
         if leaf not in node:
             raise OptionError(f"--set {path}: there is no setting {leaf!r}; settings here: {', '.join(node)}")
-        try:
-            node[leaf] = json.loads(text)
-        except json.JSONDecodeError:
-            node[leaf] = text
+        node[leaf] = _parse(typing.get_type_hints(type(owner)).get(leaf, object), text, leaf)
     return from_dict(type(config), tree)
 
 
@@ -70,8 +76,33 @@ def save(config: Any, path: Path) -> None:
 
 
 def load(kind: type[T], path: Path) -> T:
-    """Read what `save` wrote."""
-    return from_dict(kind, json.loads(path.read_text()))
+    """Read what `save` wrote.
+
+    Raises:
+        InputError: there is no such file, or it holds no JSON object.
+        OptionError: as `from_dict`.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); expected settings saved as JSON") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds a JSON {type(values).__name__}; expected an object of settings")
+    return from_dict(kind, values)
+
+
+def _parse(hint: Any, text: str, name: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    for candidate in (value, text):
+        try:
+            _convert(hint, candidate, name)
+        except OptionError:
+            continue
+        return candidate
+    return value
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
@@ -94,10 +125,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         if len(kinds) == 2 and kinds[1] is Ellipsis:
             return tuple(_convert(kinds[0], item, name) for item in value)
         if len(kinds) == len(value):
-            return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value))
+            return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
     if origin is typing.Literal:
-        if value in typing.get_args(hint):
-            return value
+        if any(value == option and type(value) is type(option) for option in typing.get_args(hint)):
+            return value  # 1 == True == 1.0 in Python, but not here
         raise OptionError(f"{name} is one of {', '.join(map(str, typing.get_args(hint)))}; got {value!r}")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
@@ -105,4 +136,4 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return Path(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise OptionError(f"{name} takes {getattr(hint, '__name__', hint)}, got {value!r}")
+    raise OptionError(f"{name} takes {hint.__name__ if isinstance(hint, type) else hint}, got {value!r}")

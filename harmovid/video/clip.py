@@ -26,19 +26,23 @@ class Clip:
     height: int
     frames: int
     rate: Fraction
-    source_index: np.ndarray = field(repr=False, compare=False)  # (frames,) int64
+    source_index: np.ndarray = field(repr=False, compare=False)  # (frames,) int64, never decreasing
     bits: int = 8
     tags: ColorTags = ColorTags()
     alpha: bool = False
-    premultiplied: bool = False
     sound: bool = False
-    still: bool = False
-    sequence: bool = False
-    variable_rate: bool = False
+    start_seconds: float = 0.0  # when the first frame is shown, on the clock that the sound shares
     timecode: str | None = None
     start_number: int | None = None
-    name_pattern: str | None = None  # of an image sequence, "shot.%04d.exr"
-    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = field(default=(), repr=False)  # of an image sequence or a still, in order
+    timestamps: np.ndarray | None = field(default=None, repr=False, compare=False)  # of stored frames, ticks
+    keyframes: np.ndarray | None = field(default=None, repr=False, compare=False)  # stored frames that start one
+    notes: tuple[str, ...] = ()  # what a user should know of how the clip was read
+
+    @property
+    def still(self) -> bool:
+        """Whether the clip is one picture, which can be shown for any length of time."""
+        return len(self.files) == 1
 
     @property
     def seconds(self) -> float:
@@ -51,7 +55,7 @@ class Frame:
     """One decoded picture.
 
     rgb: (H, W, 3) float32, straight code values of the clip's own colour tags: 0..1 for a display
-        or log encoding, any finite value for scene-linear.
+        or log encoding, any finite value for scene-linear. (H, W), luma alone, where read as grey.
     alpha: (H, W) float32 in [0, 1], or None where the clip has none.
     """
 

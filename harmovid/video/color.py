@@ -96,14 +96,15 @@ def to_linear(rgb: np.ndarray, transfer: Transfer) -> np.ndarray:
         scene = np.where(e <= 0.5, e * e / 3, (np.exp((e - 0.55991073) / 0.17883277) + 0.28466892) / 12)
         return (np.power(scene, 1.2) * (1000 / _REFERENCE_WHITE_NITS)).astype(np.float32)
     if transfer == "slog3":
-        curve = np.power(10.0, (x * 1023 - 420) / 261.5) * 0.19 - 0.01
+        curve = _power_of_ten((x * 1023 - 420) / 261.5) * 0.19 - 0.01
         return np.where(x >= 171.2102946929 / 1023, curve,
                         (x * 1023 - 95) * 0.01125 / (171.2102946929 - 95)).astype(np.float32)
     if transfer == "logc3":
-        curve = (np.power(10.0, (x - 0.385537) / 0.247190) - 0.052272) / 5.555556
-        return np.where(x > 5.367655 * 0.010591 + 0.092809, curve, (x - 0.092809) / 5.367655).astype(np.float32)
+        curve = (_power_of_ten((x - 0.385537) / 0.247190) - 0.052272) / 5.555556
+        return np.where(x > 5.367655 * 0.010591 + 0.092809, curve,
+                        (x - 0.092809) / 5.367655).astype(np.float32)
     if transfer == "vlog":
-        curve = np.power(10.0, (x - 0.598206) / 0.241514) - 0.00873
+        curve = _power_of_ten((x - 0.598206) / 0.241514) - 0.00873
         return np.where(x >= 0.181, curve, (x - 0.125) / 5.6).astype(np.float32)
     raise AssertionError(transfer)
 
@@ -178,6 +179,14 @@ def _rgb_to_xyz(primaries: Primaries) -> np.ndarray:
 
 
 def _power(x: np.ndarray, exponent: float) -> np.ndarray:
-    # cv2.pow is vectorised, several times faster than numpy; it wants an array of at most two axes.
+    # cv2.pow is vectorised, several times faster than numpy; it wants at most two axes, and some element.
+    if not x.size:
+        return x
     flat = np.ascontiguousarray(x).reshape(x.shape[0], -1) if x.ndim else x.reshape(1, 1)
     return np.asarray(cv2.pow(flat, exponent)).reshape(x.shape)
+
+
+def _power_of_ten(x: np.ndarray) -> np.ndarray:
+    # A code value beyond 10 is no log footage; it becomes infinite, which needs no warning of numpy's.
+    with np.errstate(over="ignore"):
+        return np.power(10.0, x)

@@ -1,0 +1,418 @@
+"""Three classical harmonizers: the person's colours are moved towards the background's statistics.
+
+None of them knows light, only colour; they are what a learned method has to beat. `MongeKantorovich`,
+damped as it is by default, also serves where there are no weights and no graphics card.
+
+Each reads the clip twice, a few frames at a time. The first pass gathers statistics: one set of the
+person over the whole clip, and one of the background per frame, which is then smoothed over time by a
+wide Gaussian. The second applies one mapping per frame. So a scene of constant light gets a constant
+mapping, whatever moves in it, and a light that slowly changes is followed.
+
+The background is read as a whole, behind the person too: the mask then has no say in its statistics,
+and neither a moving person nor a trembling matte can make the result flicker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from harmovid.errors import OptionError
+from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views, ViewSize
+from harmovid.video.color import LUMA_BT709, from_linear, to_linear
+
+Mapping = Callable[[np.ndarray], np.ndarray]  # (N, 3) display sRGB → the same, not yet clipped
+
+# Added to linear light before any logarithm: little enough that a gain does not lift the blacks visibly,
+# and about 6 of 255 code values, so that noise in the blacks does not count as colour.
+_TOE = 0.002
+
+_BINS = 256
+_CODES = np.linspace(0, 1, _BINS)
+_SHARES = (np.arange(64) + 0.5) / 64
+
+# log2 RGB onto orthonormal axes: grey, amber against blue, green against magenta.
+_AXES = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]])
+
+# Linear RGB to LMS, and log10 LMS to lαβ: equations 4 and 6 of Reinhard et al. 2001.
+_LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
+_LAB = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3], [6], [2]])
+
+
+def _check(owner: object, low: float, high: float, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not low <= value <= high:
+            raise OptionError(f"{name} of {type(owner).__name__} is {value}; it must lie in {low:g}..{high:g}")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the statistics of a clip are gathered, the same for all three methods.
+
+    sigma: 0.1..1e6 frames; standard deviation of the Gaussian over the background's statistics. A sudden
+        change of light is answered within about ±1.3 sigma.
+    overview: 0..1, the part of the background's weight that the overview of the whole background has; the
+        rest belongs to the view, that is, to the person's surroundings.
+    erode: 0..0.1 of the view's height, by which the mask is eroded before the person's colours are read:
+        those at the border are mixed with the background.
+    chunk: 1..10000 frames read and given back at a time; of no influence on the result.
+    """
+
+    sigma: float = 24.0
+    overview: float = 0.35
+    erode: float = 0.02
+    chunk: int = 32
+
+    def __post_init__(self) -> None:
+        _check(self, 0.1, 1e6, "sigma")
+        _check(self, 0, 1, "overview")
+        _check(self, 0, 0.1, "erode")
+        _check(self, 1, 10000, "chunk")
+
+
+@dataclass(frozen=True)
+class Damping:
+    """How `MongeKantorovich` is held back from the full transfer, which makes people green in a forest.
+
+    Shares, 0..1, are of the change that the full transfer asks for. Limits, 0.001..1e6, are then
+    approached softly: limit · tanh(change / limit).
+
+    exposure_share, exposure_limit (stops): of the change of a grey's luminance.
+    warm_share: of the cast between blue and amber, where the light of sky, sun, lamps and fire lies.
+    tint_share: of the cast between green and magenta, which is more often grass than light.
+    cast_limit: stops; length of the cast in the plane of log2 RGB that is orthogonal to grey.
+    contrast_share, contrast_limit (stops per stop, log2): of the eigenvalues of the matrix.
+    epsilon: 0..10 stops; epsilon² is added to both covariances' diagonals, so that a flat background
+        does not flatten the person and noise in a flat colour is not stretched.
+    neutral: 0.001 stops or more; a pixel whose channels lie this far apart has half the weight of a grey
+        one in the statistics: colours near grey tell of the light, strong ones of paint and skin.
+    shoulder: whether highlights pushed beyond white are rolled off, hue kept, or clipped.
+    """
+
+    exposure_share: float = 0.6
+    exposure_limit: float = 1.5
+    warm_share: float = 0.8
+    tint_share: float = 0.35
+    cast_limit: float = 1.0
+    contrast_share: float = 0.5
+    contrast_limit: float = 0.25
+    epsilon: float = 0.3
+    neutral: float = 0.7
+    shoulder: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, 0, 1, "exposure_share", "warm_share", "tint_share", "contrast_share")
+        _check(self, 1e-3, 1e6, "exposure_limit", "cast_limit", "contrast_limit")
+        _check(self, 0, 10, "epsilon")
+        _check(self, 1e-3, math.inf, "neutral")
+
+
+def undamped() -> Damping:
+    """The mapping as Pitié and Kokaram give it, nothing held back."""
+    return Damping(exposure_share=1, exposure_limit=1e6, warm_share=1, tint_share=1, cast_limit=1e6,
+                   contrast_share=1, contrast_limit=1e6, epsilon=0, neutral=math.inf, shoulder=False)
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """What the three methods share: the two passes.
+
+    A method says what it measures of pixels, (N, 3) display sRGB with weights (N,): `_measure` gives an
+    array that adds up over frames, `_describe` makes of such a sum what may be averaged over time, and
+    `_mapping` makes the mapping from the descriptions of the person and of the scene.
+    """
+
+    name = ""
+    view = ViewSize()
+    strength: float = 1.0
+    reading: Reading = Reading()
+
+    def __post_init__(self) -> None:
+        _check(self, 0, 1, "strength")
+
+    def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return _sums(rgb, weight)
+
+    def _describe(self, measured: np.ndarray) -> np.ndarray:
+        return _moments(measured)
+
+    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
+        raise NotImplementedError
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """Move the person's colours towards the background's: composite + alpha · (mapped − composite).
+
+        Args:
+            clip: any length; read twice, `reading.chunk` frames at a time.
+            seed: of no influence, nothing here is random.
+
+        Yields:
+            Chunks of (3, T, H, W) float32 display sRGB in [0, 1]; the reference is the composite itself.
+            Where alpha is 0 the result is the composite to the bit; so is the whole clip at strength 0,
+            and where nobody is in it.
+        """
+        person, scenes = self._gather(clip) if self.strength > 0 else (None, np.zeros(0))
+        for start, views in self._chunks(clip):
+            result = views.composite.copy()
+            for t in range(result.shape[1]):
+                alpha, before = views.mask[:, t], views.composite[:, t]
+                if person is None or not alpha.any():
+                    continue
+                mapped = self._mapping(person, scenes[start + t])(_pixels(views.composite, t))
+                after = np.clip(mapped.T.reshape(before.shape), 0, 1).astype(np.float32)
+                result[:, t] = np.clip(before + alpha * (after - before), 0, 1)
+            yield Harmonized(reference=views.composite, result=result)
+
+    def _chunks(self, clip: ViewClip) -> Iterator[tuple[int, Views]]:
+        for start in range(0, len(clip), self.reading.chunk):
+            yield start, clip.window(start, min(start + self.reading.chunk, len(clip)))
+
+    def _gather(self, clip: ViewClip) -> tuple[np.ndarray | None, np.ndarray]:
+        """The person's description, None if there is no person, and the scene's, smoothed, (T, ...)."""
+        total, sums, scenes = 0.0, np.zeros(1), []
+        for _, views in self._chunks(clip):
+            for t in range(views.composite.shape[1]):
+                weight = _inside(views.mask[0, t], self.reading.erode).ravel()
+                total += float(weight.sum())
+                sums = sums + self._measure(_pixels(views.composite, t), weight)
+                near, far = _pixels(views.background, t), _pixels(views.overview, t)
+                share = np.repeat([(1 - self.reading.overview) / len(near), self.reading.overview / len(far)],
+                                  [len(near), len(far)])
+                scenes.append(self._describe(self._measure(np.concatenate([near, far]), share)))
+        if total <= 0:
+            return None, np.zeros(0)
+        return self._describe(sums), _smooth(np.stack(scenes), self.reading.sigma)
+
+
+@dataclass(frozen=True)
+class Reinhard(_Transfer):
+    """Mean and standard deviation of each channel of lαβ, from the background to the person.
+
+    Reinhard, Ashikhmin, Gooch, Shirley, Color Transfer between Images, IEEE CG&A 2001, equations 10–11:
+    l* = (σ_background / σ_person) · (l − ⟨l⟩_person) + ⟨l⟩_background, and so for α and β.
+
+    strength: 0..1; means move linearly, scales in log.
+    scale_limit: 1 or more; scales are held in 1 / scale_limit..scale_limit, else a flat background makes
+        a flat person.
+    """
+
+    name = "reinhard"
+    scale_limit: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, 1, math.inf, "scale_limit")
+
+    def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return _sums(_to_lab(rgb), weight)
+
+    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
+        # Squared, so that variances of 0 on both sides make the scale 1.
+        squared = (np.diag(scene[1:]) + 1e-12) / (np.diag(person[1:]) + 1e-12)
+        scale = np.clip(np.sqrt(squared), 1 / self.scale_limit, self.scale_limit) ** self.strength
+        offset = person[0] + self.strength * (scene[0] - person[0])
+        return lambda rgb: _from_lab((_to_lab(rgb) - person[0]) * scale + offset)
+
+
+@dataclass(frozen=True)
+class MongeKantorovich(_Transfer):
+    """The linear Monge-Kantorovitch colour mapping, in log2 of scene-linear RGB, damped.
+
+    Pitié, Kokaram, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer,
+    CVMP 2007. Of the maps that give the person's colours the background's mean μ_b and covariance Σ_b
+    it moves them least:
+
+        y = T (x − μ_p) + μ_b,    T = Σ_p^(−1/2) (Σ_p^(1/2) Σ_b Σ_p^(1/2))^(1/2) Σ_p^(−1/2)
+
+    In the log of light μ_b − μ_p is a gain, that is, exposure and white balance, and T is contrast and
+    saturation; each is held back as `Damping` says, T along the geodesic to the identity, exp(s · log T).
+
+    strength: 0..1 of the damped change; gains in log, T along the same geodesic.
+    damping: `undamped()` for the mapping of the paper.
+    """
+
+    name = "classical"
+    damping: Damping = Damping()
+
+    def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        stops = _to_stops(rgb)
+        return _sums(stops, weight / (1 + (np.ptp(stops, axis=1) / self.damping.neutral) ** 2))
+
+    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
+        matrix = self._contrast(person[1:], scene[1:])
+        offset = person[0] + self._gain(scene[0] - person[0])
+
+        def graded(rgb: np.ndarray) -> np.ndarray:
+            return np.exp2((_to_stops(rgb) - person[0]) @ matrix + offset) - _TOE
+
+        white = float(graded(np.ones((1, 3))).max()) if self.damping.shoulder else 1.0
+        return lambda rgb: _encode(_roll_off(graded(rgb), white))
+
+    def _gain(self, change: np.ndarray) -> np.ndarray:
+        """(3,) stops that the full transfer asks for → (3,) stops given."""
+        d = self.damping
+        exposure = _luma_stops(change)
+        cast = _AXES @ (change - exposure) * (1, d.warm_share, d.tint_share)
+        length = max(float(np.linalg.norm(cast[1:])), 1e-12)
+        cast[1:] *= d.cast_limit * math.tanh(length / d.cast_limit) / length
+        cast = self.strength * (_AXES.T @ cast)
+        exposure = d.exposure_limit * math.tanh(d.exposure_share * exposure / d.exposure_limit)
+        # The cast leaves the luminance of a grey alone; that is the exposure's.
+        return self.strength * exposure + cast - _luma_stops(cast)
+
+    def _contrast(self, person: np.ndarray, scene: np.ndarray) -> np.ndarray:
+        """T of the two (3, 3) covariances, held back; symmetric, positive definite."""
+        d = self.damping
+        floor = (d.epsilon**2 + 1e-9) * np.eye(3)  # 1e-9 keeps a singular covariance invertible
+        root = _spectral(person + floor, np.sqrt)
+        inverse = _spectral(person + floor, lambda v: 1 / np.sqrt(v))
+        full = inverse @ _spectral(root @ (scene + floor) @ root, np.sqrt) @ inverse
+        return _spectral(full, lambda v: np.exp2(self.strength * d.contrast_limit * np.tanh(
+            d.contrast_share * np.log2(v) / d.contrast_limit)))
+
+
+@dataclass(frozen=True)
+class HistogramMatching(_Transfer):
+    """Per channel of display sRGB, the monotone curve that gives the person the background's histogram.
+
+    T = F_background⁻¹ ∘ F_person (Gonzalez, Woods, Digital Image Processing, chapter 3), as the line through
+    64 equal quantiles. Quantiles, not counts, are averaged over time: a light that fades then moves the
+    histogram instead of mixing two of them.
+
+    strength: 0..1 of the curve's distance from the identity.
+    smoothing: code value 0..0.2, standard deviation of a Gaussian over the curve.
+    slope_limit: 1 or more; slopes are held in 1 / slope_limit..slope_limit, the person's median fixed.
+    """
+
+    name = "histogram"
+    smoothing: float = 0.04
+    slope_limit: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, 0, 0.2, "smoothing")
+        _check(self, 1, math.inf, "slope_limit")
+
+    def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        index = np.clip(rgb * _BINS, 0, _BINS - 1).astype(np.intp)
+        return np.stack([np.bincount(index[:, c], weight, _BINS) for c in range(3)])
+
+    def _describe(self, measured: np.ndarray) -> np.ndarray:
+        """(3, 256) counts → (3, 64) code values in [0, 1], the middles of 64 equal shares."""
+        edges = np.linspace(0, 1, _BINS + 1)
+        cumulative = np.concatenate([np.zeros((3, 1)), np.cumsum(measured, 1)], 1)
+        return np.stack([np.interp(_SHARES * c[-1], c, edges) for c in cumulative])
+
+    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
+        curves = [self._curve(*pair) for pair in zip(person, scene, strict=True)]
+        return lambda rgb: np.stack([np.interp(rgb[:, c], _CODES, curves[c]) for c in range(3)], 1)
+
+    def _curve(self, person: np.ndarray, scene: np.ndarray) -> np.ndarray:
+        """(64,) quantiles of the two → (256,) code values that those of `_CODES` become."""
+        distinct = person + 1e-6 * _SHARES  # of a flat colour all are equal, and interp has no answer
+        shift = np.interp(_CODES, distinct, scene - person)
+        if self.smoothing > 0:
+            shift = cv2.GaussianBlur(shift[None], (0, 0), self.smoothing * _BINS,
+                                     borderType=cv2.BORDER_REPLICATE)[0]
+        step = 1 / (_BINS - 1)
+        slope = np.clip(1 + np.diff(shift) / step, 1 / self.slope_limit, self.slope_limit)
+        limited = np.concatenate([[0.0], np.cumsum((slope - 1) * step)])
+        middle = person[len(person) // 2]
+        limited += np.interp(middle, _CODES, shift) - np.interp(middle, _CODES, limited)
+        return _CODES + self.strength * limited
+
+
+_METHODS: dict[str, Callable[[], Harmonizer]] = {
+    "reinhard": Reinhard,
+    "classical": MongeKantorovich,
+    "histogram": HistogramMatching,
+}
+
+
+def by_name(name: str) -> Harmonizer:
+    """The classical harmonizer of that name, with its defaults: reinhard, classical or histogram.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if name not in _METHODS:
+        raise OptionError(f"there is no classical harmonizer {name!r}; there are {', '.join(_METHODS)}")
+    return _METHODS[name]()
+
+
+def _to_lab(rgb: np.ndarray) -> np.ndarray:
+    return np.log10(to_linear(rgb, "srgb").astype(np.float64) @ _LMS.T + _TOE) @ _LAB.T
+
+
+def _from_lab(lab: np.ndarray) -> np.ndarray:
+    return _encode((np.power(10.0, lab @ _LAB) - _TOE) @ np.linalg.inv(_LMS).T)  # _LAB is orthonormal
+
+
+def _to_stops(rgb: np.ndarray) -> np.ndarray:
+    return np.log2(to_linear(rgb, "srgb").astype(np.float64) + _TOE)
+
+
+def _encode(light: np.ndarray) -> np.ndarray:
+    return from_linear(np.maximum(light, 0).astype(np.float32), "srgb")
+
+
+def _luma_stops(gain: np.ndarray) -> float:
+    """What gains of (3,) stops do to the luminance of a grey, in stops."""
+    return float(np.log2(np.exp2(gain) @ (LUMA_BT709 / LUMA_BT709.sum())))
+
+
+def _roll_off(light: np.ndarray, white: float) -> np.ndarray:
+    """Bring linear (N, 3) back under 1 where the grading has made `white` > 1 of white; hue is kept.
+
+    With m a pixel's largest channel, all three are divided by 1 + (white − 1)(m / white)²: what is at
+    `white` comes to 1, middle tones hardly change, and white = 1 makes it the identity.
+    """
+    white = min(max(white, 1.0), 2.0)  # beyond 2 the curve would turn down again
+    m = np.minimum(light.max(1, keepdims=True), white)
+    return light / (1 + (white - 1) * (m / white) ** 2)
+
+
+def _spectral(matrix: np.ndarray, function: Mapping) -> np.ndarray:
+    """A function of a symmetric (3, 3) matrix, applied to its eigenvalues."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return (vectors * function(np.maximum(values, 1e-15))) @ vectors.T
+
+
+def _pixels(frames: np.ndarray, t: int) -> np.ndarray:
+    """(3, T, H, W) → (H · W, 3), contiguous, so that a frame's sums do not depend on its chunk."""
+    return np.ascontiguousarray(frames[:, t].reshape(3, -1).T)
+
+
+def _inside(alpha: np.ndarray, erode: float) -> np.ndarray:
+    """(H, W) weights of the person's own colours; a person too thin to be eroded keeps a little."""
+    size = 2 * round(erode * alpha.shape[0]) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.erode(np.ascontiguousarray(alpha), kernel).astype(np.float64) + 1e-4 * alpha
+
+
+def _sums(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(N, 3) samples, (N,) weights → (5, 3): Σw three times, Σwx and the rows of Σwxxᵀ."""
+    wx = weight[:, None] * x
+    return np.concatenate([np.full((1, 3), weight.sum()), wx.sum(0)[None], wx.T @ x])
+
+
+def _moments(sums: np.ndarray) -> np.ndarray:
+    """What `_sums` gathered → (4, 3): the mean and the rows of the covariance."""
+    mean = sums[1] / sums[0]
+    return np.concatenate([mean[None], sums[2:] / sums[0] - np.outer(mean, mean)])
+
+
+def _smooth(series: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian low-pass over the first axis, renormalised at the ends; a constant stays so to the bit."""
+    flat = (series - series[0]).reshape(len(series), -1)
+    reach = min(math.ceil(4 * sigma), len(series) - 1)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    inner = slice(reach, reach + len(series))
+    weight = np.convolve(np.ones(len(series)), kernel)[inner]
+    slow = np.stack([np.convolve(column, kernel)[inner] / weight for column in flat.T], 1)
+    return slow.reshape(series.shape) + series[0]

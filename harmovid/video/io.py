@@ -1,0 +1,359 @@
+"""Clips in, as streams: `open_clip` probes, `read` decodes. With `video.encode` the only home of PyAV.
+
+Reading never holds more than a few frames in memory, whatever the length of the clip.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from harmovid.errors import InputError
+from harmovid.video import stills
+from harmovid.video.clip import Clip, Frame
+from harmovid.video.color import ColorTags, Primaries, Transfer
+
+# libswscale's defaults save time at the cost of up to two code values; these flags don't.
+EXACT = (Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+         | Interpolation.FULL_CHR_H_INP)
+
+_PRIMARIES: dict[int, Primaries] = {1: "bt709", 5: "bt601-625", 6: "bt601-525", 7: "bt601-525", 9: "bt2020",
+                                    11: "p3", 12: "p3"}
+_TRANSFER: dict[int, Transfer] = {4: "gamma22", 8: "linear", 16: "pq", 18: "hlg"}
+_MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
+           7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+_STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1),
+                                               (50, 1), (60000, 1001), (60, 1), (120, 1), (15, 1), (12, 1))]
+_KEPT_FRAMES = 24  # decoded frames remembered, so that playing backwards decodes each group once
+
+
+def open_clip(path: str | Path, rate: Fraction | None = None, damaged_ok: bool = False) -> Clip:
+    """Probe a clip: a video that FFmpeg reads, a still, a folder or a numbered pattern of pictures.
+
+    Packets are counted, so the length is known, but only the first frame is decoded.
+
+    Args:
+        path: the clip.
+        rate: frames per second of an image sequence; a video keeps its own.
+        damaged_ok: take what can be read of a truncated file, with a note, instead of raising.
+
+    Raises:
+        InputError: missing, not a picture, sound only, damaged, or cut short.
+    """
+    path = Path(path)
+    if path.is_dir() or stills.is_pattern(path) or path.suffix.lower() in stills.SUFFIXES:
+        return stills.open_still_or_sequence(path, rate)
+    if not path.exists():
+        raise InputError(f"there is no file {path}; check the name")
+    try:
+        with av.open(str(path)) as container:
+            return _probe(path, container, damaged_ok)
+    except (FFmpegError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a video ({_reason(error)}); it is damaged, cut short, or of "
+                         "another kind: copy or export it again") from error
+
+
+def read(clip: Clip, indices: Iterable[int] | None = None, grey: bool = False) -> Iterator[Frame]:
+    """Decode frames of the steady timeline, in the order asked for.
+
+    Going forward is one pass; far jumps seek; going backwards decodes each group of pictures again, with
+    a bounded memory.
+
+    Args:
+        clip: from `open_clip`.
+        indices: frames in 0 <= i < clip.frames, in any order, repeats welcome; all where None.
+        grey: yield luma alone, (H, W), in place of (H, W, 3): what a mask needs, at a third of the cost.
+
+    Yields:
+        Frames of clip.width × clip.height, upright, square pixels. Treat them as read-only: a frame
+        asked for twice in a row is the same object.
+
+    Raises:
+        InputError: the file is damaged at a frame that is needed.
+    """
+    wanted = range(clip.frames) if indices is None else indices
+    if clip.files:
+        yield from _read_pictures(clip, wanted, grey)
+        return
+    convert = _Converter(clip, grey)
+    with _Decoder(clip) as decoder:
+        last: tuple[int, Frame] | None = None
+        for index in wanted:
+            stored = int(clip.source_index[index])
+            if last is None or last[0] != stored:
+                last = stored, convert(decoder.frame(stored))
+            yield last[1]
+
+
+def _read_pictures(clip: Clip, wanted: Iterable[int], grey: bool) -> Iterator[Frame]:
+    last: tuple[int, Frame] | None = None
+    for index in wanted:
+        if last is None or last[0] != index:
+            frame = stills.read_picture(clip.files[index], (clip.width, clip.height))
+            # A grey picture has three equal channels; of a coloured mask the green one is as good as luma.
+            last = index, Frame(np.ascontiguousarray(frame.rgb[..., 1]), frame.alpha) if grey else frame
+        yield last[1]
+
+
+class _Decoder:
+    """Random access to stored frames by number, cheap when asked in order."""
+
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
+        self.container = av.open(str(clip.path))
+        self.stream = _picture_stream(self.container)
+        self.codec = _codec(self.stream)
+        # Two threads are enough for real time, and each one more holds frames back in memory.
+        self.codec.thread_type, self.codec.thread_count = "AUTO", 2
+        assert clip.timestamps is not None
+        self.number = {int(pts): i for i, pts in enumerate(clip.timestamps)}
+        self.seekable = len(self.number) == len(clip.timestamps) and clip.keyframes is not None
+        self.kept: OrderedDict[int, av.VideoFrame] = OrderedDict()
+        self.frames = self._decode(0)
+
+    def __enter__(self) -> _Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    def frame(self, stored: int) -> av.VideoFrame:
+        if stored in self.kept:
+            return self.kept[stored]
+        newest = next(reversed(self.kept)) if self.kept else -1
+        if stored < newest or (self.seekable and self._keyframe_before(stored) > newest + 2 * _KEPT_FRAMES):
+            self._jump(stored)
+        for number, frame in self.frames:
+            self.kept[number] = frame
+            while len(self.kept) > _KEPT_FRAMES:
+                self.kept.popitem(last=False)
+            if number >= stored:
+                return frame
+        raise InputError(f"{self.clip.path} ends early: frame {stored} cannot be decoded; copy or export the "
+                         f"file again, or stop before it with --end {stored}")
+
+    def _keyframe_before(self, stored: int) -> int:
+        keys = self.clip.keyframes
+        assert keys is not None
+        place = int(np.searchsorted(keys, stored, side="right")) - 1
+        return int(keys[max(place, 0)])
+
+    def _jump(self, stored: int) -> None:
+        self.kept.clear()
+        self.container.close()
+        self.container = av.open(str(self.clip.path))
+        self.stream = _picture_stream(self.container)
+        self.codec = _codec(self.stream)
+        self.codec.thread_type, self.codec.thread_count = "AUTO", 2
+        key = self._keyframe_before(stored) if self.seekable else 0
+        if key > 0:
+            assert self.clip.timestamps is not None
+            self.container.seek(int(self.clip.timestamps[key]), stream=self.stream, backward=True)
+        self.frames = self._decode(key)
+
+    def _decode(self, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        number = first
+        try:
+            for packet in self.container.demux(self.stream):
+                for frame in self.codec.decode(packet if packet.size else None):
+                    # After a seek the count starts anywhere; the timestamp tells.
+                    if self.seekable and frame.pts is not None:
+                        number = self.number.get(frame.pts, number)
+                    yield number, frame
+                    number += 1
+        except FFmpegError as error:
+            raise InputError(f"{self.clip.path} is damaged after frame {number} ({_reason(error)}); copy or "
+                             f"export it again, or stop before it with --end {number}") from error
+
+
+def _picture_stream(container: Any) -> Any:
+    # A cover picture in a sound file is a video stream to FFmpeg, not to anybody else.
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        kind = "has sound but no picture" if container.streams.audio else "has no picture"
+        raise InputError(f"{container.name} {kind}; expected a video, a picture or a folder of pictures")
+    return streams[0]
+
+
+def _codec(stream: Any) -> Any:
+    if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
+        # FFmpeg's own VP8 and VP9 decoders drop the alpha that WebM carries beside; libvpx keeps it.
+        context = av.CodecContext.create("libvpx-vp9" if stream.codec_context.name == "vp9" else "libvpx", "r")
+        context.extradata = stream.codec_context.extradata
+        return context
+    return stream.codec_context
+
+
+def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
+    stream = _picture_stream(container)
+    promised = stream.frames
+    stamps, durations, keys, found = [], [], [], 0
+    for packet in container.demux(stream):
+        found += packet.size > 0
+        if packet.size and not packet.is_discard:  # an edit list may leave stored frames out
+            stamps.append(packet.pts if packet.pts is not None else packet.dts)
+            durations.append(packet.duration or 0)
+            keys.append(packet.is_keyframe)
+    if not stamps:
+        raise InputError(f"{path} holds no frame; it is damaged or was never finished: export it again")
+    notes = []
+    if promised > found + 1:
+        if not damaged_ok:
+            raise InputError(f"{path} is cut short: its header promises {promised} frames, {found} are there; "
+                             f"copy it again, or use what is there with --end {max(len(stamps) - 8, 1)}")
+        notes.append(f"cut short: {found} of {promised} frames are there")
+    known = all(stamp is not None for stamp in stamps)
+    fallback = stream.average_rate or stream.guessed_rate or Fraction(25)
+    if known:
+        order = np.argsort(np.array(stamps, np.int64), kind="stable")
+        timestamps = np.array(stamps, np.int64)[order]
+        # Decoding from the very start always works, whatever the first frame is.
+        keyframes = np.union1d([0], np.flatnonzero(np.array(keys)[order]))
+    else:
+        timestamps, keyframes = np.arange(len(stamps)), None
+    ticks = Fraction(stream.time_base) if known else 1 / Fraction(fallback)
+    last_duration = durations[int(order[-1])] * ticks if known else ticks
+    rate, source_index = steady(timestamps - timestamps[0], ticks, last_duration,
+                                [stream.average_rate, stream.base_rate, stream.guessed_rate])
+    if not np.array_equal(source_index, np.arange(len(timestamps))):
+        notes.append(f"variable frame rate, read at a steady {float(rate):.6g} frames per second")
+
+    first = _first_frame(path)
+    clip = Clip(
+        path=path, width=first.width, height=first.height, frames=len(source_index), rate=rate,
+        source_index=source_index, bits=max(c.bits for c in first.format.components),
+        tags=_tags(first), alpha=any(c.is_alpha for c in first.format.components) or _is_palette(first),
+        sound=bool(container.streams.audio),
+        start_seconds=float(timestamps[0] * ticks) if known else 0.0,
+        timecode=_timecode(container, stream),
+        timestamps=timestamps, keyframes=keyframes, notes=tuple(notes),
+    )
+    aspect = stream.sample_aspect_ratio
+    if aspect and aspect != 1:
+        clip = replace(clip, width=max(1, round(clip.width * aspect)),
+                       notes=(*clip.notes, f"pixels of {aspect.numerator}:{aspect.denominator} made square"))
+    if first.rotation % 180:
+        clip = replace(clip, width=clip.height, height=clip.width)
+    return clip
+
+
+def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
+           candidates: Iterable[Fraction | None]) -> tuple[Fraction, np.ndarray]:
+    """The steady rate of a clip, and the stored frame to show at each steady frame.
+
+    A clip whose frames all lie within 0.4 of a frame of ``i / rate`` for one of the candidate rates is
+    steady already. Any other is sampled and held at the standard rate nearest to its median step.
+
+    Args:
+        timestamps: (N,) int64, increasing from 0, in ticks.
+        tick: seconds per tick.
+        last: seconds that the last frame lasts.
+        candidates: rates that the container names, any may be None or 0.
+
+    Returns:
+        rate: frames per second. source_index: (frames,) int64 into the stored frames.
+    """
+    count = len(timestamps)
+    times = timestamps.astype(np.float64) * float(tick)
+    named = [Fraction(rate) for rate in candidates if rate]
+    steps = np.diff(times)
+    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else float(last or 0)
+    nearest = min(_STANDARD_RATES, key=lambda rate: abs(float(rate) * step - 1)) if step else Fraction(25)
+    for rate in [*(r for r in named if r in _STANDARD_RATES), *named, nearest]:
+        if count == 1 or float(np.abs(times - np.arange(count) / float(rate)).max()) * float(rate) < 0.4:
+            return rate, np.arange(count)
+    rate = nearest
+    length = max(1, round((times[-1] + (float(last) or step)) * float(rate)))
+    # A quarter of a frame early is the same frame with a coarse clock.
+    shown = np.searchsorted(times, (np.arange(length) + 0.25) / float(rate), side="right") - 1
+    return rate, np.clip(shown, 0, count - 1)
+
+
+def _first_frame(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        stream = _picture_stream(container)
+        codec = _codec(stream)
+        for packet in container.demux(stream):
+            for frame in codec.decode(packet if packet.size else None):
+                return frame
+    raise InputError(f"{path} holds no frame that can be decoded; it is damaged: copy or export it again")
+
+
+def _tags(frame: av.VideoFrame) -> ColorTags:
+    transfer = _TRANSFER.get(int(frame.color_trc), "srgb")
+    primaries = _PRIMARIES.get(int(frame.color_primaries))
+    if primaries is None:
+        # Nothing said: the matrix hints at it (BT.601 video has BT.601 primaries), else BT.709.
+        primaries = {5: "bt601-625", 6: "bt601-525", 9: "bt2020"}.get(int(frame.colorspace), "bt709")  # type: ignore[assignment]
+    return ColorTags(primaries, transfer)  # type: ignore[arg-type]
+
+
+def _matrix(frame: av.VideoFrame) -> Colorspace:
+    # Nothing said: BT.601 for standard definition, BT.709 above, as every player does it.
+    unsaid = Colorspace.ITU709 if frame.height >= 720 or frame.width >= 1280 else Colorspace.ITU601
+    return _MATRIX.get(int(frame.colorspace), unsaid)
+
+
+def _is_palette(frame: av.VideoFrame) -> bool:
+    return frame.format.name == "pal8"
+
+
+class _Converter:
+    """Decoded pictures to float frames: matrix, range, depth, rotation and pixel shape seen to."""
+
+    def __init__(self, clip: Clip, grey: bool) -> None:
+        self.clip = clip
+        self.grey = grey and not clip.alpha
+        self.keep_one = grey and clip.alpha
+        self.deep = clip.bits > 8
+        kinds = {(False, False): "rgb24", (False, True): "rgb48le", (True, False): "rgba", (True, True): "rgba64le"}
+        self.kind = kinds[clip.alpha, self.deep]
+        if self.grey:
+            self.kind = "gray16le" if self.deep else "gray"
+        # One reformatter for the stream: it keeps libswscale's tables from frame to frame.
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> Frame:
+        kind = frame.format
+        turned = frame.rotation % 180 != 0
+        if kind.name.startswith("gbr") and kind.name.endswith("f32le"):
+            values = frame.to_ndarray()
+            values = values[..., 1] if self.grey else values
+        else:
+            full = frame.color_range == ColorRange.JPEG or kind.is_rgb or kind.name.startswith("yuvj")
+            picture = self.reformatter.reformat(
+                frame, format=self.kind, interpolation=EXACT,
+                width=self.clip.height if turned else self.clip.width,
+                height=self.clip.width if turned else self.clip.height,
+                src_colorspace=None if kind.is_rgb else _matrix(frame),
+                src_color_range=ColorRange.JPEG if full else ColorRange.MPEG, dst_color_range=ColorRange.JPEG,
+            )
+            values = picture.to_ndarray().astype(np.float32)
+            values *= np.float32(1 / 65535 if self.deep else 1 / 255)
+        if frame.rotation % 360:
+            values = np.rot90(values, frame.rotation // 90 % 4)
+        if self.clip.alpha:
+            alpha = np.ascontiguousarray(values[..., 3])
+            return Frame(np.ascontiguousarray(values[..., 1] if self.keep_one else values[..., :3]), alpha)
+        return Frame(np.ascontiguousarray(values))
+
+
+def _timecode(container: Any, stream: Any) -> str | None:
+    found = container.metadata.get("timecode") or stream.metadata.get("timecode")
+    for other in container.streams:
+        found = found or other.metadata.get("timecode")
+    return found or container.metadata.get("TIMECODE")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).lower()
