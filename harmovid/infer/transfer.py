@@ -1,0 +1,273 @@
+"""Light transfer: what a harmonizer did to a small view, as a change of light for the full-size picture.
+
+A harmonizer works at a low size; what leaves the program is the source at full size. Between the view
+before and the view after, two things are fitted, both in scene-linear light:
+
+1. a local affine colour transform on a bilateral grid (space × luminance), after Chen et al., "Bilateral
+   Guided Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is the transform of a
+   coarser cell, the coarsest one's prior a gain per channel, and that one's the identity: where the
+   picture says nothing, the transform is the one of its surroundings.
+2. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, upsampled
+   along the luminance of the full-size picture.
+
+The weights are the eroded alpha over the noise of a code value in linear light, so that no background
+sample enters and dark pixels count by what is known of them. Both parts are smoothed over time before
+they are solved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from harmovid.infer import apply
+from harmovid.video.color import LUMA_BT709, to_linear
+
+_EPS = np.float32(0.004)  # scene-linear: about the noise of an 8-bit black
+
+
+@dataclass(frozen=True)
+class TransferConfig:
+    """How the light is fitted and smoothed."""
+
+    cell: int = 16  # view pixels per grid cell
+    bins: int = 8  # luminance bins over 0..1 of the display code
+    prior: float = 6.0  # a coarser cell's transform weighs like this many view pixels
+    detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over; it holds the network's grain
+    stops: float = 4.0  # bound of the change, in stops up and down
+    temporal_sigma: float = 1.0  # frames; 0 for no smoothing
+
+
+@dataclass(frozen=True)
+class Light:
+    """The change of light of one frame, ready to be applied to any size of it.
+
+    grid: (GH, GW, L, 12) float32, row-major 3 × 4 affine transforms of linear RGB.
+    residual: (H, W, 5) float32 at view size: natural log of the gain left over in R, G, B; its slope
+        along the guide; the guide itself.
+    stops: bound of the change.
+    """
+
+    grid: np.ndarray
+    residual: np.ndarray
+    stops: float
+
+    def apply(self, linear: np.ndarray, box: tuple[float, float, float, float],
+              strength: float = 1.0) -> np.ndarray:
+        """Relight a picture.
+
+        Args:
+            linear: (H, W, 3) float32 scene-linear, not clipped.
+            box: x0, y0, x1, y1 of the view in this picture's pixels; beyond it the light of its border
+                is carried on.
+            strength: interpolates the gain in log; 0 gives the picture back, 1 the full change.
+
+        Returns:
+            (H, W, 3) float32 scene-linear.
+        """
+        if strength == 0:
+            return linear
+        return apply.relight(linear, self.grid, self.residual, box, self.stops, strength)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Sufficient statistics of one frame; sums over frames are statistics again."""
+
+    moments: np.ndarray  # (GH, GW, L, 22): ten of x̃x̃ᵀ, twelve of x̃yᵀ
+    reference: np.ndarray  # (H, W, 3) linear
+    result: np.ndarray  # (H, W, 3) linear
+    weight: np.ndarray  # (H, W) eroded alpha
+
+
+def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+           config: TransferConfig = TransferConfig()) -> Iterator[Light]:  # noqa: B008, frozen
+    """Fit the change of light of each frame of a clip, smoothed over time, as a stream.
+
+    Args:
+        pairs: per frame reference (H, W, 3), result (H, W, 3), both display sRGB in [0, 1], and alpha
+            (H, W): the view before and after the harmonizer.
+
+    Yields:
+        One `Light` per frame, in order; a few frames are looked at ahead.
+    """
+    sigma = config.temporal_sigma
+    radius = int(np.ceil(2.5 * sigma)) if sigma > 0 else 0
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2).astype(np.float32)
+    window: deque[_Fit] = deque()
+    here = 0  # place in the window of the frame that comes next
+    source = (_fit(*pair, config) for pair in pairs)
+    for fit in source:
+        window.append(fit)
+        if len(window) - here > radius:
+            yield _solve(window, kernel[radius - here : radius - here + len(window)], here, config)
+            here += 1
+            if here > radius:
+                window.popleft()
+                here -= 1
+    while here < len(window):
+        yield _solve(window, kernel[radius - here : radius - here + len(window)], here, config)
+        here += 1
+        if here > radius:
+            window.popleft()
+            here -= 1
+
+
+def _fit(reference: np.ndarray, result: np.ndarray, alpha: np.ndarray, config: TransferConfig) -> _Fit:
+    x, y = to_linear(reference, "srgb"), to_linear(result, "srgb")
+    weight = _inside(alpha)
+    # d(linear)/d(code) of sRGB: what one code value of noise is worth in linear light, channel mean.
+    slope = 2.4 / 1.055 * ((reference.mean(axis=2) + 0.055) / 1.055) ** 1.4
+    precision = weight / (slope * slope + 0.01)
+    height, width = alpha.shape
+    shape = (max(2, round(height / config.cell) + 1), max(2, round(width / config.cell) + 1), config.bins)
+    moments = apply.splat(x, y, precision.astype(np.float32), apply.guide(x), shape)
+    return _Fit(moments, x, y, weight)
+
+
+def _inside(alpha: np.ndarray) -> np.ndarray:
+    """Weights that leave the boundary out; a subject too thin for that keeps its most covered pixels."""
+    solid = np.clip((alpha - 0.9) / 0.1, 0, 1).astype(np.float32)
+    eroded = cv2.erode(solid, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    for candidate in (eroded, solid, np.clip(alpha, 0, 1).astype(np.float32)):
+        if candidate.sum() > 12:
+            return candidate
+    return np.zeros_like(solid)
+
+
+def _solve(window: deque[_Fit], kernel: np.ndarray, here: int, config: TransferConfig) -> Light:
+    fits = list(window)
+    share = kernel / kernel.sum()
+    moments = np.zeros_like(fits[here].moments)
+    for fit, part in zip(fits, share, strict=True):
+        moments += part * fit.moments
+    grid = _solve_grid(moments, config)
+    residual = _residual(fits, share, here, grid, config)
+    return Light(grid, residual, config.stops)
+
+
+def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """Ridge regressions from coarse to fine, (GH, GW, L, 22) → (GH, GW, L, 12)."""
+    total = moments.sum(axis=(0, 1, 2), dtype=np.float64)
+    identity = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1)
+    weight = total[9]
+    if weight <= 1e-6:
+        return np.broadcast_to(identity.reshape(12), (*moments.shape[:3], 12)).astype(np.float32).copy()
+    # Weights are scaled so that an average pixel that counts weighs 1.
+    scale = _pixels(moments) / weight
+    xx, xy = _unpack(total * scale)
+    spread = xx / xx[3, 3] + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
+    pixels = xx[3, 3]
+    gain = (np.diag(xy)[:3] + 0.02 * pixels * spread.diagonal()[:3]) / (
+        xx.diagonal()[:3] + 0.02 * pixels * spread.diagonal()[:3])
+    prior = np.concatenate([np.diag(gain), np.zeros((3, 1))], axis=1)
+    transform = _ridge(xx, xy, prior, 3e-4 * pixels, spread)
+    cells = np.broadcast_to(transform, (*moments.shape[:3], 3, 4))
+    for sigma_space, sigma_luma in ((2.0, 1.5), (0.6, 0.6)):
+        wide = _blur(moments * np.float32(scale), sigma_space, sigma_luma)
+        xx, xy = _unpack(wide)
+        cells = _ridge(xx, xy, cells, config.prior, spread)
+        cells = _bounded(cells, transform)
+    return cells.reshape(*moments.shape[:3], 12).astype(np.float32)
+
+
+def _pixels(moments: np.ndarray) -> float:
+    # Σw² is not kept; the count of pixels enters only through the size of the prior, so the number of
+    # pixels of the occupied cells is near enough: each full cell stands for cell² pixels over its bins.
+    occupied = moments[..., 9].sum(axis=2)
+    return float((occupied > 0.02 * occupied.max()).sum()) * 256.0
+
+
+def _ridge(xx: np.ndarray, xy: np.ndarray, prior: np.ndarray, pixels: float, spread: np.ndarray) -> np.ndarray:
+    """argmin_A Σ w‖A x̃ − y‖² + pixels · tr((A − prior) spread (A − prior)ᵀ), (…, 3, 4)."""
+    left = xx + pixels * spread
+    right = np.swapaxes(xy, -1, -2) + pixels * spread @ np.swapaxes(prior, -1, -2)
+    return np.swapaxes(np.linalg.solve(left, right), -1, -2)
+
+
+def _bounded(cells: np.ndarray, centre: np.ndarray, limit: float = 2.0) -> np.ndarray:
+    """Keep each cell within `limit` stops of the whole clip's transform where it runs away."""
+    grey = np.array([0.5, 0.5, 0.5, 1.0])
+    there, mean = cells @ grey, centre @ grey
+    ratio = np.abs(np.log2(np.maximum(there, 1e-4) / np.maximum(mean, 1e-4))).max(axis=-1)
+    keep = np.clip(limit / np.maximum(ratio, 1e-6), 0, 1)[..., None, None]
+    return centre + keep * (cells - centre)
+
+
+def _blur(moments: np.ndarray, sigma_space: float, sigma_luma: float) -> np.ndarray:
+    out = moments
+    for axis, sigma in ((0, sigma_space), (1, sigma_space), (2, sigma_luma)):
+        radius = int(np.ceil(2.5 * sigma))
+        taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+        # Peak 1, not sum 1: a wider cell gathers more pixels and so leans less on its prior.
+        padded = np.moveaxis(out, axis, 0)
+        length = len(padded)
+        acc = np.zeros_like(padded)
+        for shift, tap in zip(range(-radius, radius + 1), taps, strict=True):
+            a, b = max(0, shift), min(length, length + shift)
+            if a < b:
+                acc[a - shift : b - shift] += np.float32(tap) * padded[a:b]
+        out = np.moveaxis(acc, 0, axis)
+    return out
+
+
+def _unpack(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(…, 22) packed → xx (…, 4, 4) = Σ w x̃x̃ᵀ, xy (…, 3, 4) = Σ w y x̃ᵀ, float64."""
+    m = moments.astype(np.float64)
+    index = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
+    return m[..., index], m[..., 10:].reshape(*m.shape[:-1], 3, 4)
+
+
+def _residual(fits: list[_Fit], share: np.ndarray, here: int, grid: np.ndarray,
+              config: TransferConfig) -> np.ndarray:
+    """The gain that the grid leaves over, and how it goes along the guide; (H, W, 5)."""
+    shape = fits[here].weight.shape
+    left = np.zeros((*shape, 3), np.float32)
+    known = np.zeros(shape, np.float32)
+    for fit, part in zip(fits, share, strict=True):
+        predicted = apply.slice_affine(fit.reference, grid)
+        gain = np.log((np.maximum(fit.result, 0) + _EPS) / (np.maximum(predicted, 0) + _EPS))
+        # Near black a gain is mostly noise: trust it by the light that is there.
+        light = np.maximum(fit.reference @ LUMA_BT709, fit.result @ LUMA_BT709)
+        trust = part * fit.weight * (light / (light + 2 * _EPS))
+        left += trust[..., None] * np.clip(gain, -1.5, 1.5)
+        known += trust
+    left, known = _extended(left, known, config.detail)
+    guide = apply.guide(fits[here].reference)
+    slope = _slope(left @ LUMA_BT709, guide, known)
+    return np.dstack([left, slope, guide]).astype(np.float32)
+
+
+def _extended(left: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Σ wr and Σ w as r, smoothed by `sigma` and carried outward beyond where w > 0."""
+    total, count = np.zeros_like(left), np.zeros_like(known)
+    fade = np.float32(1.0)
+    for reach in (sigma, 1.5, 4.0, 10.0):
+        if reach <= 0:
+            a, b = left, known
+        else:
+            a = cv2.GaussianBlur(left, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
+            b = cv2.GaussianBlur(known, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
+        total += fade * a
+        count += fade * b
+        fade *= np.float32(1e-3)  # a wider reach speaks only where the nearer ones are silent
+    # The last term draws to no gain where nothing is known, even far away.
+    return total / (count + np.float32(1e-10))[..., None], count
+
+
+def _slope(left: np.ndarray, guide: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Local regression slope of the gain left over on the guide (He & Sun, Fast Guided Filter, 2015)."""
+    weight = (known > 0.02).astype(np.float32)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values * weight, (3, 3)) / np.maximum(cv2.blur(weight, (3, 3)), 1e-3)
+
+    m_g, m_r = mean(guide), mean(left)
+    covariance = mean(guide * left) - m_g * m_r
+    variance = mean(guide * guide) - m_g * m_g
+    slope = covariance / (np.maximum(variance, 0) + 0.05**2)
+    return np.clip(cv2.blur(slope * weight, (3, 3)), -4, 4)
