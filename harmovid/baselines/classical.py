@@ -10,6 +10,8 @@ mapping, whatever moves in it, and a light that slowly changes is followed.
 
 The background is read as a whole, behind the person too: the mask then has no say in its statistics,
 and neither a moving person nor a trembling matte can make the result flicker.
+
+A setting outside its documented range raises OptionError.
 """
 
 from __future__ import annotations
@@ -42,16 +44,26 @@ _AXES = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]]
 _LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
 _LAB = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3], [6], [2]])
 
-
-def _check(owner: object, low: float, high: float, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not low <= value <= high:
-            raise OptionError(f"{name} of {type(owner).__name__} is {value}; it must lie in {low:g}..{high:g}")
+_RANGES = {  # of every setting below; beyond them is an OptionError
+    "strength": (0, 1), "sigma": (0.1, 1e6), "overview": (0, 1), "erode": (0, 0.1), "chunk": (1, 10000),
+    "scale_limit": (1, 1e6), "smoothing": (0, 0.2), "slope_limit": (1, 1e6),
+    "exposure_share": (0, 1), "exposure_limit": (1e-3, 1e6), "warm_share": (0, 1), "warm_limit": (1e-3, 1e6),
+    "tint_share": (0, 1), "tint_limit": (1e-3, 1e6), "contrast_share": (0, 1), "contrast_limit": (1e-3, 1e6),
+    "epsilon": (0, 10), "neutral": (1e-3, 1e6),
+}
 
 
 @dataclass(frozen=True)
-class Reading:
+class _Checked:
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise OptionError(f"{name} is {value}; it must lie in {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class Reading(_Checked):
     """How the statistics of a clip are gathered, the same for all three methods.
 
     sigma: 0.1..1e6 frames; standard deviation of the Gaussian over the background's statistics. A sudden
@@ -68,28 +80,23 @@ class Reading:
     erode: float = 0.02
     chunk: int = 32
 
-    def __post_init__(self) -> None:
-        _check(self, 0.1, 1e6, "sigma")
-        _check(self, 0, 1, "overview")
-        _check(self, 0, 0.1, "erode")
-        _check(self, 1, 10000, "chunk")
-
 
 @dataclass(frozen=True)
-class Damping:
+class Damping(_Checked):
     """How `MongeKantorovich` is held back from the full transfer, which makes people green in a forest.
 
     Shares, 0..1, are of the change that the full transfer asks for. Limits, 0.001..1e6, are then
     approached softly: limit · tanh(change / limit).
 
     exposure_share, exposure_limit (stops): of the change of a grey's luminance.
-    warm_share: of the cast between blue and amber, where the light of sky, sun, lamps and fire lies.
-    tint_share: of the cast between green and magenta, which is more often grass than light.
-    cast_limit: stops; length of the cast in the plane of log2 RGB that is orthogonal to grey.
+    warm_share, warm_limit (stops): of the cast between blue and amber, where the light of sky, sun, lamps
+        and fire lies, along (1, 0, −1) / √2 in log2 RGB.
+    tint_share, tint_limit (stops): of the cast between green and magenta, more often grass than light,
+        along (−1, 2, −1) / √6.
     contrast_share, contrast_limit (stops per stop, log2): of the eigenvalues of the matrix.
     epsilon: 0..10 stops; epsilon² is added to both covariances' diagonals, so that a flat background
         does not flatten the person and noise in a flat colour is not stretched.
-    neutral: 0.001 stops or more; a pixel whose channels lie this far apart has half the weight of a grey
+    neutral: 0.001..1e6 stops; a pixel whose channels lie this far apart has half the weight of a grey
         one in the statistics: colours near grey tell of the light, strong ones of paint and skin.
     shoulder: whether highlights pushed beyond white are rolled off, hue kept, or clipped.
     """
@@ -97,29 +104,25 @@ class Damping:
     exposure_share: float = 0.6
     exposure_limit: float = 1.5
     warm_share: float = 0.8
+    warm_limit: float = 1.0
     tint_share: float = 0.35
-    cast_limit: float = 1.0
+    tint_limit: float = 0.35
     contrast_share: float = 0.5
     contrast_limit: float = 0.25
     epsilon: float = 0.3
     neutral: float = 0.7
     shoulder: bool = True
 
-    def __post_init__(self) -> None:
-        _check(self, 0, 1, "exposure_share", "warm_share", "tint_share", "contrast_share")
-        _check(self, 1e-3, 1e6, "exposure_limit", "cast_limit", "contrast_limit")
-        _check(self, 0, 10, "epsilon")
-        _check(self, 1e-3, math.inf, "neutral")
-
 
 def undamped() -> Damping:
     """The mapping as Pitié and Kokaram give it, nothing held back."""
-    return Damping(exposure_share=1, exposure_limit=1e6, warm_share=1, tint_share=1, cast_limit=1e6,
-                   contrast_share=1, contrast_limit=1e6, epsilon=0, neutral=math.inf, shoulder=False)
+    return Damping(exposure_share=1, exposure_limit=1e6, warm_share=1, warm_limit=1e6, tint_share=1,
+                   tint_limit=1e6, contrast_share=1, contrast_limit=1e6, epsilon=0, neutral=1e6,
+                   shoulder=False)
 
 
 @dataclass(frozen=True)
-class _Transfer:
+class _Transfer(_Checked):
     """What the three methods share: the two passes.
 
     A method says what it measures of pixels, (N, 3) display sRGB with weights (N,): `_measure` gives an
@@ -131,9 +134,6 @@ class _Transfer:
     view = ViewSize()
     strength: float = 1.0
     reading: Reading = Reading()
-
-    def __post_init__(self) -> None:
-        _check(self, 0, 1, "strength")
 
     def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return _sums(rgb, weight)
@@ -197,24 +197,20 @@ class Reinhard(_Transfer):
     l* = (σ_background / σ_person) · (l − ⟨l⟩_person) + ⟨l⟩_background, and so for α and β.
 
     strength: 0..1; means move linearly, scales in log.
-    scale_limit: 1 or more; scales are held in 1 / scale_limit..scale_limit, else a flat background makes
+    scale_limit: 1..1e6; scales are held in 1 / scale_limit..scale_limit, else a flat background makes
         a flat person.
     """
 
     name = "reinhard"
     scale_limit: float = 3.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, 1, math.inf, "scale_limit")
-
     def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return _sums(_to_lab(rgb), weight)
 
     def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
-        # Squared, so that variances of 0 on both sides make the scale 1.
-        squared = (np.diag(scene[1:]) + 1e-12) / (np.diag(person[1:]) + 1e-12)
-        scale = np.clip(np.sqrt(squared), 1 / self.scale_limit, self.scale_limit) ** self.strength
+        tiny = 1e-12  # between two flat colours the scale is 1
+        scale = np.sqrt((np.diag(scene[1:]) + tiny) / (np.diag(person[1:]) + tiny))
+        scale = np.clip(scale, 1 / self.scale_limit, self.scale_limit) ** self.strength
         offset = person[0] + self.strength * (scene[0] - person[0])
         return lambda rgb: _from_lab((_to_lab(rgb) - person[0]) * scale + offset)
 
@@ -257,13 +253,11 @@ class MongeKantorovich(_Transfer):
         """(3,) stops that the full transfer asks for → (3,) stops given."""
         d = self.damping
         exposure = _luma_stops(change)
-        cast = _AXES @ (change - exposure) * (1, d.warm_share, d.tint_share)
-        length = max(float(np.linalg.norm(cast[1:])), 1e-12)
-        cast[1:] *= d.cast_limit * math.tanh(length / d.cast_limit) / length
-        cast = self.strength * (_AXES.T @ cast)
-        exposure = d.exposure_limit * math.tanh(d.exposure_share * exposure / d.exposure_limit)
-        # The cast leaves the luminance of a grey alone; that is the exposure's.
-        return self.strength * exposure + cast - _luma_stops(cast)
+        _, warm, tint = _AXES @ (change - exposure)
+        cast = (_soft(d.warm_share * warm, d.warm_limit) * _AXES[1]
+                + _soft(d.tint_share * tint, d.tint_limit) * _AXES[2])
+        cast = self.strength * (cast - _luma_stops(cast))  # a grey's luminance is the exposure's alone
+        return self.strength * _soft(d.exposure_share * exposure, d.exposure_limit) + cast
 
     def _contrast(self, person: np.ndarray, scene: np.ndarray) -> np.ndarray:
         """T of the two (3, 3) covariances, held back; symmetric, positive definite."""
@@ -272,8 +266,8 @@ class MongeKantorovich(_Transfer):
         root = _spectral(person + floor, np.sqrt)
         inverse = _spectral(person + floor, lambda v: 1 / np.sqrt(v))
         full = inverse @ _spectral(root @ (scene + floor) @ root, np.sqrt) @ inverse
-        return _spectral(full, lambda v: np.exp2(self.strength * d.contrast_limit * np.tanh(
-            d.contrast_share * np.log2(v) / d.contrast_limit)))
+        return _spectral(full, lambda v: np.exp2(
+            self.strength * _soft(d.contrast_share * np.log2(v), d.contrast_limit)))
 
 
 @dataclass(frozen=True)
@@ -286,17 +280,12 @@ class HistogramMatching(_Transfer):
 
     strength: 0..1 of the curve's distance from the identity.
     smoothing: code value 0..0.2, standard deviation of a Gaussian over the curve.
-    slope_limit: 1 or more; slopes are held in 1 / slope_limit..slope_limit, the person's median fixed.
+    slope_limit: 1..1e6; slopes are held in 1 / slope_limit..slope_limit, the person's median fixed.
     """
 
     name = "histogram"
     smoothing: float = 0.04
     slope_limit: float = 3.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self, 0, 0.2, "smoothing")
-        _check(self, 1, math.inf, "slope_limit")
 
     def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
         index = np.clip(rgb * _BINS, 0, _BINS - 1).astype(np.intp)
@@ -361,9 +350,13 @@ def _encode(light: np.ndarray) -> np.ndarray:
     return from_linear(np.maximum(light, 0).astype(np.float32), "srgb")
 
 
-def _luma_stops(gain: np.ndarray) -> float:
+def _luma_stops(gain: np.ndarray) -> np.ndarray:
     """What gains of (3,) stops do to the luminance of a grey, in stops."""
-    return float(np.log2(np.exp2(gain) @ (LUMA_BT709 / LUMA_BT709.sum())))
+    return np.log2(np.exp2(gain) @ (LUMA_BT709 / LUMA_BT709.sum()))
+
+
+def _soft(x: np.ndarray, limit: float) -> np.ndarray:
+    return limit * np.tanh(x / limit)
 
 
 def _roll_off(light: np.ndarray, white: float) -> np.ndarray:

@@ -90,67 +90,84 @@ def estimate_foreground(
     if not alpha.any():
         return np.zeros_like(image)
 
-    # Means need few pixels. Averaging cells keeps I = αF + (1 − α)B, as it is linear in all it mixes.
-    step = max(1, round(detail * height / 5))
-    grid = -(-width // step), -(-height // step)
-    i, a = (x if step == 1 else cv2.resize(x, grid, interpolation=cv2.INTER_AREA) for x in (image, alpha))
-    sure_b = np.clip(1 - 4 * a, 0, 1) + _FLOOR * (1 - a)
-    sure_f = (np.square(np.clip(2.5 * a - 1.5, 0, 1)) + _FLOOR * a) * a
+    # Means need few pixels, and averaging cells keeps I = αF + (1 − α)B, which is linear in all it mixes.
+    fine = max(1, round(detail * height / 5))
+    coarse = max(fine, round(radius * height / 24))
+    i, a = _shrink(image, coarse), _shrink(alpha, coarse)
+    kernel = round(radius * height / coarse) | 1
+    b_mean = _push_pull(*_blur(i, _sure_background(a), kernel))
+    sure = (np.square(np.clip(2.5 * a - 1.5, 0, 1)) + _FLOOR * a) * a
+    f_sum, weight = _blur(i, sure, kernel)
+    shared = cv2.blur(sure * (1 - a), (kernel, kernel))
+    f_mean = _push_pull(f_sum - shared[..., None] * b_mean, weight - shared)
+    np.maximum(f_mean, min(0.0, float(i.min())), out=f_mean)
 
-    kernel = round(radius * height / step) | 1
-    b_mean = _push_pull(_blur(i, sure_b, kernel))
-    f_sums = _blur(i, sure_f, kernel)
-    shared = cv2.blur(sure_f * (1 - a), (kernel, kernel))
-    f_sums[..., :3] -= b_mean * shared[..., None]
-    f_sums[..., 3] -= shared
-    f_mean = np.maximum(_push_pull(f_sums), min(0.0, float(i.min())))
-
-    kernel = round(detail * height / step) | 1
-    band = (a > 0) & (a < 1)
+    i, a = _shrink(image, fine), _shrink(alpha, fine)
+    kernel = round(detail * height / fine) | 1
+    f_mean, b_mean = _grow(f_mean, a), _grow(b_mean, a)
     unmixed = i.copy()
-    unmixed[band] = _unmix(i[band], a[band, None], f_mean[band], b_mean[band])
-    means = []
-    for sums, wide in (_blur(unmixed, a, kernel), f_mean), (_blur(i, sure_b, kernel), b_mean):
-        mean = (sums[..., :3] + _FLOOR * wide) / (sums[..., 3:] + _FLOOR)
-        means.append(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR))
-    out, b_mean = means
-
-    band = (alpha > 0) & (alpha < 1)
-    out[band] = _unmix(image[band], alpha[band, None], out[band], b_mean[band])
+    _unmix(i, a, f_mean, b_mean, unmixed)
+    out = _grow(_mean(unmixed, a, kernel, f_mean), alpha)
+    b_mean = _grow(_mean(i, _sure_background(a), kernel, b_mean), alpha)
+    _unmix(image, alpha, out, b_mean, out)
     cv2.copyTo(image, (alpha >= 1).view(np.uint8), out)
     return out
 
 
-def _unmix(image: np.ndarray, alpha: np.ndarray, f_mean: np.ndarray, b_mean: np.ndarray) -> np.ndarray:
-    """One step of blur fusion on N pixels: (N, 3), (N, 1), (N, 3), (N, 3) → (N, 3)."""
-    residual = image - alpha * f_mean - (1 - alpha) * b_mean
-    toward_b = b_mean - f_mean
-    share = np.vecdot(residual, toward_b)[:, None] / (np.vecdot(toward_b, toward_b)[:, None] + 1e-6)
-    # Towards the old background is worse than away from it: the one is spill, the other a firmer edge.
-    trust = np.where(share > 0, np.square(np.square(alpha)), np.square(alpha))
-    residual -= share * (1 - trust) * toward_b
-    # Beside a lamp in the old background B̂ can be far too bright for a pixel, and F would turn black.
-    return np.maximum(f_mean + alpha * residual, np.minimum(f_mean, f_mean / 4))
+def _shrink(x: np.ndarray, step: int) -> np.ndarray:
+    size = -(-x.shape[1] // step), -(-x.shape[0] // step)
+    return x if step == 1 else np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA))
 
 
-def _blur(rgb: np.ndarray, weight: np.ndarray, kernel: int) -> np.ndarray:
-    """Local means of weight × rgb and of the weight: (H, W, 3), (H, W) → (H, W, 4)."""
-    sums = cv2.merge([weight] * 4)
-    sums[..., :3] *= rgb
-    return cv2.blur(sums, (kernel, kernel))
+def _grow(x: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.resize(x, like.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _push_pull(sums: np.ndarray) -> np.ndarray:
-    """A smooth picture from pixels of unequal weight, known everywhere: (H, W, 4) → (H, W, 3).
+def _sure_background(alpha: np.ndarray) -> np.ndarray:
+    return np.clip(1 - 4 * alpha, 0, 1) + _FLOOR * (1 - alpha)
 
-    `sums` holds weight × RGB and the weight, in [0, 1]. What a pixel's weight lacks comes from the next
-    coarser level of a Gaussian pyramid (Gortler et al. 1996, "The Lumigraph", push and pull).
+
+def _unmix(
+    image: np.ndarray, alpha: np.ndarray, f_mean: np.ndarray, b_mean: np.ndarray, out: np.ndarray
+) -> None:
+    """One step of blur fusion, written into those pixels of `out` whose alpha is neither 0 nor 1."""
+    band = np.flatnonzero((alpha > 0) & (alpha < 1))
+    a = alpha.reshape(-1).take(band)
+    i, f, b = (np.ascontiguousarray(x.reshape(-1, 3).take(band, axis=0).T) for x in (image, f_mean, b_mean))
+    lowest = min(0.0, float(i.min(initial=0)))
+    b -= f
+    i -= f + (1 - a) * b  # the residual I − αF̂ − (1 − α)B̂
+    share = (i * b).sum(0) / ((b * b).sum(0) + 1e-6)
+    kept = np.where(share > 0, np.square(a * a) * share, np.minimum(share + 1 - a, 0))
+    i += (kept - share) * b
+    out.reshape(-1, 3)[band] = np.maximum(f + a * i, lowest).T
+
+
+def _blur(rgb: np.ndarray, weight: np.ndarray, kernel: int) -> tuple[np.ndarray, np.ndarray]:
+    """Local means of weight × rgb, (H, W, 3), and of the weight, (H, W)."""
+    sums = cv2.multiply(rgb, cv2.merge([weight] * 3))
+    return cv2.blur(sums, (kernel, kernel)), cv2.blur(weight, (kernel, kernel))
+
+
+def _mean(rgb: np.ndarray, weight: np.ndarray, kernel: int, otherwise: np.ndarray) -> np.ndarray:
+    """The local weighted mean of `rgb`, (H, W, 3), and `otherwise` where there is no weight to speak of."""
+    sums, weight = _blur(rgb, weight, kernel)
+    sums += _FLOOR * otherwise
+    return np.asarray(cv2.divide(sums, cv2.merge([weight + _FLOOR] * 3)))
+
+
+def _push_pull(sums: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A smooth picture, known everywhere, from pixels of unequal weight.
+
+    `sums` holds weight × RGB, (H, W, 3), `weight` is in [0, 1]. What a pixel's weight lacks comes from the
+    next coarser level of a Gaussian pyramid (push and pull, Gortler et al. 1996, "The Lumigraph").
     """
-    height, width = sums.shape[:2]
+    height, width = weight.shape
     if max(height, width) == 1:
-        return sums[..., :3] / np.maximum(sums[..., 3:], 1e-30)
-    coarse = _push_pull(cv2.pyrDown(sums))
-    return sums[..., :3] + (1 - sums[..., 3:]) * cv2.pyrUp(coarse, dstsize=(width, height))
+        return sums / max(float(weight[0, 0]), 1e-30)
+    coarse = _push_pull(np.atleast_3d(cv2.pyrDown(sums)), cv2.pyrDown(weight))
+    rest = cv2.multiply(cv2.pyrUp(coarse, dstsize=(width, height)), cv2.merge([1 - weight] * 3))
+    return np.asarray(cv2.add(sums, rest))
 
 
 def _check_sizes(**arrays: np.ndarray) -> None:

@@ -25,7 +25,7 @@ def binary(alpha: np.ndarray) -> np.ndarray:
 
 
 def bounding_box(alpha: np.ndarray, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
-    """The smallest box (x0, y0, x1, y1) around all alpha ≥ threshold; x1 and y1 lie outside; None if empty."""
+    """The smallest box (x0, y0, x1, y1) around all alpha ≥ threshold; x1, y1 exclusive; None if empty."""
     inside = _checked(alpha) >= threshold
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if not rows.size:
@@ -52,39 +52,37 @@ def pseudo_alpha(mask: np.ndarray, width: float) -> np.ndarray:
     """
     if not (np.isfinite(width) and width >= 0):
         raise OptionError(f"width of the pseudo-alpha is {width}; give a number of pixels of 0 or more")
-    hard = binary(mask)
-    box = _boundary_box(hard, int(np.ceil(width / 2)) + 1)
-    if width == 0 or box is None:
-        return hard
-    inside = hard[box] >= 0.5
-    u = np.clip(_signed_distance(inside) / np.float32(max(width, 1e-6)) + np.float32(0.5), 0.0, 1.0)
-    soft = u * u * (3.0 - 2.0 * u)
-    # Rounding, or a width far beyond the picture, may bring a pixel onto 0.5: hold it on its own side.
-    hard[box] = np.where(inside, np.maximum(soft, np.float32(0.5)), np.minimum(soft, _BELOW_HALF))
-    return hard
+    result = binary(mask)
+    if width == 0:
+        return result
+    for tile, inside, distance in _near_boundary(result >= 0.5, min(width / 2, sum(mask.shape))):
+        u = np.clip(distance / np.float32(max(width, 1e-6)) + np.float32(0.5), 0.0, 1.0)
+        soft = u * u * (3.0 - 2.0 * u)
+        # Rounding, or a width far beyond the picture, may bring a pixel onto 0.5: hold it on its own side.
+        result[tile] = np.where(inside, np.maximum(soft, np.float32(0.5)), np.minimum(soft, _BELOW_HALF))
+    return result
 
 
 def is_soft(alpha: np.ndarray) -> bool:
     """Whether a mask carries a real soft edge, as a matte does, or is a hard cut with a blurred edge.
 
-    The measure is the mean width of the edge: the area where 0.05 < alpha < 0.95, no further than 5%
+    The measure is the mean width of the edge: the area where 0.05 < alpha < 0.95, no further than 3%
     of the height from the 0.5 contour, over the contour's length. Compression and resizing leave hard
     segmentations at 2 to 4 pixels in 480 lines; a matte with hair comes to 5 and more. Soft is more
-    than 1% of the height, and more than 4 pixels. False where there is no contour.
+    than 1.2% of the height, and more than 4 pixels. False where there is no contour.
     """
-    alpha = _checked(alpha)
-    inside = alpha >= 0.5
-    reach = 0.05 * alpha.shape[0] + 2.0
-    box = _boundary_box(inside.astype(np.float32), int(np.ceil(reach)))
-    if box is None:
-        return False
-    inside, near = inside[box], alpha[box]
+    inside = _checked(alpha) >= 0.5
     # Steps between neighbours along x and y: a slanted contour crosses more of them than it is long,
     # by 4/π on average over all directions.
     steps = int((inside[:, 1:] != inside[:, :-1]).sum()) + int((inside[1:] != inside[:-1]).sum())
-    length = steps * np.pi / 4
-    band = (near > 0.05) & (near < 0.95) & (np.abs(_signed_distance(inside)) < reach)
-    return float(band.sum()) / length > max(0.01 * alpha.shape[0], 4.0)
+    if steps == 0:
+        return False
+    reach = 0.03 * alpha.shape[0] + 2.0
+    area = 0
+    for tile, _, distance in _near_boundary(inside, reach):
+        near = alpha[tile]
+        area += int(((near > 0.05) & (near < 0.95) & (np.abs(distance) < reach)).sum())
+    return area / (steps * np.pi / 4) > max(0.012 * alpha.shape[0], 4.0)
 
 
 @dataclass(frozen=True)
@@ -147,33 +145,30 @@ def steady(alphas: Iterable[np.ndarray], radius: int = 1) -> Iterator[np.ndarray
 
 def _medians(alphas: Iterator[np.ndarray], radius: int) -> Iterator[np.ndarray]:
     window: deque[np.ndarray] = deque(maxlen=2 * radius + 1)
+    for alpha in _replicated(alphas, radius):
+        window.append(alpha)
+        if len(window) == window.maxlen:
+            yield _median(list(window))
+
+
+def _replicated(alphas: Iterator[np.ndarray], times: int) -> Iterator[np.ndarray]:
+    """The frames with `times` copies of the first before them and of the last behind them."""
+    last: np.ndarray | None = None
     for number, alpha in enumerate(alphas):
-        alpha = _checked(alpha)
-        if window and alpha.shape != window[-1].shape:
+        if last is None:
+            yield from [_checked(alpha)] * times
+        elif alpha.shape != last.shape:
             raise InputError(
                 f"mask frame {number} is {alpha.shape[1]} × {alpha.shape[0]}, those before it are "
-                f"{window[-1].shape[1]} × {window[-1].shape[0]}; give a mask of one size"
+                f"{last.shape[1]} × {last.shape[0]}; give a mask of one size"
             )
-        # The first frame fills the window up to the middle; each later one pushes it on by a frame.
-        window.extend([alpha] * (1 if window else radius + 1))
-        if len(window) == 2 * radius + 1:
-            yield _median(window)
-    if not window:
-        return
-    # `late` frames have come in that were not yet the middle of a window; they are fewer than radius
-    # where the clip is shorter than that.
-    for _ in range(radius):
-        if len(window) < 2 * radius + 1:
-            window.append(window[-1])
-            if len(window) == 2 * radius + 1:
-                yield _median(window)
-        else:
-            window.append(window[-1])
-            yield _median(window)
+        yield alpha
+        last = alpha
+    if last is not None:
+        yield from [last] * times
 
 
-def _median(window: Iterable[np.ndarray]) -> np.ndarray:
-    frames = list(window)
+def _median(frames: list[np.ndarray]) -> np.ndarray:
     if len(frames) == 1:
         return np.array(frames[0], np.float32)
     if len(frames) == 3:  # many times faster than a sort
@@ -184,60 +179,67 @@ def _median(window: Iterable[np.ndarray]) -> np.ndarray:
 
 def _checked(alpha: np.ndarray) -> np.ndarray:
     if alpha.ndim != 2 or 0 in alpha.shape:
-        raise InputError(f"an alpha picture is (height, width), not empty; got an array of shape {alpha.shape}")
+        raise InputError(f"an alpha picture is (height, width) and not empty; got the shape {alpha.shape}")
     return alpha
 
 
-def _signed_distance(inside: np.ndarray) -> np.ndarray:
-    """Pixels to the boundary, positive inside; `inside` holds both kinds. Values are never 0."""
+def _near_boundary(
+    inside: np.ndarray, reach: float
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+    """Tiles of the picture that come within `reach` pixels of the boundary, each pixel in one tile at most.
+
+    Yields the tile, `inside` there, and the signed distance to the boundary there: (h, w) float32,
+    positive inside, never 0, exact as far as `reach` and no less than that beyond. A person's outline
+    is thin: looking along it only is several times faster than a distance transform of the frame.
+    """
+    pad = int(np.ceil(reach)) + 1
+    side = max(96, 3 * pad)
+    height, width = inside.shape
     ones = inside.astype(np.uint8)
-    within = cv2.distanceTransform(ones, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    without = cv2.distanceTransform(1 - ones, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(inside, within - 0.5, 0.5 - without)
-
-
-def _boundary_box(hard: np.ndarray, margin: int) -> tuple[slice, slice] | None:
-    """The part of the picture within `margin` of the boundary of a binary mask; None without a boundary."""
-    kernel = np.ones((3, 3), np.uint8)
-    return _box(cv2.dilate(hard, kernel) != cv2.erode(hard, kernel), margin)
+    for y in range(0, height, side):
+        for x in range(0, width, side):
+            top, left = max(y - pad, 0), max(x - pad, 0)
+            around = ones[top : y + side + pad, left : x + side + pad]
+            if not 0 < cv2.countNonZero(around) < around.size:
+                continue
+            tile = (slice(y, min(y + side, height)), slice(x, min(x + side, width)))
+            # To the nearest pixel centre of the other kind, less half a pixel: half way is the boundary.
+            signed = cv2.distanceTransform(around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            outside = cv2.distanceTransform(1 - around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            signed = np.where(around, signed - np.float32(0.5), np.float32(0.5) - outside)
+            yield tile, inside[tile], signed[y - top :, x - left :][:side, :side]
 
 
 def _edge_box(alpha: np.ndarray, margin: int) -> tuple[slice, slice] | None:
-    """The part of the picture within `margin` of anything that is not flat."""
-    return _boundary_box(alpha, margin)
-
-
-def _box(where: np.ndarray, margin: int) -> tuple[slice, slice] | None:
-    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-    if not rows.size:
+    """The part of the picture within `margin` pixels of anything that is not flat; None if all is."""
+    along, across = alpha[1:] != alpha[:-1], alpha[:, 1:] != alpha[:, :-1]
+    rows = np.flatnonzero(np.append(along.any(1), False) | across.any(1))
+    columns = np.flatnonzero(along.any(0) | np.append(across.any(0), False))
+    if not rows.size or not columns.size:
         return None
     return (
-        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 1 + margin),
-        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + 1 + margin),
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 2 + margin),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + 2 + margin),
     )
 
 
 def _shrink(alpha: np.ndarray, pixels: float) -> np.ndarray:
-    if pixels < 0:
-        return 1.0 - _shrink(1.0 - alpha, -pixels)
-    reach = int(np.ceil(pixels))
+    reach = int(np.ceil(abs(pixels)))
     box = _edge_box(alpha, reach + 1)
     if box is None:
         return alpha
-    near = alpha[box]
-    small, large = _erode(near, reach - 1), _erode(near, reach)
-    share = np.float32(pixels - (reach - 1))
+    # Beyond the frame OpenCV takes nothing that could eat in or grow in: the border is no boundary.
+    move = cv2.erode if pixels > 0 else cv2.dilate
+    less = move(alpha[box], _disk(reach - 1)) if reach > 1 else alpha[box]
+    more = move(alpha[box], _disk(reach))
     result = alpha.copy()
-    result[box] = small + share * (large - small)
+    result[box] = less + np.float32(abs(pixels) - (reach - 1)) * (more - less)
     return result
 
 
-def _erode(alpha: np.ndarray, radius: int) -> np.ndarray:
-    """Grey erosion by the disk x² + y² ≤ r²; beyond the frame lies nothing that could eat into it."""
-    if radius == 0:
-        return alpha
+def _disk(radius: int) -> np.ndarray:
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return cv2.erode(alpha, (x * x + y * y <= radius * radius).astype(np.uint8))
+    return (x * x + y * y <= radius * radius).astype(np.uint8)
 
 
 def _despeckle(alpha: np.ndarray, share: float) -> np.ndarray:
@@ -256,7 +258,7 @@ def _nearest_is_small(region: np.ndarray, least: float, border_too: bool) -> np.
     border_too: whether components that touch the frame's border count as small too; a small piece
     of background in the frame's corner is no hole in the person.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)
     small = stats[:, cv2.CC_STAT_AREA] < least
     small[0] = False
     if not border_too:

@@ -98,12 +98,14 @@ class Texture:
     With y = 0.2126 R + 0.7152 G + 0.0722 B of the display values (where noise is about as strong in
     shadow as in light), and ⟨·⟩ the mean over a square window of 1% of the height (odd, at least 5 px):
 
-        d = y − ⟨y⟩,   σ² = ⟨d²⟩,   n = d / (σ + ε),   ε = 1e-4
+        d = y − ⟨y⟩,   σ² = ⟨d²⟩,   n = d / (σ + ε),   ε = 1e-5
         w = max(σ_source² − ν², 0) / σ_source²   where the foreground is whole, else 0
-        texture = Σ w n_result n_source / √(Σ w n_result² · Σ w n_source²)
+        texture = Σ w n_result n_source / max(Σ w n_result², Σ w n_source²)
 
-    in [−1, 1]: 1 for an identical picture, about 0 for unrelated or absent texture. Light that varies
-    little within a window is a gain and an offset there, which n doesn't see. w is the share of the
+    in [−1, 1]: 1 for an identical picture, about 0 for unrelated or absent texture. Both n have about
+    unit variance, so this is their correlation, but with a denominator that texture wiped out of a part
+    of the picture can't shrink (n_result = 0 there): the part counts as 0. Light that varies little
+    within a window is a gain and an offset there, which n doesn't see. w is the share of the
     source's local variance above its noise ν (the Wiener filter's own factor): flat areas hold noise
     alone and count nothing, while skin counts as much as a strong edge, which σ² itself would let win.
     The foreground is whole where alpha > 0.9 over every pixel that d and σ look at, so that no
@@ -142,7 +144,7 @@ class Texture:
         both, of_result, of_source = (float(total) for total in self._sums)
         if not of_source:
             return math.nan
-        return both / math.sqrt(of_result * of_source) if of_result else 0.0
+        return both / max(of_result, of_source)
 
 
 def texture(result: np.ndarray, source: np.ndarray, alpha: np.ndarray, noise: float = NOISE) -> float:
@@ -246,4 +248,4 @@ def _normalised(rgb: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     luma = np.asarray(rgb, np.float32) @ LUMA_BT709
     detail = luma - cv2.blur(luma, (side, side), borderType=cv2.BORDER_REFLECT_101)
     variance = cv2.blur(detail * detail, (side, side), borderType=cv2.BORDER_REFLECT_101)
-    return detail / (np.sqrt(variance) + np.float32(1e-4)), variance
+    return detail / (np.sqrt(variance) + np.float32(1e-5)), variance

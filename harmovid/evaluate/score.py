@@ -335,11 +335,11 @@ def _agree(name: str, clips: dict[str, Clip], resize: bool) -> tuple[int, int]:
     first, *others = (role for role in clips if role != "result")
     for role in others:
         if sizes[role] != sizes[first]:
-            raise InputError(f"the {role} of clip {name} is {texts[role]}, its {first} {texts[first]}; make both "
-                             "one size, only results can be resized here")
+            raise InputError(f"the {role} of clip {name} is {texts[role]}, its {first} {texts[first]}; make "
+                             "both one size, only results can be resized here")
     if sizes["result"] != sizes[first] and not resize:
-        raise InputError(f"clip {name} is {texts['result']}, its {first} {texts[first]}; render it at that size, "
-                         "or pass --resize to bring the result to it")
+        raise InputError(f"clip {name} is {texts['result']}, its {first} {texts[first]}; render it at that "
+                         "size, or pass --resize to bring the result to it")
     for role, clip in clips.items():
         if clip.frames == result.frames or _is_still(role, clip):
             continue
@@ -349,8 +349,8 @@ def _agree(name: str, clips: dict[str, Clip], resize: bool) -> tuple[int, int]:
         both = min(clip.frames, result.frames)
         why = ("they are one frame apart, one of the two has lost or doubled a frame, mostly the last"
                if apart == 1 else f"they are {apart} frames apart")
-        raise InputError(f"clip {name} has {result.frames} frames, its {role} {clip.frames}: {why}; render it "
-                         f"again, or cut both to {both} frames where their starts agree")
+        raise InputError(f"clip {name} has {result.frames} frames, its {role} {clip.frames}: {why}; render "
+                         f"it again, or cut both to {both} frames where their starts agree")
     return sizes[first]
 
 

@@ -121,8 +121,10 @@ def test_warp_undoes_the_motion():
 def test_warp_by_whole_pixels_is_exact():
     image = texture(20, 30)
     motion = np.broadcast_to(np.float32([3, -2]), (20, 30, 2))
-    np.testing.assert_array_equal(warp(image, motion)[2:, :-3], image[:-2, 3:])
-    np.testing.assert_array_equal(warp(image, motion)[:, -1], np.vstack([image[:1, -1]] * 2 + [image[:-2, -1]]))
+    out = warp(image, motion)
+    np.testing.assert_array_equal(out[2:, :-3], image[:-2, 3:])
+    np.testing.assert_array_equal(out[2:, -3:], np.repeat(image[:-2, -1:], 3, axis=1))
+    np.testing.assert_array_equal(out[:2], out[[2, 2]])
 
 
 @settings(max_examples=30, deadline=None)
@@ -172,13 +174,13 @@ def test_an_occlusion_is_found():
     background = texture(96, 128, seed=3)
     card = texture(40, 40, seed=4)
     frames = []
-    for left in (40, 52):
+    for left in (40, 48):
         frame = background.copy()
         frame[28:68, left:left + 40] = card
         frames.append(frame)
     trusted = consistency(flow(*frames), flow(frames[1], frames[0]))
-    covered = np.s_[32:64, 82:90]  # the card moves over this
-    assert (~trusted[covered]).mean() > 0.7
+    covered = np.s_[32:64, 81:87]  # the card moves over this
+    assert (~trusted[covered]).mean() > 0.8
     assert trusted[34:62, 48:72].mean() > 0.95  # the card itself
     assert trusted[:20].mean() > 0.95 and trusted[76:].mean() > 0.95  # the rest
 

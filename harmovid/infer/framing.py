@@ -1,0 +1,154 @@
+"""Framing: the person's box, steadied over the clip, and the clip of views cut along it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from harmovid.infer.views import Views, ViewSize
+
+_MARGIN = 0.12  # of the person's size, on each side
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The person's box over a clip, and the size of its view.
+
+    boxes: (T, 4) int64, x0, y0, x1, y1 in pixels of the picture; all of one size.
+    view: (height, width) that each box is shown at.
+    """
+
+    boxes: np.ndarray
+    view: tuple[int, int]
+
+
+def find(alpha: np.ndarray) -> tuple[float, float, float, float] | None:
+    """The box of the subject in one mask, x0, y0, x1, y1 in pixels; None where there is none.
+
+    Specks, smaller than a twentieth of the largest region, don't count.
+    """
+    height, width = alpha.shape
+    factor = max(1.0, max(height, width) / 160)
+    size = max(1, round(width / factor)), max(1, round(height / factor))
+    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    count, _, stats, _ = cv2.connectedComponentsWithStats((small >= 0.5).astype(np.uint8))
+    if count < 2:
+        return None
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    kept = stats[1:][areas >= 0.05 * areas.max()]
+    x0, y0 = kept[:, cv2.CC_STAT_LEFT].min(), kept[:, cv2.CC_STAT_TOP].min()
+    x1 = (kept[:, cv2.CC_STAT_LEFT] + kept[:, cv2.CC_STAT_WIDTH]).max()
+    y1 = (kept[:, cv2.CC_STAT_TOP] + kept[:, cv2.CC_STAT_HEIGHT]).max()
+    sx, sy = width / size[0], height / size[1]
+    return float(x0 * sx), float(y0 * sy), float(x1 * sx), float(y1 * sy)
+
+
+def frame(found: list[tuple[float, float, float, float] | None], picture: tuple[int, int],
+          size: ViewSize) -> Framing:
+    """Steady the boxes of a clip: one size for all, centres that follow slowly or stand still.
+
+    Args:
+        found: per frame the subject's box or None.
+        picture: (width, height) of the frames.
+        size: what the harmonizer wants.
+    """
+    width, height = picture
+    known = [i for i, box in enumerate(found) if box is not None]
+    if not known:
+        boxes = np.tile([0, 0, width, height], (len(found), 1))
+        return Framing(boxes.astype(np.int64), view_shape(width / height, size))
+    raw = np.array([found[i] for i in known], np.float64)
+    # Where nobody is in the picture the box waits: positions are held and interpolated.
+    track = np.stack([np.interp(np.arange(len(found)), known, raw[:, n]) for n in range(4)], axis=1)
+    centre = (track[:, :2] + track[:, 2:]) / 2
+    extent = raw[:, 2:] - raw[:, :2]
+    side = np.percentile(extent, 95, axis=0) * (1 + 2 * _MARGIN)
+    travel = centre.max(axis=0) - centre.min(axis=0)
+    if (travel <= 0.35 * side).all():  # a box that holds all of it need not move at all
+        low, high = track[:, :2].min(axis=0), track[:, 2:].max(axis=0)
+        side = (high - low) * (1 + 2 * _MARGIN)
+        centre = np.tile((low + high) / 2, (len(found), 1))
+    else:
+        centre = _slow(centre, sigma=12.0)
+    shape = view_shape(side[0] / side[1], size)
+    # The box takes the view's proportions by growing, so that pixels stay square where there is room.
+    aspect = shape[1] / shape[0]
+    side = np.maximum(side, [side[1] * aspect, side[0] / aspect])
+    w, h = int(min(np.ceil(side[0]), width)), int(min(np.ceil(side[1]), height))
+    corner = np.rint(centre - np.array([w, h]) / 2).astype(np.int64)
+    corner = np.clip(corner, 0, [width - w, height - h])
+    return Framing(np.concatenate([corner, corner + [w, h]], axis=1), shape)
+
+
+def view_shape(aspect: float, size: ViewSize) -> tuple[int, int]:
+    """(height, width) of about size.area pixels, both multiples of size.multiple, near to width / height = aspect."""
+    aspect = min(max(aspect, 0.25), 4.0)
+    step = size.multiple
+    height = max(step, round((size.area / aspect) ** 0.5 / step) * step)
+    width = max(step, round((size.area * aspect) ** 0.5 / step) * step)
+    return height, width
+
+
+def _slow(path: np.ndarray, sigma: float) -> np.ndarray:
+    radius = int(3 * sigma)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    taps /= taps.sum()
+    padded = np.pad(path, ((radius, radius), (0, 0)), mode="edge")
+    return np.stack([np.convolve(padded[:, n], taps, "valid") for n in range(path.shape[1])], axis=1)
+
+
+class SpooledViews:
+    """A clip of views on disk, so that memory does not grow with length; a `views.ViewClip`.
+
+    Frames are appended in order by `append` and read back in windows; half floats, in a nameless
+    temporary file that is gone when the object is.
+    """
+
+    def __init__(self, view: tuple[int, int], overview: tuple[int, int]) -> None:
+        self.view, self.overview_size = view, overview
+        self._values = 7 * view[0] * view[1] + 3 * overview[0] * overview[1]
+        self._file = tempfile.TemporaryFile(prefix="harmovid-views-")
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __enter__(self) -> SpooledViews:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, composite: np.ndarray, background: np.ndarray, mask: np.ndarray,
+               overview: np.ndarray) -> None:
+        """Add a frame: (h, w, 3), (h, w, 3), (h, w) at view size and (oh, ow, 3), display sRGB."""
+        planes = (composite, background, mask, overview)
+        row = np.concatenate([plane.astype(np.float16).ravel() for plane in planes])
+        assert row.size == self._values
+        self._file.seek(self._count * row.nbytes)
+        self._file.write(row.tobytes())
+        self._count += 1
+
+    def window(self, start: int, stop: int) -> Views:
+        """Frames start <= t < stop as (C, T, H, W)."""
+        assert 0 <= start < stop <= self._count, (start, stop, self._count)
+        self._file.seek(start * self._values * 2)
+        data = np.frombuffer(self._file.read((stop - start) * self._values * 2), np.float16)
+        rows = data.reshape(stop - start, self._values).astype(np.float32)
+        area = self.view[0] * self.view[1]
+        cuts = np.split(rows, [3 * area, 6 * area, 7 * area], axis=1)
+        shapes = [(*self.view, 3), (*self.view, 3), (*self.view, 1), (*self.overview_size, 3)]
+        planes = [np.ascontiguousarray(cut.reshape(-1, *shape).transpose(3, 0, 1, 2))
+                  for cut, shape in zip(cuts, shapes, strict=True)]
+        return Views(*planes)
+
+    def frames(self, chunk: int = 16) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Composite (h, w, 3) and mask (h, w) of each frame, in order."""
+        for start in range(0, self._count, chunk):
+            views = self.window(start, min(start + chunk, self._count))
+            for t in range(views.mask.shape[1]):
+                yield views.composite[:, t].transpose(1, 2, 0), views.mask[0, t]

@@ -1,0 +1,318 @@
+"""The straight path: a foreground, its mask and a background in, one finished clip out.
+
+Two streaming passes. The first shows the harmonizer what it needs: the person's box, steadied, at its
+own small size, with an overview of the background. The second carries the change of light over to the
+full-size picture, composites and writes. Memory does not grow with length.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from harmovid.composite import blend, matte
+from harmovid.errors import InputError, OutputError
+from harmovid.infer import framing, transfer
+from harmovid.infer.compare import Comparison
+from harmovid.infer.plan import Plan
+from harmovid.infer.views import Harmonized, Harmonizer
+from harmovid.video import encode, io
+from harmovid.video.color import SRGB, convert, from_linear, linear_between, to_linear
+
+T = TypeVar("T")
+
+Progress = Callable[[str, int, int], None]
+"""Told of each step: name of the stage, frames done, frames in all."""
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    seconds: wall-clock time per stage. peak_bytes: the process's largest resident memory so far.
+    """
+
+    output: str
+    frames: int
+    size: tuple[int, int]
+    rate: str
+    harmonizer: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class _Clock:
+    """Adds up the time spent in each stage; stages may nest, and the inner one counts."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stack: list[str] = []
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self._book()
+        self._stack.append(stage)
+        try:
+            yield
+        finally:
+            self._book()
+            self._stack.pop()
+
+    def each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
+        """Go through `items`, booking what it takes to make them."""
+        iterator = iter(items)
+        while True:
+            with self(stage):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def _book(self) -> None:
+        now = time.perf_counter()
+        if self._stack:
+            stage = self._stack[-1]
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._since = now
+
+
+def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None = None,
+              progress: Progress = lambda stage, done, total: None) -> Summary:
+    """Run a plan with a harmonizer.
+
+    Args:
+        plan: from `plan.plan`.
+        harmonizer: fills the seam: the network, or a baseline.
+        compare: collects source, composite and result side by side.
+        progress: told after every frame of every stage.
+
+    Returns:
+        Frames, seconds per stage, peak memory.
+
+    Raises:
+        InputError: a file turns out damaged, or the mask is empty from beginning to end.
+        OutputError: the disk is full, say. Nothing half-written is left under the real name.
+    """
+    clock = _Clock()
+    try:
+        with clock("other"), ExitStack() as stack:
+            frames, soft = _scan(plan, harmonizer, clock, progress)
+            views = stack.enter_context(framing.SpooledViews(frames.view, harmonizer.view.overview))
+            _look(plan, frames, views, clock, progress)
+            if compare is not None:
+                stack.enter_context(compare)
+            results = clock.each("harmonize", _unchunked(harmonizer.harmonize(views, plan.options.seed)))
+            _finish(plan, frames, views, soft, results, compare, clock, progress)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(f"{plan.target.path} cannot be written: the disk is full; nothing half-written was "
+                              "left behind: free some space and run the same command again") from error
+        raise
+    return Summary(
+        output=str(plan.target.pattern or plan.target.path), frames=len(plan), size=plan.size,
+        rate=f"{plan.rate.numerator}/{plan.rate.denominator}", harmonizer=harmonizer.name,
+        seconds={stage: round(spent, 3) for stage, spent in clock.seconds.items()}, peak_bytes=peak_memory(),
+        notes=plan.notes)
+
+
+def peak_memory() -> int:
+    """The largest resident memory of this process so far, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress) -> tuple[framing.Framing, bool]:
+    """Where the person is in each frame, and whether the mask has a soft edge of its own."""
+    found, soft = [], []
+    for i, alpha in enumerate(clock.each("read", _masks(plan))):
+        with clock("look"):
+            found.append(framing.find(alpha))
+            if i % 10 == 0 and found[-1] is not None:
+                soft.append(matte.is_soft(alpha))
+        progress("scan", i + 1, len(plan))
+    if not any(box is not None for box in found):
+        raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
+                         "frames; give the right mask, white where the person is")
+    return framing.frame(found, plan.size, harmonizer.view), bool(soft) and np.mean(soft) > 0.5
+
+
+def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
+          progress: Progress) -> None:
+    """The first pass: fill `views`."""
+    height, width = frames.view
+    triples = zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True)
+    for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
+        with clock("look"):
+            x0, y0, x1, y1 = frames.boxes[i]
+            view = [cv2.resize(plane[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
+                    for plane in (rgb, alpha, background)]
+            own = view[0] if _is_cut_out(plan) else blend.estimate_foreground(view[0], view[1])
+            lit = to_linear(np.clip(convert(own, plan.foreground.tags, SRGB), 0, 1), "srgb")
+            behind = np.clip(convert(view[2], plan.tags, SRGB), 0, 1)
+            mixed = blend.over(lit, to_linear(behind, "srgb"), view[1])
+            whole = cv2.resize(background, views.overview_size[::-1], interpolation=cv2.INTER_AREA)
+            views.append(from_linear(mixed, "srgb"), behind, view[1], np.clip(convert(whole, plan.tags, SRGB), 0, 1))
+        progress("look", i + 1, len(plan))
+
+
+def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, soft: bool,
+            results: Iterator[Harmonized], compare: Comparison | None, clock: _Clock, progress: Progress) -> None:
+    """The second pass: carry the light over, composite, write."""
+    options = plan.options
+    small = options.detail == "network"
+    size = frames.view[::-1] if small else plan.size
+    alpha_out = options.output == "foreground"
+    with encode.Writer(plan.target, size, plan.rate, plan.target.tags(SRGB) if small else plan.tags, bits=plan.bits,
+                       alpha=alpha_out, sound=plan.sound, timecode=plan.timecode,
+                       start_number=plan.start_number) as writer:
+        if small:
+            for i, result in enumerate(results):
+                with clock("write"):
+                    writer.write(convert(_picture(result.result), SRGB, writer.tags))
+                progress("finish", i + 1, len(plan))
+            return
+        pairs = ((_picture(h.reference), _picture(h.result), mask)
+                 for h, (_, mask) in zip(results, views.frames(), strict=True))
+        lights = clock.each("fit", transfer.lights(pairs, options.transfer))
+        alphas = clock.each("matte", _refined(plan, soft, clock))
+        clips = clock.each("read", zip(_foregrounds(plan), _backgrounds(plan), strict=True))
+        for i, (light, alpha, (rgb, background)) in enumerate(zip(lights, alphas, clips, strict=True)):
+            with clock("transfer"):
+                picture = _Picture(plan, rgb, alpha, background)
+                picture.relight(light, frames.boxes[i])
+                out = picture.composite() if options.output == "comp" else (
+                    picture.cut_out() if alpha_out else picture.gain())
+            with clock("write"):
+                writer.write(out, alpha if alpha_out else None)
+            if compare is not None:
+                with clock("compare"):
+                    compare.add(picture.panels() if compare.wants_next else None)
+            progress("finish", i + 1, len(plan))
+
+
+class _Picture:
+    """One full-size frame on its way from the source to the result.
+
+    All work is done in the box of what the mask covers; beyond it the background's own bits stay.
+    """
+
+    def __init__(self, plan: Plan, rgb: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> None:
+        self.plan, self.rgb, self.alpha, self.background = plan, rgb, alpha, background
+        x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+        self.corner = x, y
+        self.box = slice(y, y + height), slice(x, x + width)
+        inside = rgb[self.box]
+        own = inside if _is_cut_out(plan) or not inside.size else blend.estimate_foreground(inside, alpha[self.box])
+        source = plan.foreground.tags
+        self.linear = linear_between(to_linear(own, source.transfer), source, plan.tags)
+        self.relit = self.linear
+
+    def relight(self, light: transfer.Light, box: np.ndarray) -> None:
+        """Change the light; `box` is the view's in the whole picture."""
+        if not self.linear.size:
+            return
+        x, y = self.corner
+        x0, y0, x1, y1 = box
+        self.relit = light.apply(self.linear, (x0 - x, y0 - y, x1 - x, y1 - y), self.plan.options.strength)
+
+    def composite(self) -> np.ndarray:
+        """The person over the background, code values of the plan's tags."""
+        return self._over(self.relit)
+
+    def cut_out(self) -> np.ndarray:
+        """The person alone, straight; black where alpha is 0."""
+        out = np.zeros_like(self.background)
+        out[self.box] = from_linear(self.relit, self.plan.tags.transfer)
+        out[self.alpha == 0] = 0
+        return out
+
+    def gain(self) -> np.ndarray:
+        """The change of light alone: itself in EXR; elsewhere grey for none, an eighth per stop."""
+        eps = np.float32(0.004)
+        gain = np.ones_like(self.background)
+        gain[self.box] = (self.relit + eps) / (self.linear + eps)
+        gain[self.alpha == 0] = 1
+        return 0.5 + np.log2(np.maximum(gain, 1e-6)) / 8 if self.plan.target.display else gain
+
+    def panels(self) -> tuple[np.ndarray, ...]:
+        """Source, plain composite, result; display sRGB."""
+        tags = self.plan.tags
+        return (convert(self.rgb, self.plan.foreground.tags, SRGB), convert(self._over(self.linear), tags, SRGB),
+                convert(self._over(self.relit), tags, SRGB))
+
+    def _over(self, linear: np.ndarray) -> np.ndarray:
+        out = self.background.copy()
+        if not linear.size:
+            return out
+        alpha, transfer_name = self.alpha[self.box], self.plan.tags.transfer
+        behind = out[self.box]
+        mixed = blend.over(linear, to_linear(behind, transfer_name), alpha)
+        # Through linear light and back a code value may move by a rounding; where no person is it must not.
+        out[self.box] = np.where((alpha > 0)[..., None], from_linear(mixed, transfer_name), behind)
+        return out
+
+
+def _is_cut_out(plan: Plan) -> bool:
+    # A foreground with alpha of its own brings its own colour; a filmed one has its old background in it.
+    return plan.mask is None
+
+
+def _picture(planes: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(planes[:, 0].transpose(1, 2, 0))
+
+
+def _unchunked(chunks: Iterable[Harmonized]) -> Iterator[Harmonized]:
+    for chunk in chunks:
+        for t in range(chunk.result.shape[1]):
+            yield Harmonized(chunk.reference[:, t : t + 1], chunk.result[:, t : t + 1])
+
+
+def _foregrounds(plan: Plan) -> Iterator[np.ndarray]:
+    """The foreground on the canvas, code values of its own tags."""
+    for frame in io.read(plan.foreground, plan.foreground_index):
+        if plan.mask is None and not plan.foreground_place.trivial and frame.alpha is not None:
+            # Colour where alpha is 0 means nothing and must not be mixed into the edge by scaling.
+            cover = np.maximum(plan.foreground_place.place(frame.alpha), 1e-6)[..., None]
+            yield plan.foreground_place.place(frame.rgb * frame.alpha[..., None]) / cover
+        else:
+            yield plan.foreground_place.place(frame.rgb)
+
+
+def _backgrounds(plan: Plan) -> Iterator[np.ndarray]:
+    """The background on the canvas, code values of the plan's tags."""
+    last: tuple[np.ndarray, np.ndarray] | None = None
+    for frame in io.read(plan.background, plan.background_index):
+        if last is None or last[0] is not frame.rgb:
+            last = frame.rgb, convert(plan.background_place.place(frame.rgb), plan.background.tags, plan.tags)
+        yield last[1]
+
+
+def _masks(plan: Plan) -> Iterator[np.ndarray]:
+    """The mask on the canvas as it was given, (H, W) in [0, 1]."""
+    for frame in io.read(plan.mask or plan.foreground, plan.mask_index, grey=True):
+        # A picture with alpha that is not all white is its own mask, whatever it shows.
+        own = frame.alpha is not None and (plan.mask is None or bool((frame.alpha < 1).any()))
+        yield np.clip(plan.mask_place.place(frame.alpha if own else frame.rgb), 0, 1)  # type: ignore[arg-type]
+
+
+def _refined(plan: Plan, soft: bool, clock: _Clock) -> Iterator[np.ndarray]:
+    """The alpha that composites: refined, steadied, and with a soft edge where the mask had none."""
+    options = plan.options
+    alphas: Iterator[np.ndarray] = (matte.refine(alpha, options.refine) for alpha in clock.each("read", _masks(plan)))
+    if options.steady:
+        alphas = matte.steady(alphas, options.steady)
+    width = options.edge * plan.size[1]
+    for alpha in alphas:
+        yield alpha if soft or width == 0 else matte.pseudo_alpha(alpha, width)

@@ -1,0 +1,241 @@
+"""The plan of a run: everything that can be checked before a pixel is worked on, checked and resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from harmovid.composite import place
+from harmovid.composite.matte import Refine
+from harmovid.composite.place import Placement
+from harmovid.errors import InputError, OptionError
+from harmovid.infer.transfer import TransferConfig
+from harmovid.video import encode, timecode
+from harmovid.video.clip import Clip
+from harmovid.video.color import ColorTags
+
+_LONGEST_SIDE = 16384
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can ask of a run; the defaults are what most want.
+
+    fit: where the background (by time) or the mask (by count) is shorter; None plays a short
+        background back and forth, and refuses a mask of another length.
+    canvas: whose frame the result has.
+    place: how the other picture is laid into that frame; None: a background covers, a foreground
+        is contained.
+    strength: of the change of light, 0 to 2, interpolated in log.
+    detail: "transfer" for the source at full size, "network" for the harmonizer's own small picture.
+    output: the finished picture, the relit person with alpha, or the gain alone.
+    edge: width of the soft edge given to a hard mask, as a share of the height; 0 leaves it hard.
+    steady: frames on each side that a median holds the mask steady over; 0 for none.
+    start, end: frames of the foreground, from 0, end exclusive; None for its own.
+    preview: so many frames, spread over the clip, in place of all.
+    """
+
+    fit: place.Fit | None = None
+    canvas: Literal["foreground", "background"] = "foreground"
+    place: place.Mode | None = None
+    scale: float = 1.0
+    position: tuple[float, float] = (0.5, 0.5)
+    strength: float = 1.0
+    detail: Literal["transfer", "network"] = "transfer"
+    output: Literal["comp", "foreground", "gain"] = "comp"
+    edge: float = 0.004
+    refine: Refine = Refine()
+    steady: int = 0
+    start: int | None = None
+    end: int | None = None
+    preview: int | None = None
+    sound: bool = True
+    seed: int = 0
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if not 0 <= self.strength <= 2:
+            raise OptionError(f"--strength is between 0 (the light as it was filmed) and 2, got {self.strength}")
+        if not 0 <= self.edge <= 0.1:
+            raise OptionError(f"--edge is a share of the height between 0 and 0.1, got {self.edge}")
+        if self.preview is not None and self.preview < 1:
+            raise OptionError(f"--preview takes a number of frames of 1 or more, got {self.preview}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that nothing known beforehand stands in the way of.
+
+    mask is None where the foreground's own alpha is the mask. The index arrays say which frame of each
+    clip is shown at each frame of the result.
+    """
+
+    foreground: Clip
+    background: Clip
+    mask: Clip | None
+    foreground_index: np.ndarray
+    background_index: np.ndarray
+    mask_index: np.ndarray
+    foreground_place: Placement
+    background_place: Placement
+    mask_place: Placement
+    size: tuple[int, int]  # width, height of the result
+    rate: Fraction
+    target: encode.Target
+    tags: ColorTags  # of the result
+    bits: int
+    timecode: str | None
+    start_number: int | None
+    sound: encode.Sound | None
+    options: Options
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Frames of the result."""
+        return len(self.foreground_index)
+
+
+def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Path, options: Options, *,
+         overwrite: bool = False, also_inputs: tuple[Path, ...] = ()) -> Plan:
+    """Resolve a run, or say what stands in its way.
+
+    Args:
+        foreground, background, mask: probed clips; the mask may be None where the foreground has alpha.
+        output: where the result goes.
+        options: what the user asks for.
+        overwrite: allow an existing output to be replaced.
+        also_inputs: more files that must not be written over.
+
+    Raises:
+        InputError, OutputError, OptionError: a sentence about what, and what to do.
+    """
+    notes = [f"{name}: {note}" for name, clip in (("foreground", foreground), ("background", background),
+                                                  ("mask", mask)) if clip for note in clip.notes]
+    if mask is None and not foreground.alpha:
+        raise InputError(f"{foreground.path} has no alpha and no mask was given; pass --mask, or make one with "
+                         f"`harmovid matte {foreground.path} -o mask.mkv`")
+    first, last = _stretch(foreground, options)
+    fg_index, mask_index, bg_index = _timeline(foreground, background, mask, first, last, options, notes)
+    if options.preview is not None and options.preview < len(fg_index):
+        spread = np.linspace(0, len(fg_index) - 1, options.preview).round().astype(np.int64)
+        fg_index, mask_index, bg_index = fg_index[spread], mask_index[spread], bg_index[spread]
+
+    fg_size, bg_size = (foreground.width, foreground.height), (background.width, background.height)
+    size = fg_size if options.canvas == "foreground" else bg_size
+    _check_size(size)
+    if options.canvas == "foreground":
+        fg_place = place.place(fg_size, size, "stretch")
+        bg_place = place.place(bg_size, size, options.place or "cover", options.scale, options.position)
+        if not _covers(bg_place):
+            raise OptionError("the background leaves a part of the picture bare; raise --scale, or use --place cover")
+    else:
+        fg_place = place.place(fg_size, size, options.place or "contain", options.scale, options.position)
+        bg_place = place.place(bg_size, size, "stretch")
+    mask_place = _mask_placement(mask or foreground, foreground, fg_place)
+
+    alpha = options.output == "foreground"
+    if options.output == "gain" and options.detail == "network":
+        raise OptionError("--output gain is the light transfer's; leave out --detail network")
+    if alpha and options.detail == "network":
+        raise OptionError("--detail network writes the network's own picture, without alpha; leave out "
+                          "--output foreground")
+    inputs = tuple(clip.path for clip in (foreground, background, mask) if clip) + also_inputs
+    target = encode.open_target(output, inputs=inputs, overwrite=overwrite, frames=len(fg_index), alpha=alpha)
+    bits = max(foreground.bits, background.bits)
+    if target.kind == "mp4" and any(side % 2 for side in size) and options.detail == "transfer":
+        notes.append("H.264 needs even sides: the last column or row is doubled; .mkv and .mov keep the size")
+    if target.display and target.kind != "mov" and background.tags.hdr and not target.tags(background.tags).hdr:
+        notes.append("light above white is cut off in this format; .mkv or EXR pictures keep it")
+    code, number = foreground.timecode, foreground.start_number
+    offset = int(fg_index[0])
+    if code:
+        try:
+            code = timecode.shift(code, offset, foreground.rate)
+        except ValueError:
+            notes.append(f"the timecode {code!r} cannot be read and is left out")
+            code = None
+    sound = None
+    if options.sound and options.preview is None and foreground.sound:
+        if target.kind in ("mp4", "mov", "mkv"):
+            encode.check_sound(foreground.path)
+            start = foreground.start_seconds + float(offset / foreground.rate)
+            sound = encode.Sound(foreground.path, start, start + float(len(fg_index) / foreground.rate))
+        else:
+            notes.append("pictures carry no sound: the foreground's is left out")
+    return Plan(
+        foreground=foreground, background=background, mask=mask, foreground_index=fg_index,
+        background_index=bg_index, mask_index=mask_index, foreground_place=fg_place,
+        background_place=bg_place, mask_place=mask_place, size=size, rate=foreground.rate, target=target,
+        tags=target.tags(background.tags), bits=bits, timecode=code,
+        start_number=None if number is None else number + offset, sound=sound, options=options,
+        notes=tuple(notes))
+
+
+def _stretch(foreground: Clip, options: Options) -> tuple[int, int]:
+    start = options.start or 0
+    end = foreground.frames if options.end is None else min(options.end, foreground.frames)
+    if not 0 <= start < foreground.frames:
+        raise OptionError(f"--start {start} lies outside the foreground, which has {foreground.frames} frames")
+    if end <= start:
+        raise OptionError(f"--end {options.end} is not after --start {start}")
+    return start, end
+
+
+def _timeline(foreground: Clip, background: Clip, mask: Clip | None, first: int, last: int, options: Options,
+              notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frame numbers of foreground, mask and background for each frame of the result."""
+    fg_index = np.arange(first, last)
+    mask_index = fg_index
+    if mask is not None:
+        if mask.still and foreground.frames > 1:
+            mask_index = np.zeros_like(fg_index)
+            notes.append("mask: one picture, used for every frame")
+        elif mask.frames != foreground.frames:
+            if mask.frames == len(fg_index):
+                mask_index = np.arange(len(fg_index))
+            elif options.fit == "trim":
+                fg_index = fg_index[fg_index < mask.frames]
+                mask_index = fg_index
+                if len(fg_index) == 0:
+                    raise InputError(f"the mask has {mask.frames} frames and ends before --start {first}")
+                notes.append(f"mask: {mask.frames} frames for {foreground.frames}; cut to the shorter")
+            else:
+                raise InputError(f"the mask has {mask.frames} frames, the foreground has {foreground.frames}; pass "
+                                 f"--fit trim, or run `harmovid matte {foreground.path} -o mask.mkv` again")
+    fit = options.fit or "pingpong"
+    bg_index = place.match(len(fg_index), foreground.rate, background.frames, background.rate, fit)
+    seconds = background.frames / float(background.rate)
+    if background.frames > 1 and seconds + 1e-6 < len(fg_index) / float(foreground.rate) - 1 / float(foreground.rate):
+        how = {"trim": "the result is cut to it", "loop": "it starts again",
+               "pingpong": "it is played back and forth"}[fit]
+        notes.append(f"background: lasts {seconds:.2f} s of {len(fg_index) / float(foreground.rate):.2f} s; {how}"
+                     + ("" if options.fit else " (--fit trim or loop changes this)"))
+    count = len(bg_index)
+    return fg_index[:count], mask_index[:count], bg_index
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if max(size) > _LONGEST_SIDE:
+        raise InputError(f"the picture is {size[0]}×{size[1]}; the longest side that can be written is {_LONGEST_SIDE}")
+
+
+def _covers(placement: Placement) -> bool:
+    x, y, width, height = placement.rect
+    return x <= 0 and y <= 0 and x + width >= placement.canvas[0] and y + height >= placement.canvas[1]
+
+
+def _mask_placement(mask: Clip, foreground: Clip, fg_place: Placement) -> Placement:
+    size = (mask.width, mask.height)
+    if size == fg_place.source:
+        return fg_place
+    ratio = (size[0] / size[1]) / (foreground.width / foreground.height)
+    # Rounding a small mask's sides to whole or even pixels bends its proportions a little.
+    if abs(np.log(ratio)) > 0.02 + 2 / min(size):
+        raise InputError(f"the mask is {size[0]}×{size[1]}, the foreground {foreground.width}×{foreground.height}: "
+                         "the proportions differ; give a mask of the same framing")
+    return Placement(size, fg_place.canvas, fg_place.rect)
