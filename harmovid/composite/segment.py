@@ -24,8 +24,8 @@ Segmenter = Callable[[np.ndarray], np.ndarray]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in shares of the frame's width and height
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_WORK = 960  # long side in pixels of the probability picture
-_GUIDE = 480  # long side in pixels of the person's part in which the guided filter is solved
+_WORK = 768  # long side in pixels of the probability picture
+_GUIDE = 360  # long side in pixels of the person's part in which the guided filter is solved
 _GUIDE_EPS = 3e-4  # regulariser of the guided filter, in squared display code values
 
 _SMALLEST = 0.05  # a region counts as a person from this share of the largest one's area
@@ -68,7 +68,7 @@ class PersonSegmenter:
         self._landscape = network("selfie_segmentation_landscape.tflite")  # 256 × 144
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """rgb: (H, W, 3) float32, display sRGB in [0, 1]. Returns alpha (H, W) float32, 0 without a person."""
+        """rgb: (H, W, 3) float32, display sRGB in [0, 1]. Returns alpha (H, W) float32, 0 without people."""
         return draw_edge(rgb, self.probability(rgb)[0])
 
     def probability(
@@ -77,7 +77,7 @@ class PersonSegmenter:
         """How likely each pixel is a person's, and where that person is.
 
         framing: where to look closer; None takes it from the picture itself.
-        Returns (h, w) float32 in [0, 1], the picture reduced to 960 pixels at most, and the framing that
+        Returns (h, w) float32 in [0, 1], the picture reduced to 768 pixels at most, and the framing that
         this picture asks for, None without a person.
         """
         _check(rgb)
@@ -86,24 +86,25 @@ class PersonSegmenter:
         work = (max(round(width * scale), 1), max(round(height * scale), 1))
         wide = width >= 1.35 * height
         network, size = (self._landscape, (256, 144)) if wide else (self._square, (256, 256))
-        view = _view((0.0, 0.0, 1.0, 1.0), rgb.shape, size[0] / size[1], 0.0)
-        whole = _look(network, rgb, view, size, work)[0]
-        found = _framing(whole)
-        framing = framing or found
-        if framing is None:
-            return whole, None
+        everything = _view((0.0, 0.0, 1.0, 1.0), rgb.shape, size[0] / size[1], 0.0)
+        total = _look(network, rgb, everything, size, work)[1]
+        found = _framing(total)
+        here = framing or found
+        if here is None:
+            return total, None
         # Two looks of unequal margin, one mirrored, err differently: their mean is steadier than either.
-        total, weight = 0.02 * whole, np.full_like(whole, 0.02)
+        weight = np.full_like(total, 0.02)
+        total *= weight
         for margin, mirrored in ((0.05, False), (0.2, True)):
-            view = _view(framing.body, rgb.shape, 1.0, margin)
-            near, share = _look(self._square, rgb, view, (256, 256), work, mirrored)
-            total += near * share
-            weight += share
+            view = _view(here.body, rgb.shape, 1.0, margin)
+            area, near, share = _look(self._square, rgb, view, (256, 256), work, mirrored)
+            total[area] += near * share
+            weight[area] += share
         total /= weight
-        head = framing.head if found is not framing else (_framing(total) or framing).head
+        head = here.head if framing else (_framing(total) or here).head
         view = _view(head, rgb.shape, 1.0, 0.15)
-        near, share = _look(self._square, rgb, view, (256, 256), work)
-        total += 0.7 * share * (near - total)
+        area, near, share = _look(self._square, rgb, view, (256, 256), work)
+        total[area] += 0.7 * share * (near - total[area])
         return total, _framing(total)
 
 
@@ -127,8 +128,8 @@ class RembgSegmenter:
             ) from error
         except OSError as error:
             raise InputError(
-                f"the weights of rembg's {model} could not be fetched ({error}); connect to the network once, "
-                "or make the mask without rembg"
+                f"the weights of rembg's {model} could not be fetched ({error}); connect to the network "
+                "once, or make the mask without rembg"
             ) from error
         self._remove = rembg.remove
 
@@ -274,6 +275,7 @@ def _solid(probability: np.ndarray) -> np.ndarray:
 
 def _framing(probability: np.ndarray) -> Framing | None:
     """The box of the people in a probability picture, and of the head and shoulders in it."""
+    probability = probability[1::3, 1::3] if min(probability.shape) > 96 else probability
     inside = (probability > 0.5).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
@@ -352,32 +354,39 @@ def _look(
     size: tuple[int, int],
     work: tuple[int, int],
     mirrored: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The network's answer in a window of the picture, laid onto the probability picture.
 
     Beyond the frame the border is repeated: a person cut off by the frame goes on there, and so does
-    the wall. Returns the probability and its weight, both (h, w) float32; the weight falls to 0
-    towards the window's sides, but not at the frame's.
+    the wall. Returns the part of the probability picture that the window covers, and there the
+    probability and its weight, float32; the weight falls to 0 towards the window's sides, but not at
+    the frame's.
     """
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = view
     part = rgb[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
-    part = cv2.copyMakeBorder(
-        part, max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0), cv2.BORDER_REPLICATE
-    )
-    shrinks = part.shape[1] > size[0]
-    part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    beyond = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+    if any(beyond):
+        part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REPLICATE)
+    smooth = cv2.INTER_AREA if part.shape[1] > size[0] else cv2.INTER_LINEAR
+    part = cv2.resize(part, size, interpolation=smooth)
     answer = network(np.ascontiguousarray(part[:, ::-1]))[:, ::-1] if mirrored else network(part)
-    across, down = size[0] / (x1 - x0), size[1] / (y1 - y0)
-    frame = (-x0 * across, -y0 * down, (width - x0) * across, (height - y0) * down)
-    ramps = []
-    for low, high, limit, length in ((x0, x1, width, work[0]), (y0, y1, height, work[1])):
-        at = (np.arange(length) + 0.5) * (limit / length)
+    slices, ramps, box = [], [], []
+    for low, high, limit, length, samples in (
+        (x0, x1, width, work[0], size[0]),
+        (y0, y1, height, work[1], size[1]),
+    ):
+        step = limit / length
+        first, last = max(int(low / step), 0), min(int(np.ceil(high / step)), length)
+        at = (np.arange(first, last) + 0.5) * step
         fall = 0.1 * (high - low)
-        from_low = (at - low) / fall if low > 0 else np.ones(length)
-        from_high = (high - at) / fall if high < limit else np.ones(length)
+        from_low = (at - low) / fall if low > 0 else np.ones(last - first)
+        from_high = (high - at) / fall if high < limit else np.ones(last - first)
         ramps.append(np.clip(np.minimum(from_low, from_high), 0.0, 1.0).astype(np.float32))
-    return _sampled(answer, frame, work), np.outer(ramps[1], ramps[0])
+        slices.append(slice(first, last))
+        box += [(end * step - low) * samples / (high - low) for end in (first, last)]
+    near = _sampled(answer, (box[0], box[2], box[1], box[3]), (len(ramps[0]), len(ramps[1])))
+    return (slices[1], slices[0]), near, np.outer(ramps[1], ramps[0])
 
 
 def _sampled(plane: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:

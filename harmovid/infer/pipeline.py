@@ -145,7 +145,7 @@ def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress)
     if not any(box is not None for box in found):
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
-    return framing.frame(found, plan.size, harmonizer.view), bool(soft) and np.mean(soft) > 0.5
+    return framing.frame(found, plan.size, harmonizer.view), 2 * sum(soft) > len(soft)
 
 
 def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,

@@ -85,7 +85,7 @@ class _Fit:
 
 
 def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
-           config: TransferConfig = TransferConfig()) -> Iterator[Light]:  # noqa: B008, frozen
+           config: TransferConfig = TransferConfig()) -> Iterator[Light]:
     """Fit the change of light of each frame of a clip, smoothed over time, as a stream.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -156,10 +157,10 @@ def _numbers(files: list[Path]) -> list[int]:
     numbers = [int(m[1]) for m in matches if m]
     if len(numbers) < len(files):
         return []
-    steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(numbers)}
     if len(steps) > 1:
         step = min(steps)
-        hole = next(a + step for a, b in zip(numbers, numbers[1:], strict=False) if b - a != step)
+        hole = next(a + step for a, b in itertools.pairwise(numbers) if b - a != step)
         raise InputError(f"the sequence {files[0].parent}/{files[0].name} … has no frame {hole}; "
                          "render the missing frame, or renumber the files")
     return numbers

@@ -1,0 +1,375 @@
+"""The command line: parses, calls, prints. What is slow to import is imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from harmovid import __version__
+from harmovid.errors import HarmoVidError, InputError, MissingExtra, OptionError
+
+if TYPE_CHECKING:
+    from harmovid.infer.views import Harmonizer
+    from harmovid.video.clip import Clip
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
+                  help="Relight a person in a video by the background they are put on.")
+evaluate = typer.Typer(no_args_is_help=True, help="Measure results.")
+app.add_typer(evaluate, name="evaluate")
+
+# Progress and messages go to standard error, so that standard output holds --json and tables alone.
+_messages = Console(stderr=True)
+
+
+class Fit(StrEnum):
+    """Words of --fit."""
+
+    trim = "trim"
+    loop = "loop"
+    pingpong = "pingpong"
+
+
+class Canvas(StrEnum):
+    """Words of --canvas."""
+
+    foreground = "foreground"
+    background = "background"
+
+
+class Mode(StrEnum):
+    """Words of --place."""
+
+    cover = "cover"
+    contain = "contain"
+    stretch = "stretch"
+
+
+class Detail(StrEnum):
+    """Words of --detail."""
+
+    transfer = "transfer"
+    network = "network"
+
+
+class Output(StrEnum):
+    """Words of --output."""
+
+    comp = "comp"
+    foreground = "foreground"
+    gain = "gain"
+
+
+class Segmenter(StrEnum):
+    """Words of harmovid matte --model."""
+
+    selfie = "selfie"
+    rembg = "rembg"
+
+
+_INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
+                                         rich_help_panel=_OUT)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON: frames, seconds per stage, peak memory.",
+                                      rich_help_panel=_OUT)]
+Fps = Annotated[str | None, typer.Option(help="Frames per second of image sequences, e.g. 25 or 30000/1001.",
+                                         rich_help_panel=_RANGE)]
+
+
+@app.command()
+def harmonize(
+    foreground: Annotated[Path, typer.Argument(help="The person: a video, a folder or pattern of pictures, a still.")],
+    background: Annotated[Path, typer.Argument(help="The new background: the same, or one picture.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
+                                      "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)],
+    mask: Annotated[Path | None, typer.Option(help="Where the person is: white on black, video or pictures. Without it "
+                                              "the foreground's own alpha serves, else a mask is made.",
+                                              rich_help_panel=_MASK)] = None,
+    model: Annotated[str, typer.Option(help="classical, reinhard or histogram.", rich_help_panel=_LIGHT)] = "classical",
+    strength: Annotated[float, typer.Option(help="How much of the change of light: 0 none, 1 all, up to 2.",
+                                            rich_help_panel=_LIGHT)] = 1.0,
+    detail: Annotated[Detail, typer.Option(help="transfer: the source at full size in the new light; network: the "
+                                           "harmonizer's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
+    output: Annotated[Output, typer.Option(help="comp: the finished picture; foreground: the relit person with alpha; "
+                                           "gain: the change of light alone.", rich_help_panel=_OUT)] = Output.comp,
+    compare: Annotated[Path | None, typer.Option(help="Also write source, composite and result side by side: .mp4, or "
+                                                 ".png for a sheet of four frames.", rich_help_panel=_OUT)] = None,
+    fit: Annotated[Fit | None, typer.Option(help="Where the background is shorter: cut the result, start it again, or "
+                                            "play it back and forth (the default). trim also cuts to a shorter mask.",
+                                            rich_help_panel=_RANGE)] = None,
+    start: Annotated[str | None, typer.Option(help="First frame of the foreground, from 0, or a time: 2.5s, 00:01:02.5.",
+                                              rich_help_panel=_RANGE)] = None,
+    end: Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)] = None,
+    preview: Annotated[int | None, typer.Option(help="Only so many frames, spread over the clip: a look in seconds.",
+                                                rich_help_panel=_RANGE)] = None,
+    fps: Fps = None,
+    canvas: Annotated[Canvas, typer.Option(help="Whose frame the result has.", rich_help_panel=_INPUT)] = Canvas.foreground,
+    place: Annotated[Mode | None, typer.Option(help="How the other picture is laid into that frame. Default: a background "
+                                               "covers, a foreground is contained.", rich_help_panel=_INPUT)] = None,
+    scale: Annotated[float, typer.Option(help="Times that size.", rich_help_panel=_INPUT)] = 1.0,
+    position: Annotated[str, typer.Option(help="Where it goes: 0,0 left and top to 1,1 right and bottom.",
+                                          rich_help_panel=_INPUT)] = "0.5,0.5",
+    edge: Annotated[float, typer.Option(help="Soft edge given to a hard mask, as a share of the height; 0 for none.",
+                                        rich_help_panel=_MASK)] = 0.004,
+    shrink: Annotated[float, typer.Option(help="Shrink the mask by so many pixels; below 0 grow it.",
+                                          rich_help_panel=_MASK)] = 0.0,
+    soften: Annotated[float, typer.Option(help="Blur the mask's edge, sigma in pixels.", rich_help_panel=_MASK)] = 0.0,
+    despeckle: Annotated[float, typer.Option(help="Drop islands and holes smaller than this share of the largest region.",
+                                             rich_help_panel=_MASK)] = 0.0,
+    steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.",
+                                        rich_help_panel=_MASK)] = 0,
+    foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground where its file does "
+                                                            "not say: slog3, logc3, vlog, pq, hlg, linear, gamma24 …",
+                                                            rich_help_panel=_LIGHT)] = None,
+    background_transfer: Annotated[str | None, typer.Option(help="The same for the background.",
+                                                            rich_help_panel=_LIGHT)] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A finer setting, e.g. transfer.temporal_sigma=0.",
+                                                   rich_help_panel=_LIGHT)] = None,
+    sound: Annotated[bool, typer.Option(help="Keep the foreground's sound.", rich_help_panel=_OUT)] = True,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
+                                        rich_help_panel=_LIGHT)] = "cpu",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a person on a new background, in the light of that background.
+
+    Example: `harmovid harmonize person.mp4 street.mp4 -o result.mp4 --mask mask.mp4 --compare compare.mp4`
+    """
+    with _errors_as_sentences():
+        from dataclasses import replace
+        from tempfile import TemporaryDirectory
+
+        from harmovid import config
+        from harmovid.composite.matte import Refine
+        from harmovid.infer import pipeline
+        from harmovid.infer.compare import Comparison
+        from harmovid.infer.plan import Options, plan
+        from harmovid.video import encode
+
+        harmonizer = _harmonizer(model)
+        if device not in ("cpu", "cuda"):
+            raise OptionError(f"--device is cpu or cuda, got {device!r}")
+        front = _open(foreground, fps, foreground_transfer, damaged_ok=end is not None)
+        behind = _open(background, fps, background_transfer)
+        matte_clip = _open(mask, fps, None, damaged_ok=end is not None) if mask else None
+        options = Options(
+            fit=fit.value if fit else None, canvas=canvas.value, place=place.value if place else None, scale=scale,
+            position=_pair(position), strength=strength, detail=detail.value, output=output.value, edge=edge,
+            refine=Refine(shrink=shrink, soften=soften, despeckle=despeckle), steady=steady,
+            start=_frame(start, front, "--start"), end=_frame(end, front, "--end"), preview=preview, sound=sound,
+            seed=seed)
+        options = config.override(options, set_ or [])
+        inputs = tuple(path for path in (foreground, background, mask) if path)
+        made: tuple[Path, ...] = (compare,) if compare else ()
+        # What stands in the way is said before a mask is made, which takes long.
+        makes_mask = matte_clip is None and not front.alpha
+        if makes_mask:
+            segmenter = _segmenter(Segmenter.selfie)
+            plan(replace(front, alpha=True), behind, None, out, options, overwrite=overwrite, also_inputs=made)
+        with TemporaryDirectory(prefix="harmovid-") as folder, _bars() as progress:
+            if makes_mask:
+                from harmovid.infer.matting import write_matte
+
+                own = encode.open_target(Path(folder) / "mask.mkv")
+                write_matte(front, own, segmenter, progress=progress)
+                matte_clip = _open(own.path, None, None)
+            work = plan(front, behind, matte_clip, out, options, overwrite=overwrite, also_inputs=made)
+            comparison = Comparison(compare, len(work), work.rate, inputs=(*inputs, out), overwrite=overwrite) \
+                if compare else None
+            summary = pipeline.harmonize(work, harmonizer, compare=comparison, progress=progress)
+        if makes_mask:
+            summary.notes = ("no mask given: one was made", *summary.notes)
+        if device == "cuda":
+            summary.notes = (*summary.notes, f"the {harmonizer.name} model runs on the processor; --device cuda has "
+                             "no effect")
+        for note in summary.notes:
+            _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
+        if as_json:
+            sys.stdout.write(json.dumps(config.to_dict(summary)) + "\n")
+        else:
+            spent = sum(summary.seconds.values())
+            _messages.print(f"wrote {escape(summary.output)}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, "
+                            f"{spent:.1f} s", soft_wrap=True)
+
+
+@app.command()
+def matte(
+    video: Annotated[Path, typer.Argument(help="The filmed clip.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The mask: .mkv (lossless grey), .mp4, .mov, or a folder of PNG.")],
+    model: Annotated[Segmenter, typer.Option(help="selfie: built in; rembg: fetches its model at first use.")] = Segmenter.selfie,
+    steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.")] = 1,
+    fps: Fps = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a mask of the person in a clip, steady over time.
+
+    Example: `harmovid matte person.mp4 -o mask.mkv`
+    """
+    with _errors_as_sentences():
+        from harmovid.infer.matting import write_matte
+        from harmovid.video import encode
+
+        clip = _open(video, fps, None)
+        if steady < 0:
+            raise OptionError(f"--steady is 0 or more frames, got {steady}")
+        target = encode.open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
+        segmenter = _segmenter(model)
+        with _bars() as progress:
+            found = write_matte(clip, target, segmenter, steady=steady, progress=progress)
+        for note in clip.notes:
+            _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
+        if found == 0:
+            _messages.print("[yellow]note[/] no person was found in any frame: the mask is black", soft_wrap=True)
+        if as_json:
+            sys.stdout.write(json.dumps({"output": str(out), "frames": clip.frames, "frames_with_person": found}) + "\n")
+        else:
+            _messages.print(f"wrote {escape(str(out))}: {clip.frames} frames, a person in {found}", soft_wrap=True)
+
+
+@evaluate.command()
+def score(
+    results: Annotated[Path, typer.Argument(help="A folder of finished clips, from HarmoVid or anything else.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The report, one JSON line per clip; what is in it already is "
+                                      "not scored again.")],
+    truth: Annotated[Path | None, typer.Option(help="Folder of what the results should be; clips go by name.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder of the foregrounds as filmed.")] = None,
+    background: Annotated[Path | None, typer.Option(help="Folder of the backgrounds as placed.")] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Bring results of another size to that of their truth.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the means as JSON in place of the table.")] = False,
+) -> None:
+    """Score a folder of results: PSNR, luminance jitter, texture, exactness of the background.
+
+    Example: `harmovid evaluate score results/ --truth truth/ --masks masks/ -o report.jsonl`
+    """
+    with _errors_as_sentences():
+        from harmovid.evaluate.score import score_folder, summary, table
+
+        with _bars() as progress:
+            rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
+                                resize=resize, on_clip=lambda name, done, total: progress("score", done, total))
+        sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
+        failed = [row for row in rows if "error" in row]
+        if failed:
+            raise InputError(f"{len(failed)} of {len(rows)} clips could not be scored; the first, {failed[0]['clip']}: "
+                             f"{failed[0]['error']}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        sys.stdout.write(f"harmovid {__version__}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point; Ctrl-C and a polite kill both leave no half-written file."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except HarmoVidError as error:
+        _messages.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        _messages.print("[yellow]stopped[/] nothing half-written was left behind")
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars with the time that is left, one per stage, on standard error."""
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_messages, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield progress
+
+
+def _harmonizer(model: str) -> Harmonizer:
+    from harmovid.baselines import classical
+
+    return classical.by_name(model)
+
+
+def _segmenter(model: Segmenter) -> Any:
+    from harmovid.composite.segment import PersonSegmenter, RembgSegmenter
+
+    try:
+        return PersonSegmenter(num_threads=2) if model is Segmenter.selfie else RembgSegmenter()
+    except MissingExtra as error:
+        raise InputError(f"there is no mask: pass --mask, give a foreground with alpha, or let one be made. {error}") \
+            from error
+
+
+def _open(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool = False) -> Clip:
+    from dataclasses import replace
+    from fractions import Fraction
+
+    from harmovid.video import io
+    from harmovid.video.color import parse_transfer
+
+    rate = None
+    if fps is not None:
+        try:
+            rate = Fraction(fps)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not Fraction(1, 100) <= rate <= 1000:
+            raise OptionError(f"--fps takes frames per second such as 25 or 30000/1001, got {fps!r}")
+    clip = io.open_clip(path, rate, damaged_ok)
+    if transfer is not None:
+        clip = replace(clip, tags=replace(clip.tags, transfer=parse_transfer(transfer)))
+    return clip
+
+
+def _frame(text: str | None, clip: Clip, option: str) -> int | None:
+    """A frame number, or a time as the number of the frame shown then."""
+    if text is None:
+        return None
+    try:
+        if text.isdigit():
+            return int(text)
+        seconds = 0.0
+        for part in text.removesuffix("s").split(":"):
+            seconds = seconds * 60 + float(part)
+        if seconds < 0 or not (text.endswith("s") or ":" in text):
+            raise ValueError
+    except ValueError:
+        raise OptionError(f"{option} takes a frame number such as 48, or a time such as 2.5s or 00:01:02.5; "
+                          f"got {text!r}") from None
+    return int(seconds * clip.rate + 0.001)
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"--position takes two numbers such as 0.5,1; got {text!r}") from None
+    return x, y
