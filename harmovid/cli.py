@@ -171,26 +171,39 @@ def harmonize(
             start=_frame(start, front, "--start"), end=_frame(end, front, "--end"), preview=preview, sound=sound,
             seed=seed)
         options = config.override(options, set_ or [])
-        inputs = tuple(path for path in (foreground, background, mask) if path)
-        made: tuple[Path, ...] = (compare,) if compare else ()
         # What stands in the way is said before a mask is made, which takes long.
         makes_mask = matte_clip is None and not front.alpha
-        if makes_mask:
-            segmenter = _segmenter(Segmenter.selfie)
-            plan(replace(front, alpha=True), behind, None, out, options, overwrite=overwrite, also_inputs=made)
+        if compare is not None and compare.absolute() == out.absolute():
+            raise OptionError(f"--compare and -o name the same file, {out}; give the comparison another name")
+        made: tuple[Path, ...] = (compare,) if compare else ()
+        work = plan(replace(front, alpha=True) if makes_mask else front, behind, matte_clip, out, options,
+                    overwrite=overwrite, also_inputs=made)
+        comparison = None
+        if compare is not None:
+            if options.detail == "network":
+                raise OptionError("--compare shows the light transfer's pictures; leave out --detail network")
+            inputs = tuple(path for path in (foreground, background, mask) if path)
+            comparison = Comparison(compare, len(work), work.rate, inputs=inputs, overwrite=overwrite)
         with TemporaryDirectory(prefix="harmovid-") as folder, _bars() as progress:
             if makes_mask:
                 from harmovid.infer.matting import write_matte
 
+                try:
+                    segmenter = _segmenter(Segmenter.selfie)
+                except MissingExtra as error:
+                    raise InputError("there is no mask: pass --mask, give a foreground with alpha, or let one be made. "
+                                     f"{error}") from error
                 own = encode.open_target(Path(folder) / "mask.mkv")
-                write_matte(front, own, segmenter, progress=progress)
-                matte_clip = _open(own.path, None, None)
-            work = plan(front, behind, matte_clip, out, options, overwrite=overwrite, also_inputs=made)
-            comparison = Comparison(compare, len(work), work.rate, inputs=(*inputs, out), overwrite=overwrite) \
-                if compare else None
+                if write_matte(front, own, segmenter, indices=work.foreground_index, progress=progress) == 0:
+                    raise InputError(f"no mask was given, and nobody was found in {foreground} to make one of; pass "
+                                     "--mask, white where the person is")
+                work = plan(front, behind, _open(own.path, None, None), out, options, overwrite=overwrite,
+                            also_inputs=made)
             summary = pipeline.harmonize(work, harmonizer, compare=comparison, progress=progress)
         if makes_mask:
             summary.notes = ("no mask given: one was made", *summary.notes)
+        if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
+            summary.notes = (*summary.notes, _fps_unused(front))
         if device == "cuda":
             summary.notes = (*summary.notes, f"the {harmonizer.name} model runs on the processor; --device cuda has "
                              "no effect")
@@ -219,9 +232,13 @@ def matte(
     Example: `harmovid matte person.mp4 -o mask.mkv`
     """
     with _errors_as_sentences():
+        from time import perf_counter
+
         from harmovid.infer.matting import write_matte
+        from harmovid.infer.pipeline import peak_memory
         from harmovid.video import encode
 
+        began = perf_counter()
         clip = _open(video, fps, None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
@@ -229,12 +246,14 @@ def matte(
         segmenter = _segmenter(model)
         with _bars() as progress:
             found = write_matte(clip, target, segmenter, steady=steady, progress=progress)
-        for note in clip.notes:
+        for note in (*clip.notes, *([_fps_unused(clip)] if fps and not clip.files else [])):
             _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
         if found == 0:
             _messages.print("[yellow]note[/] no person was found in any frame: the mask is black", soft_wrap=True)
         if as_json:
-            sys.stdout.write(json.dumps({"output": str(out), "frames": clip.frames, "frames_with_person": found}) + "\n")
+            sys.stdout.write(json.dumps({
+                "output": str(target.pattern or target.path), "frames": clip.frames, "frames_with_person": found,
+                "seconds": {"matte": round(perf_counter() - began, 3)}, "peak_bytes": peak_memory()}) + "\n")
         else:
             _messages.print(f"wrote {escape(str(out))}: {clip.frames} frames, a person in {found}", soft_wrap=True)
 
@@ -292,6 +311,12 @@ def _errors_as_sentences() -> Iterator[None]:
     except HarmoVidError as error:
         _messages.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
+    except OSError as error:  # what the rooms' own sentences don't cover: a name too long, no place for temporary files
+        what = f"{error.filename}: " if error.filename else ""
+        reason = (error.strerror or str(error)).lower()
+        _messages.print(f"[bold red]error[/] {escape(what + reason)}; check the name, the rights, and the space, there "
+                        "and in the folder for temporary files (TMPDIR)", soft_wrap=True)
+        raise typer.Exit(2) from error
     except KeyboardInterrupt:
         _messages.print("[yellow]stopped[/] nothing half-written was left behind")
         raise typer.Exit(130) from None
@@ -321,11 +346,7 @@ def _harmonizer(model: str) -> Harmonizer:
 def _segmenter(model: Segmenter) -> Any:
     from harmovid.composite.segment import PersonSegmenter, RembgSegmenter
 
-    try:
-        return PersonSegmenter(num_threads=2) if model is Segmenter.selfie else RembgSegmenter()
-    except MissingExtra as error:
-        raise InputError(f"there is no mask: pass --mask, give a foreground with alpha, or let one be made. {error}") \
-            from error
+    return PersonSegmenter(num_threads=2) if model is Segmenter.selfie else RembgSegmenter()
 
 
 def _open(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool = False) -> Clip:
@@ -349,6 +370,10 @@ def _open(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool = 
     return clip
 
 
+def _fps_unused(clip: Clip) -> str:
+    return f"--fps is for image sequences: {clip.path.name} keeps its own {float(clip.rate):.6g} frames per second"
+
+
 def _frame(text: str | None, clip: Clip, option: str) -> int | None:
     """A frame number, or a time as the number of the frame shown then."""
     if text is None:
@@ -359,7 +384,7 @@ def _frame(text: str | None, clip: Clip, option: str) -> int | None:
         seconds = 0.0
         for part in text.removesuffix("s").split(":"):
             seconds = seconds * 60 + float(part)
-        if seconds < 0 or not (text.endswith("s") or ":" in text):
+        if not 0 <= seconds < 1e9 or not (text.endswith("s") or ":" in text):
             raise ValueError
     except ValueError:
         raise OptionError(f"{option} takes a frame number such as 48, or a time such as 2.5s or 00:01:02.5; "

@@ -14,11 +14,14 @@ import numpy as np
 from harmovid.errors import InputError
 from harmovid.video.color import luminance
 
-_STRIP = 1 << 16  # pixels handled at once: temporaries stay in the processor's cache
+_STRIP = 1 << 16  # pixels handled at once, so that temporaries stay in the processor's cache
+_FLOOR = 1e-3  # weight of unsure pixels beside sure ones: it decides only where nothing is sure
 _PERSON = 0.02  # alpha above this is person; below is a codec's noise
-_SMOOTH = 3  # halvings that part the smooth from the detail
-_PLATES = 11  # frames that the median is taken of
-_FLOOR = 1e-3  # weight of unsure pixels beside sure ones: decides only where nothing is sure
+_LAYERS = 11  # frames that a clean plate is the median of, at most,
+_LAYER_VALUES = 200_000_000  # and all together no more than this many values, as long as there are 3
+_PATCH = 7  # side of a patch, pixels
+_AXES = 24  # principal components that patches are compared in
+_ROUNDS = ((48, 12), (96, 5), (144, 2))  # longest side and number of searches, coarse to fine
 
 
 def over(foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -75,7 +78,7 @@ def estimate_foreground(
     Two things differ from the paper, for the sake of alphas made around a hard segmentation, whose outer
     half lies on pure old background. The wide means weigh sure pixels first, and F̂ is the least-squares
     colour Σ sα(I − (1 − α)B̂) / Σ sα², exact where F and B are constant. And of the residual, the part along
-    B̂ − F̂ counts less the smaller alpha is: there, an error of alpha looks just like a change of colour.
+    B̂ − F̂ is mostly dropped where alpha is small: there, an error of alpha looks just like another colour.
 
     Args:
         image: (H, W, 3) float32, finite, scene-linear or display: the frame as it was filmed.
@@ -92,7 +95,7 @@ def estimate_foreground(
     """
     image, alpha = np.asarray(image, np.float32), np.asarray(alpha, np.float32)
     _check_sizes(image=image, alpha=alpha)
-    height, width = alpha.shape
+    height = alpha.shape[0]
     if not alpha.any():
         return np.zeros_like(image)
 
@@ -102,7 +105,7 @@ def estimate_foreground(
     i, a = _shrink(image, coarse), _shrink(alpha, coarse)
     kernel = round(radius * height / coarse) | 1
     b_mean = _push_pull(*_blur(i, _sure_background(a), kernel))
-    sure = (np.square(np.clip(2.5 * a - 1.5, 0, 1)) + _FLOOR * a) * a
+    sure = (np.square(np.clip(5 * a - 4, 0, 1)) + _FLOOR * a) * a
     f_sum, weight = _blur(i, sure, kernel)
     shared = cv2.blur(sure * (1 - a), (kernel, kernel))
     f_mean = _push_pull(f_sum - shared[..., None] * b_mean, weight - shared)
@@ -144,6 +147,8 @@ def _unmix(
     b -= f
     i -= f + (1 - a) * b  # the residual I − αF̂ − (1 − α)B̂
     share = (i * b).sum(0) / ((b * b).sum(0) + 1e-6)
+    # Towards B̂, old background may lie where alpha says person: only a firm alpha is believed. Away from it,
+    # a pixel not yet beyond F̂ itself shows that alpha is too low, or B̂ too bright, and not a darker F.
     kept = np.where(share > 0, np.square(a * a) * share, np.minimum(share + 1 - a, 0))
     i += (kept - share) * b
     out.reshape(-1, 3)[band] = np.maximum(f + a * i, lowest).T
@@ -220,56 +225,130 @@ def fill(frames: np.ndarray, masks: np.ndarray, dilation: float = 0.02) -> np.nd
                 continue
             under = _warp(plate, np.linalg.inv(warp), hole.shape)[box]
             hole = hole[box]
-            under += _extend(picture[box] - under, hole, radius)
-            picture[box][hole] = under[hole]
+            picture[box][hole] = (under + _extend(picture[box] - under, hole))[hole]
     return out
 
 
 def _dilate(mask: np.ndarray, radius: int) -> np.ndarray:
     if not mask.any():
         return mask
-    return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius)
+    distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance <= radius)
 
 
 def _bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, slice] | None:
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     if not rows.size:
         return None
-    return tuple(slice(max(0, x[0] - margin), x[-1] + 1 + margin) for x in (rows, columns))
+    top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
+    return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
 
 
-def _extend(rgb: np.ndarray, hole: np.ndarray, reach: float) -> np.ndarray:
-    """`rgb` (H, W, 3) with its hole filled from around, continuous at the hole's border.
+def _extend(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """`rgb` (H, W, 3), its hole filled smoothly from around; 0 where all is hole."""
+    return _push_pull(np.where(hole[..., None], np.float32(0), rgb), (~hole).astype(np.float32))
 
-    The smooth part goes on by push and pull; the detail, which is the rest, is mirrored at the border and
-    fades out within `reach` pixels.
+
+def _complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """`rgb` (H, W, 3), its hole filled with texture and structure from elsewhere in the picture.
+
+    Completion by patches, coarse to fine (Wexler et al. 2007, "Space-Time Completion of Video", in space
+    alone), on small pictures; the last offsets found there carry full-size pixels. They carry low and high
+    frequencies apart, so that two places that meet do so without an edge.
     """
-    sums = np.where(hole[..., None], np.float32(0), rgb)
-    if hole.all():
-        return sums
-    out = sums.copy()
-    weight = (~hole).astype(np.float32)
-    sizes = []
-    for _ in range(_SMOOTH):
-        sizes.append(weight.shape[::-1])
-        sums, weight = np.atleast_3d(cv2.pyrDown(sums)), cv2.pyrDown(weight)
-    low = _push_pull(sums, weight)
-    for size in reversed(sizes):
-        low = cv2.pyrUp(low, dstsize=size)
+    if not hole.any():
+        return rgb
+    smooth = _extend(rgb, hole)
+    height, width = hole.shape
+    small: np.ndarray | None = None
+    offsets = None
+    for longest, rounds in _ROUNDS:
+        scale = min(1.0, longest / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        hidden = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        before = small
+        # Square roots, bounded: else one lamp outweighs the rest of the picture.
+        small = np.sqrt(np.clip(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), 0, 4))
+        if before is not None:
+            small[hidden] = cv2.resize(before, size)[hidden]
+        small, offsets = _search(small, hidden, rounds)
+    if offsets is None:
+        return smooth
 
-    distance, label = cv2.distanceTransformWithLabels(
-        hole.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    def blur(x: np.ndarray) -> np.ndarray:
+        kernel = round(0.05 * height) | 1
+        return np.asarray(cv2.blur(cv2.blur(x, (kernel, kernel)), (kernel, kernel)))
+
+    weight = (~hole).astype(np.float32)
+    low = blur(smooth * weight[..., None]) / np.maximum(blur(weight), 1e-6)[..., None]
+    # Each hidden pixel blends what the four nearest offsets bring; where that is hidden too, the smooth fill.
+    ratio = np.array([width, height], np.float32) / offsets.shape[1::-1]
+    y, x = np.nonzero(hole)
+    at = (np.column_stack([x, y]) + 0.5) / ratio - 0.5
+    lows, highs, total = 1e-3 * smooth[hole], np.zeros((len(y), 3), np.float32), np.full((len(y), 1), 1e-3)
+    for corner in (0, 0), (1, 0), (0, 1), (1, 1):
+        cell = np.floor(at) + corner
+        cx, cy = np.clip(cell, 0, np.array(offsets.shape[1::-1]) - 1).astype(int).T
+        shift = np.rint(offsets[cy, cx] * ratio).astype(int)
+        sx, sy = np.clip(x + shift[:, 0], 0, width - 1), np.clip(y + shift[:, 1], 0, height - 1)
+        share = ((1 - np.abs(at - cell)).prod(1) * weight[sy, sx])[:, None]
+        lows += share * low[sy, sx]
+        highs += share * (smooth[sy, sx] - low[sy, sx])
+        total += share
+    base = low.copy()
+    base[hole] = lows / total
+    base = blur(base)
+    base += _extend(low - base, hole)
+    smooth[hole] = base[hole] + highs / total
+    return smooth
+
+
+def _search(rgb: np.ndarray, hidden: np.ndarray, rounds: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """In each round, each patch that touches the hole finds its nearest known one, and all vote.
+
+    Returns:
+        `rgb` (H, W, 3) with its hidden pixels voted anew, and (H, W, 2) offsets x, y to what was found last;
+        None where hardly a patch is known.
+    """
+    height, width = hidden.shape
+    edge = _PATCH // 2
+    square = np.ones((_PATCH, _PATCH), np.uint8)
+    ty, tx = np.nonzero(cv2.dilate(hidden.view(np.uint8), square))
+    sy, sx = np.nonzero(
+        cv2.erode((~hidden).view(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     )
-    seen = np.flatnonzero(~hole)
-    nearest = np.zeros(label.max() + 1, np.int64)
-    nearest[label.reshape(-1)[seen]] = seen
-    inside = np.flatnonzero(hole)
-    edge_y, edge_x = np.divmod(nearest[label.reshape(-1)[inside]], hole.shape[1])
-    y, x = np.divmod(inside, hole.shape[1])
-    y, x = (np.clip(2 * e - p, 0, n - 1) for e, p, n in ((edge_y, y, hole.shape[0]), (edge_x, x, hole.shape[1])))
-    fade = np.exp(-distance.reshape(-1)[inside] / reach) * ~hole[y, x]
-    out[hole] = low[hole] + fade[:, None] * (out[y, x] - low[y, x])
-    return out
+    if len(sy) < 16:
+        return rgb, None
+    padded = cv2.copyMakeBorder(rgb, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
+    patches = np.lib.stride_tricks.sliding_window_view(padded, square.shape, (0, 1))
+    source = patches[sy, sx].reshape(len(sy), -1)
+    axes = np.linalg.eigh(np.cov(source.T))[1][:, -_AXES:].astype(np.float32)
+    # Near places are better, and near heights more so: ground lies low, a horizon is level.
+    place = np.array([_PATCH, _PATCH / 2]) / max(height, width)
+    source = np.column_stack([source @ axes, np.column_stack([sy, sx]) * place]).astype(np.float32)
+    half_square = np.square(source).sum(1) / 2
+    # A patch at the border knows more than one deep inside.
+    trust = 1.3 ** -cv2.distanceTransform(hidden.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[ty, tx]
+    for _ in range(rounds):
+        padded[:] = cv2.copyMakeBorder(
+            padded[edge : edge + height, edge : edge + width], edge, edge, edge, edge, cv2.BORDER_REFLECT_101
+        )
+        target = np.column_stack([patches[ty, tx].reshape(len(ty), -1) @ axes, np.column_stack([ty, tx]) * place])
+        parts = np.array_split(target.astype(np.float32), -(-len(ty) // 1024))
+        best = np.concatenate([np.argmin(half_square - part @ source.T, axis=1) for part in parts])
+        error = np.square(target - source[best]).sum(1)
+        vote = trust * np.exp(-error / (2 * np.quantile(error, 0.75) + 1e-6)) + 1e-12
+        y, x = sy[best], sx[best]
+        ballots = np.repeat(vote[:, None], 4, axis=1).astype(np.float32)
+        sums = np.zeros((*padded.shape[:2], 4), np.float32)
+        for j, i in np.ndindex(square.shape):
+            ballots[:, :3] = ballots[:, 3:] * padded[y + j, x + i]
+            sums[ty + j, tx + i] += ballots
+        sums = sums[edge : edge + height, edge : edge + width][hidden]
+        padded[edge : edge + height, edge : edge + width][hidden] = sums[:, :3] / sums[:, 3:]
+    offsets = np.zeros((height, width, 2), np.float32)
+    offsets[ty, tx] = np.column_stack([x - tx, y - ty])
+    return padded[edge : edge + height, edge : edge + width].copy(), offsets
 
 
 def _shots(frames: np.ndarray, holes: np.ndarray) -> list[tuple[int, list[np.ndarray]]]:
@@ -281,15 +360,16 @@ def _shots(frames: np.ndarray, holes: np.ndarray) -> list[tuple[int, list[np.nda
     """
     greys, seen = _greys(frames, holes)
     height, width = greys[0].shape
-    scale = np.diag([frames.shape[2] / width, frames.shape[1] / height, 1.0])
+    across, down = frames.shape[2] / width, frames.shape[1] / height
+    scale = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64)
-    shots: list[list[np.ndarray]] = [[np.eye(3)]]
+    shots = [[np.eye(3)]]
     for t in range(1, len(greys)):
         step = _step(greys[t], greys[t - 1], seen[t], seen[t - 1])
         warp = shots[-1][-1] @ step
-        moved = cv2.perspectiveTransform(corners, warp)[0]
-        far = np.ptp(moved, axis=0).max() > 3 * width or np.abs(moved - corners[0]).max() > width
-        if far or _is_cut(greys[t], greys[t - 1], seen[t], seen[t - 1], step):
+        moved = np.abs(cv2.perspectiveTransform(corners, warp) - corners)[0]
+        # Plates stay small: another shot begins, too, where the camera has gone half a picture.
+        if (moved > (width / 2, height / 2)).any() or _is_cut(greys, seen, t, step):
             shots.append([np.eye(3)])
         else:
             shots[-1].append(warp)
@@ -297,16 +377,13 @@ def _shots(frames: np.ndarray, holes: np.ndarray) -> list[tuple[int, list[np.nda
     for chain in shots:
         middle = len(chain) // 2
         warps = []
-        for t, link in enumerate(chain):
+        for t, link in enumerate(chain, first):
             warp = np.linalg.inv(chain[middle]) @ link
-            if t != middle:
-                # Steps add up their errors; one more, straight to the middle frame, takes them out.
-                grey, ok = (cv2.warpPerspective(x[first + t], warp, (width, height)) for x in (greys, seen))
-                warp = _step(grey, greys[first + middle], ok, seen[first + middle]) @ warp
-                moved = cv2.perspectiveTransform(corners, warp)
-                if np.abs(moved - corners).max() < 0.3:
-                    warp = np.eye(3)
-            warps.append(scale @ warp @ np.linalg.inv(scale))
+            # Steps add up their errors; one more, straight to the middle frame, takes them out.
+            grey, ok = (cv2.warpPerspective(x[t], warp, (width, height)) for x in (greys, seen))
+            warp = _step(grey, greys[first + middle], ok, seen[first + middle]) @ warp
+            moved = np.abs(cv2.perspectiveTransform(corners, warp) - corners)
+            warps.append(np.eye(3) if moved.max() < 0.2 else scale @ warp @ np.linalg.inv(scale))
         result.append((first, warps))
         first += len(chain)
     return result
@@ -351,17 +428,15 @@ def _step(grey: np.ndarray, other: np.ndarray, seen: np.ndarray, other_seen: np.
     return np.asarray(warp)
 
 
-def _is_cut(
-    grey: np.ndarray, other: np.ndarray, seen: np.ndarray, other_seen: np.ndarray, step: np.ndarray
-) -> bool:
-    """Whether a picture laid over the one before shows another place, or cannot be laid over it."""
-    size = grey.shape[::-1]
-    both = (cv2.warpPerspective(seen, step, size) > 250) & (other_seen > 0)
+def _is_cut(greys: list[np.ndarray], seen: list[np.ndarray], t: int, step: np.ndarray) -> bool:
+    """Whether picture t laid over the one before shows another place, or cannot be laid over it."""
+    size = greys[t].shape[::-1]
+    both = (cv2.warpPerspective(seen[t], step, size) > 250) & (seen[t - 1] > 0)
     if not both.any():
         return False
-    laid = cv2.warpPerspective(grey, step, size)[both].astype(np.float32)
-    other = other[both].astype(np.float32)
-    return float(np.abs(laid - other).mean()) > max(8.0, 0.7 * float(np.abs(other - other.mean()).mean()))
+    laid = cv2.warpPerspective(greys[t], step, size)[both].astype(np.float32)
+    before = greys[t - 1][both].astype(np.float32)
+    return float(np.abs(laid - before).mean()) > max(8.0, 0.7 * float(np.abs(before - before.mean()).mean()))
 
 
 def _plate(
@@ -378,25 +453,23 @@ def _plate(
     size = int(bottom - top) + 1, int(right - left) + 1
 
     useful = np.flatnonzero(~holes.all((1, 2)))
-    chosen = useful[np.unique(np.linspace(0, len(useful) - 1, min(len(useful), _PLATES)).round().astype(int))]
-    stack = np.full((len(chosen), *size, 3), np.inf, np.float32)
-    seen = np.zeros(size, np.int32)
+    count = min(len(useful), _LAYERS, max(3, _LAYER_VALUES // (3 * size[0] * size[1])))
+    chosen = useful[np.linspace(0, len(useful) - 1, count).round().astype(int)]
+    stack = np.full((count, *size, 3), np.inf, np.float32)
+    seen = np.zeros(size, int)
     for layer, t in zip(stack, chosen, strict=True):
-        visible = ~holes[t]
-        clean = np.where(visible[..., None], frames[t], np.float32(0))
-        if (warps[t] != np.eye(3)).any():
+        visible, clean = ~holes[t], frames[t]
+        if visible.shape != size or (warps[t] != np.eye(3)).any():
             # Cubic interpolation reads two pixels to each side; none of them may be hidden.
             visible = cv2.erode(visible.view(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
             visible = _warp(visible, warps[t], size, cv2.INTER_NEAREST) > 0
-            clean = _warp(clean, warps[t], size)
+            clean = _warp(np.where(holes[t][..., None], np.float32(0), clean), warps[t], size)
         layer[visible] = clean[visible]
         seen += visible
-    stack.sort(axis=0)
-    low, high = (
-        np.take_along_axis(stack, np.maximum(x, 0)[None, ..., None], 0)[0] for x in ((seen - 1) // 2, seen // 2 )
-    )
-    plate = (low + high) / 2
-    return _extend(plate, seen == 0, 0.1 * height), warps
+    stack.sort(axis=0)  # what a frame did not see comes last
+    ranks = np.maximum([(seen - 1) // 2, seen // 2], 0)[..., None]
+    plate = np.take_along_axis(stack, ranks, axis=0).mean(0)
+    return _complete(plate, seen == 0), warps
 
 
 def _warp(

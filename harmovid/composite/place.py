@@ -14,6 +14,8 @@ from harmovid.errors import InputError, OptionError
 Fit = Literal["trim", "loop", "pingpong"]
 Mode = Literal["cover", "contain", "stretch"]
 
+_MOST_PIXELS = 1 << 27  # of a scaled picture, before what overhangs is cut: 1.6 GB
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -71,7 +73,7 @@ def place(source: tuple[int, int], canvas: tuple[int, int], mode: Mode = "cover"
             larger: 0, 0 is left and top, 1, 1 right and bottom.
 
     Raises:
-        OptionError: scale or position out of range.
+        OptionError: scale or position out of range, or together too large to be worked on.
     """
     if not 0.01 <= scale <= 100:
         raise OptionError(f"--scale is a factor between 0.01 and 100, got {scale}")
@@ -85,6 +87,9 @@ def place(source: tuple[int, int], canvas: tuple[int, int], mode: Mode = "cover"
         both = max(across, down) if mode == "cover" else min(across, down)
         factors = both, both
     size = [max(1, round(side * factor * scale)) for side, factor in zip(source, factors, strict=True)]
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise OptionError(f"a picture of {source[0]}×{source[1]} would be scaled to {size[0]}×{size[1]}, which is more "
+                          "than memory holds; lower --scale, cut the picture first, or use --place contain or stretch")
     corner = [round((room - side) * p) for room, side, p in zip(canvas, size, position, strict=True)]
     return Placement(source, canvas, (corner[0], corner[1], size[0], size[1]))
 

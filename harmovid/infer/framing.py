@@ -34,10 +34,12 @@ def find(alpha: np.ndarray) -> tuple[float, float, float, float] | None:
     height, width = alpha.shape
     factor = max(1.0, max(height, width) / 160)
     size = max(1, round(width / factor)), max(1, round(height / factor))
-    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    count, _, stats, _ = cv2.connectedComponentsWithStats((small >= 0.5).astype(np.uint8))
-    if count < 2:
-        return None
+    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) >= 0.5
+    if not small.any():  # nobody, or somebody far away, thinner than one small pixel
+        small, size = alpha >= 0.5, (width, height)
+        if np.count_nonzero(small) <= 2e-5 * alpha.size:
+            return None
+    _, _, stats, _ = cv2.connectedComponentsWithStats(small.astype(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]
     kept = stats[1:][areas >= 0.05 * areas.max()]
     x0, y0 = kept[:, cv2.CC_STAT_LEFT].min(), kept[:, cv2.CC_STAT_TOP].min()
@@ -73,7 +75,13 @@ def frame(found: list[tuple[float, float, float, float] | None], picture: tuple[
         side = (high - low) * (1 + 2 * _MARGIN)
         centre = np.tile((low + high) / 2, (len(found), 1))
     else:
-        centre = _slow(centre, sigma=12.0)
+        # As slow as may be while the box, a little larger where it must, holds the person in every frame.
+        for sigma in (12.0, 6.0, 3.0, 0.0):
+            slow = _slow(centre, sigma)
+            reach = 2 * np.maximum(slow - track[:, :2], track[:, 2:] - slow).max(axis=0)
+            if (reach <= 1.25 * side).all():
+                break
+        centre, side = slow, np.maximum(side, reach)
     shape = view_shape(side[0] / side[1], size)
     # The box takes the view's proportions by growing, so that pixels stay square where there is room.
     aspect = shape[1] / shape[0]
@@ -94,10 +102,13 @@ def view_shape(aspect: float, size: ViewSize) -> tuple[int, int]:
 
 
 def _slow(path: np.ndarray, sigma: float) -> np.ndarray:
+    if sigma == 0:
+        return path
     radius = int(3 * sigma)
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     taps /= taps.sum()
-    padded = np.pad(path, ((radius, radius), (0, 0)), mode="edge")
+    # Turned about its ends: who walks at one pace is not left behind at the first and last frames.
+    padded = np.pad(path, ((radius, radius), (0, 0)), mode="reflect", reflect_type="odd")
     return np.stack([np.convolve(padded[:, n], taps, "valid") for n in range(path.shape[1])], axis=1)
 
 

@@ -15,14 +15,16 @@ Segmenter = Callable[[np.ndarray], np.ndarray]
 """(H, W, 3) float32 display sRGB in [0, 1] → (H, W) float32 in [0, 1]."""
 
 
-def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, steady: int = 1,
-                progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> int:
+def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, indices: np.ndarray | None = None,
+                steady: int = 1, progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> int:
     """Cut the person out of every frame, hold the mask steady in time, and write it.
 
     Args:
         clip: the filmed clip.
         target: from `encode.open_target`.
         segmenter: from `composite.segment`.
+        indices: frames to make it of, all where None. Frames that are no neighbours are not held
+            steady against each other.
         steady: frames on each side of the median over time; 0 for none.
         progress: told after every frame.
 
@@ -30,16 +32,20 @@ def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, stea
         The number of frames in which a person was found.
     """
     found = 0
+    wanted = np.arange(clip.frames) if indices is None else indices
     size = clip.width, clip.height
     with encode.Writer(target, size, clip.rate, target.tags(SRGB), bits=8, grey=True, timecode=clip.timecode,
                        start_number=clip.start_number) as writer:
-        for i, alpha in enumerate(segment_clip(_display(clip), segmenter, steady)):
+        frames = _display(clip, wanted)
+        neighbours = bool((np.diff(wanted) == 1).all())
+        alphas = segment_clip(frames, segmenter, steady) if neighbours else map(segmenter, frames)
+        for i, alpha in enumerate(alphas):
             found += bool((alpha > 0.5).any())
             writer.write(alpha)
-            progress("matte", i + 1, clip.frames)
+            progress("matte", i + 1, len(wanted))
     return found
 
 
-def _display(clip: Clip) -> Iterator[np.ndarray]:
-    for frame in io.read(clip):
+def _display(clip: Clip, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    for frame in io.read(clip, wanted):
         yield np.clip(convert(frame.rgb, clip.tags, SRGB), 0, 1)

@@ -145,7 +145,8 @@ def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress)
     if not any(box is not None for box in found):
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
-    return framing.frame(found, plan.size, harmonizer.view), 2 * sum(soft) > len(soft)
+    # An alpha of the foreground's own is kept as it is: its colour ends where it does.
+    return framing.frame(found, plan.size, harmonizer.view), _is_cut_out(plan) or 2 * sum(soft) > len(soft)
 
 
 def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
@@ -254,13 +255,18 @@ class _Picture:
 
     def _over(self, linear: np.ndarray) -> np.ndarray:
         out = self.background.copy()
-        if not linear.size:
+        alpha, name = self.alpha[self.box], self.plan.tags.transfer
+        inside = alpha > 0
+        if not inside.any():
             return out
-        alpha, transfer_name = self.alpha[self.box], self.plan.tags.transfer
-        behind = out[self.box]
-        mixed = blend.over(linear, to_linear(behind, transfer_name), alpha)
-        # Through linear light and back a code value may move by a rounding; where no person is it must not.
-        out[self.box] = np.where((alpha > 0)[..., None], from_linear(mixed, transfer_name), behind)
+        band = inside & (alpha < 1)
+        # Only the band mixes light. Where no person is the background keeps its own bits, and where the
+        # person is solid it is not looked at.
+        mixed = linear.copy()
+        if band.any():
+            behind = to_linear(out[self.box][band], name)
+            mixed[band] = blend.over(linear[band][None], behind[None], alpha[band][None])[0]
+        np.copyto(out[self.box], from_linear(mixed, name), where=inside[..., None])
         return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,9 @@ from harmovid.video.clip import Clip
 from harmovid.video.color import ColorTags
 
 _LONGEST_SIDE = 16384
+# Beyond these the light transfer's compiled loops have no room to work in, or its equations no solution.
+_TRANSFER_RANGES = {"cell": (2, 1024), "bins": (2, 64), "prior": (1e-3, 1e6), "detail": (0.1, 100), "stops": (0, 16),
+                    "temporal_sigma": (0, 100)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Options:
             raise OptionError(f"--edge is a share of the height between 0 and 0.1, got {self.edge}")
         if self.preview is not None and self.preview < 1:
             raise OptionError(f"--preview takes a number of frames of 1 or more, got {self.preview}")
+        if self.steady < 0:
+            raise OptionError(f"--steady is 0 or more frames, got {self.steady}")
+        for name, (low, high) in _TRANSFER_RANGES.items():
+            value = getattr(self.transfer, name)
+            if not low <= value <= high:
+                raise OptionError(f"--set transfer.{name} is between {low:g} and {high:g}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -114,16 +123,15 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
     Raises:
         InputError, OutputError, OptionError: a sentence about what, and what to do.
     """
+    if options.preview is not None:  # its frames are no neighbours: nothing can be held steady between them
+        options = replace(options, steady=0, transfer=replace(options.transfer, temporal_sigma=0.0))
     notes = [f"{name}: {note}" for name, clip in (("foreground", foreground), ("background", background),
                                                   ("mask", mask)) if clip for note in clip.notes]
     if mask is None and not foreground.alpha:
         raise InputError(f"{foreground.path} has no alpha and no mask was given; pass --mask, or make one with "
                          f"`harmovid matte {foreground.path} -o mask.mkv`")
-    first, last = _stretch(foreground, options)
+    first, last = _stretch(foreground, options, notes)
     fg_index, mask_index, bg_index = _timeline(foreground, background, mask, first, last, options, notes)
-    if options.preview is not None and options.preview < len(fg_index):
-        spread = np.linspace(0, len(fg_index) - 1, options.preview).round().astype(np.int64)
-        fg_index, mask_index, bg_index = fg_index[spread], mask_index[spread], bg_index[spread]
 
     fg_size, bg_size = (foreground.width, foreground.height), (background.width, background.height)
     size = fg_size if options.canvas == "foreground" else bg_size
@@ -149,8 +157,10 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
     bits = max(foreground.bits, background.bits)
     if target.kind == "mp4" and any(side % 2 for side in size) and options.detail == "transfer":
         notes.append("H.264 needs even sides: the last column or row is doubled; .mkv and .mov keep the size")
-    if target.display and target.kind != "mov" and background.tags.hdr and not target.tags(background.tags).hdr:
-        notes.append("light above white is cut off in this format; .mkv or EXR pictures keep it")
+    written = target.tags(background.tags)
+    if target.display and background.tags.hdr and (not written.hdr or written.transfer == "linear"):
+        keeps = ".mov, .mkv and EXR pictures keep" if background.tags.transfer in ("pq", "hlg") else "EXR pictures keep"
+        notes.append(f"light above white is cut off in this format; {keeps} it")
     code, number = foreground.timecode, foreground.start_number
     offset = int(fg_index[0])
     if code:
@@ -171,52 +181,63 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         foreground=foreground, background=background, mask=mask, foreground_index=fg_index,
         background_index=bg_index, mask_index=mask_index, foreground_place=fg_place,
         background_place=bg_place, mask_place=mask_place, size=size, rate=foreground.rate, target=target,
-        tags=target.tags(background.tags), bits=bits, timecode=code,
+        tags=written, bits=bits, timecode=code,
         start_number=None if number is None else number + offset, sound=sound, options=options,
         notes=tuple(notes))
 
 
-def _stretch(foreground: Clip, options: Options) -> tuple[int, int]:
+def _stretch(foreground: Clip, options: Options, notes: list[str]) -> tuple[int, int]:
     start = options.start or 0
     end = foreground.frames if options.end is None else min(options.end, foreground.frames)
     if not 0 <= start < foreground.frames:
         raise OptionError(f"--start {start} lies outside the foreground, which has {foreground.frames} frames")
     if end <= start:
         raise OptionError(f"--end {options.end} is not after --start {start}")
+    if options.end is not None and options.end > foreground.frames:
+        notes.append(f"--end {options.end} lies beyond the foreground's {foreground.frames} frames: taken to its end")
     return start, end
 
 
 def _timeline(foreground: Clip, background: Clip, mask: Clip | None, first: int, last: int, options: Options,
               notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frame numbers of foreground, mask and background for each frame of the result."""
-    fg_index = np.arange(first, last)
-    mask_index = fg_index
-    if mask is not None:
-        if mask.still and foreground.frames > 1:
-            mask_index = np.zeros_like(fg_index)
-            notes.append("mask: one picture, used for every frame")
-        elif mask.frames != foreground.frames:
-            if mask.frames == len(fg_index):
-                mask_index = np.arange(len(fg_index))
-            elif options.fit == "trim":
-                fg_index = fg_index[fg_index < mask.frames]
-                mask_index = fg_index
-                if len(fg_index) == 0:
-                    raise InputError(f"the mask has {mask.frames} frames and ends before --start {first}")
-                notes.append(f"mask: {mask.frames} frames for {foreground.frames}; cut to the shorter")
-            else:
-                raise InputError(f"the mask has {mask.frames} frames, the foreground has {foreground.frames}; pass "
-                                 f"--fit trim, or run `harmovid matte {foreground.path} -o mask.mkv` again")
-    fit = options.fit or "pingpong"
-    bg_index = place.match(len(fg_index), foreground.rate, background.frames, background.rate, fit)
-    seconds = background.frames / float(background.rate)
-    if background.frames > 1 and seconds + 1e-6 < len(fg_index) / float(foreground.rate) - 1 / float(foreground.rate):
-        how = {"trim": "the result is cut to it", "loop": "it starts again",
-               "pingpong": "it is played back and forth"}[fit]
-        notes.append(f"background: lasts {seconds:.2f} s of {len(fg_index) / float(foreground.rate):.2f} s; {how}"
-                     + ("" if options.fit else " (--fit trim or loop changes this)"))
-    count = len(bg_index)
-    return fg_index[:count], mask_index[:count], bg_index
+    if mask and options.fit == "trim" and 1 < mask.frames < last and mask.frames != last - first:
+        if mask.frames <= first:
+            raise InputError(f"the mask has {mask.frames} frames and ends before --start {first}")
+        notes.append(f"mask: {mask.frames} frames for {foreground.frames}; cut to the shorter")
+        last = mask.frames
+    bg_index = place.match(last - first, foreground.rate, background.frames, background.rate,
+                           options.fit or "pingpong")
+    _note_length(last - first, foreground, background, options.fit, notes)
+    fg_index = np.arange(first, first + len(bg_index))
+    if options.preview is not None and options.preview < len(fg_index):
+        spread = np.linspace(0, len(fg_index) - 1, options.preview).round().astype(np.int64)
+        fg_index, bg_index = fg_index[spread], bg_index[spread]
+    if mask is None or mask.frames == foreground.frames or (options.fit == "trim" and mask.frames >= last):
+        mask_index = fg_index
+    elif mask.still:
+        mask_index = np.zeros_like(fg_index)
+        notes.append("mask: one picture, used for every frame")
+    elif mask.frames == last - first:  # made of the stretch alone
+        mask_index = fg_index - first
+    elif mask.frames == len(fg_index):  # made of the frames of the preview alone
+        mask_index = np.arange(len(fg_index))
+    elif foreground.timestamps is not None and mask.frames == len(foreground.timestamps):
+        # Of a clip of variable rate most tools make one mask per stored frame.
+        mask_index = foreground.source_index[fg_index]
+        notes.append(f"mask: one picture for each of the {mask.frames} frames that the foreground's file holds")
+    else:
+        raise InputError(f"the mask has {mask.frames} frames, the foreground has {foreground.frames}; pass "
+                         f"--fit trim, or run `harmovid matte {foreground.path} -o mask.mkv` again")
+    return fg_index, mask_index, bg_index
+
+
+def _note_length(frames: int, foreground: Clip, background: Clip, fit: place.Fit | None, notes: list[str]) -> None:
+    wanted, there = frames / float(foreground.rate), background.seconds
+    if background.frames > 1 and there < wanted - 1 / float(foreground.rate):
+        how = {"trim": "the result is cut to it", "loop": "it starts again", "pingpong": "it is played back and forth"}
+        notes.append(f"background: lasts {there:.2f} s of {wanted:.2f} s; {how[fit or 'pingpong']}"
+                     + ("" if fit else " (--fit trim or loop changes this)"))
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -236,6 +257,8 @@ def _mask_placement(mask: Clip, foreground: Clip, fg_place: Placement) -> Placem
     ratio = (size[0] / size[1]) / (foreground.width / foreground.height)
     # Rounding a small mask's sides to whole or even pixels bends its proportions a little.
     if abs(np.log(ratio)) > 0.02 + 2 / min(size):
-        raise InputError(f"the mask is {size[0]}×{size[1]}, the foreground {foreground.width}×{foreground.height}: "
-                         "the proportions differ; give a mask of the same framing")
+        how = "".join(f" ({note})" for note in foreground.notes if "square" in note)
+        what = "one of them lies on its side" if size == fg_place.source[::-1] else "the proportions differ"
+        raise InputError(f"the mask is {size[0]}×{size[1]}, the foreground {foreground.width}×{foreground.height}"
+                         f"{how}: {what}; give a mask of the same framing")
     return Placement(size, fg_place.canvas, fg_place.rect)

@@ -20,12 +20,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from harmovid.infer import apply
 from harmovid.video.color import LUMA_BT709, to_linear
+
+T = TypeVar("T")
 
 _EPS = np.float32(0.004)  # scene-linear: about the noise of an 8-bit black
 
@@ -75,18 +78,20 @@ class Light:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """Sufficient statistics of one frame; sums over frames are statistics again."""
+class _Frame:
+    """One frame of the view in linear light, and the weight of each of its pixels."""
 
-    moments: np.ndarray  # (GH, GW, L, 22): ten of x̃x̃ᵀ, twelve of x̃yᵀ
-    reference: np.ndarray  # (H, W, 3) linear
-    result: np.ndarray  # (H, W, 3) linear
-    weight: np.ndarray  # (H, W) eroded alpha
+    reference: np.ndarray  # (H, W, 3)
+    result: np.ndarray  # (H, W, 3)
+    weight: np.ndarray  # (H, W), the eroded alpha
 
 
 def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
            config: TransferConfig = TransferConfig()) -> Iterator[Light]:
     """Fit the change of light of each frame of a clip, smoothed over time, as a stream.
+
+    What is smoothed are sums, before anything is solved: the moments of the regressions, then the
+    weighted gains left over.
 
     Args:
         pairs: per frame reference (H, W, 3), result (H, W, 3), both display sRGB in [0, 1], and alpha
@@ -96,37 +101,57 @@ def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
         One `Light` per frame, in order; a few frames are looked at ahead.
     """
     sigma = config.temporal_sigma
-    radius = int(np.ceil(2.5 * sigma)) if sigma > 0 else 0
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2).astype(np.float32)
-    window: deque[_Fit] = deque()
-    here = 0  # place in the window of the frame that comes next
-    source = (_fit(*pair, config) for pair in pairs)
-    for fit in source:
-        window.append(fit)
+    moments = ((frame, _moments(frame, config)) for frame in map(_linear, pairs))
+    left = ((solved, _left_over(*solved)) for solved in (
+        (frame, _solve_grid(sums, config)) for frame, sums in _smoothed(moments, sigma)))
+    for (frame, grid), sums in _smoothed(left, sigma):
+        yield Light(grid, _residual(frame, sums, config), config.stops)
+
+
+def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float) -> Iterator[tuple[T, np.ndarray]]:
+    """Replace the array of each item by its Gaussian mean over time; at the ends over what is there."""
+    radius = int(np.ceil(2.5 * sigma))
+    taps = [float(np.exp(-0.5 * (shift / sigma) ** 2)) if sigma > 0 else 1.0 for shift in range(radius + 1)]
+    window: deque[tuple[T, np.ndarray]] = deque()
+    here = 0  # place in the window of the item that leaves next
+
+    def mean() -> tuple[T, np.ndarray]:
+        shares = [taps[abs(i - here)] for i in range(min(len(window), here + radius + 1))]
+        total = sum(shares)
+        out = np.zeros_like(window[here][1])
+        for (_, values), share in zip(window, shares, strict=False):
+            out += np.float32(share / total) * values
+        return window[here][0], out
+
+    for item in stream:
+        window.append(item)
         if len(window) - here > radius:
-            yield _solve(window, kernel[radius - here : radius - here + len(window)], here, config)
+            yield mean()
             here += 1
             if here > radius:
                 window.popleft()
                 here -= 1
     while here < len(window):
-        yield _solve(window, kernel[radius - here : radius - here + len(window)], here, config)
+        yield mean()
         here += 1
         if here > radius:
             window.popleft()
             here -= 1
 
 
-def _fit(reference: np.ndarray, result: np.ndarray, alpha: np.ndarray, config: TransferConfig) -> _Fit:
-    x, y = to_linear(reference, "srgb"), to_linear(result, "srgb")
-    weight = _inside(alpha)
-    # d(linear)/d(code) of sRGB: what one code value of noise is worth in linear light, channel mean.
-    slope = 2.4 / 1.055 * ((reference.mean(axis=2) + 0.055) / 1.055) ** 1.4
-    precision = weight / (slope * slope + 0.01)
-    height, width = alpha.shape
+def _linear(pair: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Frame:
+    reference, result, alpha = pair
+    return _Frame(to_linear(reference, "srgb"), to_linear(result, "srgb"), _inside(alpha))
+
+
+def _moments(frame: _Frame, config: TransferConfig) -> np.ndarray:
+    """Moments of the regressions of one frame, (GH, GW, L, 22)."""
+    # d(linear)/d(code) of sRGB grows as linear^(1.4 / 2.4): what one code value of noise is worth.
+    slope = np.maximum(frame.reference.mean(axis=2), 0) ** np.float32(1.4 / 2.4)
+    precision = frame.weight / (4 * slope * slope + np.float32(0.01))
+    height, width = frame.weight.shape
     shape = (max(2, round(height / config.cell) + 1), max(2, round(width / config.cell) + 1), config.bins)
-    moments = apply.splat(x, y, precision.astype(np.float32), apply.guide(x), shape)
-    return _Fit(moments, x, y, weight)
+    return apply.splat(frame.reference, frame.result, precision, apply.guide(frame.reference), shape)
 
 
 def _inside(alpha: np.ndarray) -> np.ndarray:
@@ -137,17 +162,6 @@ def _inside(alpha: np.ndarray) -> np.ndarray:
         if candidate.sum() > 12:
             return candidate
     return np.zeros_like(solid)
-
-
-def _solve(window: deque[_Fit], kernel: np.ndarray, here: int, config: TransferConfig) -> Light:
-    fits = list(window)
-    share = kernel / kernel.sum()
-    moments = np.zeros_like(fits[here].moments)
-    for fit, part in zip(fits, share, strict=True):
-        moments += part * fit.moments
-    grid = _solve_grid(moments, config)
-    residual = _residual(fits, share, here, grid, config)
-    return Light(grid, residual, config.stops)
 
 
 def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
@@ -222,23 +236,23 @@ def _unpack(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return m[..., index], m[..., 10:].reshape(*m.shape[:-1], 3, 4)
 
 
-def _residual(fits: list[_Fit], share: np.ndarray, here: int, grid: np.ndarray,
-              config: TransferConfig) -> np.ndarray:
-    """The gain that the grid leaves over, and how it goes along the guide; (H, W, 5)."""
-    shape = fits[here].weight.shape
-    left = np.zeros((*shape, 3), np.float32)
-    known = np.zeros(shape, np.float32)
-    for fit, part in zip(fits, share, strict=True):
-        predicted = apply.slice_affine(fit.reference, grid)
-        gain = np.log((np.maximum(fit.result, 0) + _EPS) / (np.maximum(predicted, 0) + _EPS))
-        # Near black a gain is mostly noise: trust it by the light that is there.
-        light = np.maximum(fit.reference @ LUMA_BT709, fit.result @ LUMA_BT709)
-        trust = part * fit.weight * (light / (light + 2 * _EPS))
-        left += trust[..., None] * np.clip(gain, -1.5, 1.5)
-        known += trust
-    left, known = _extended(left, known, config.detail)
-    guide = apply.guide(fits[here].reference)
-    slope = _slope(left @ LUMA_BT709, guide, known)
+def _left_over(frame: _Frame, grid: np.ndarray) -> np.ndarray:
+    """What the grid leaves over: (H, W, 4), log gain in R, G, B times its weight, and the weight."""
+    predicted = apply.slice_affine(frame.reference, grid)
+    gain = np.log((np.maximum(frame.result, 0) + _EPS) / (np.maximum(predicted, 0) + _EPS))
+    # Near black a gain is mostly noise: trust it by the light that is there.
+    light = np.maximum(frame.reference @ LUMA_BT709, frame.result @ LUMA_BT709)
+    trust = frame.weight * (light / (light + 2 * _EPS))
+    return np.dstack([trust[..., None] * np.clip(gain, -1.5, 1.5), trust])
+
+
+def _residual(frame: _Frame, sums: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """The gain left over as a map over the whole view, and how it goes along the guide; (H, W, 5)."""
+    left, _ = _extended(sums[..., :3], sums[..., 3], config.detail)
+    # The guide too is the person's alone, carried outward: else a white wall turns the hair before it.
+    seen = apply.guide(frame.reference) * frame.weight
+    guide, known = _extended(seen[..., None], frame.weight, config.detail)
+    slope = _slope(left @ LUMA_BT709, guide[..., 0], known)
     return np.dstack([left, slope, guide]).astype(np.float32)
 
 
@@ -250,7 +264,7 @@ def _extended(left: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.nda
         if reach <= 0:
             a, b = left, known
         else:
-            a = cv2.GaussianBlur(left, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
+            a = cv2.GaussianBlur(left, (0, 0), reach, borderType=cv2.BORDER_CONSTANT).reshape(left.shape)
             b = cv2.GaussianBlur(known, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
         total += fade * a
         count += fade * b

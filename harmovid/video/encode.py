@@ -291,7 +291,8 @@ class Writer:
             stream.pix_fmt = "yuv420p"
             # 4:2:0 wants even sides: one more column or row, a copy of the last, in place of a cut.
             stream.width, stream.height = (side + side % 2 for side in self.size)
-            stream.options = {"crf": "14", "preset": "medium"}
+            # A shorter lookahead than the preset's: at constant quality it only costs bytes, few of them.
+            stream.options = {"crf": "14", "preset": "medium", "rc-lookahead": "12", "refs": "2"}
             stream.codec_context.thread_count = 2
         else:
             stream.width, stream.height = self.size

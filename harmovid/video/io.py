@@ -5,6 +5,7 @@ Reading never holds more than a few frames in memory, whatever the length of the
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -32,9 +34,12 @@ _PRIMARIES: dict[int, Primaries] = {1: "bt709", 5: "bt601-625", 6: "bt601-525", 
 _TRANSFER: dict[int, Transfer] = {4: "gamma22", 8: "linear", 16: "pq", 18: "hlg"}
 _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
            7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+# Kr, Kb. ITU-T H.273 table 4.
+_LUMA_WEIGHTS = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.FCC: (0.30, 0.11), Colorspace.ITU601: (0.299, 0.114),
+                 Colorspace.SMPTE240M: (0.212, 0.087), Colorspace.BT2020: (0.2627, 0.0593)}
 _STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1),
                                                (50, 1), (60000, 1001), (60, 1), (120, 1), (15, 1), (12, 1))]
-_KEPT_FRAMES = 24  # decoded frames remembered, so that playing backwards decodes each group once
+_KEPT_BACKWARDS = 24  # decoded frames remembered when playing backwards, so that few are decoded twice
 
 
 def open_clip(path: str | Path, rate: Fraction | None = None, damaged_ok: bool = False) -> Clip:
@@ -51,14 +56,14 @@ def open_clip(path: str | Path, rate: Fraction | None = None, damaged_ok: bool =
         InputError: missing, not a picture, sound only, damaged, or cut short.
     """
     path = Path(path)
-    if path.is_dir() or stills.is_pattern(path) or path.suffix.lower() in stills.SUFFIXES:
+    if path.is_dir() or path.suffix.lower() in stills.SUFFIXES or (stills.is_pattern(path) and not path.exists()):
         return stills.open_still_or_sequence(path, rate)
     if not path.exists():
         raise InputError(f"there is no file {path}; check the name")
     try:
-        with av.open(str(path)) as container:
+        with _open(path) as container:
             return _probe(path, container, damaged_ok)
-    except (FFmpegError, UnicodeDecodeError) as error:
+    except FFmpegError as error:
         raise InputError(f"{path} cannot be read as a video ({_reason(error)}); it is damaged, cut short, or of "
                          "another kind: copy or export it again") from error
 
@@ -110,37 +115,48 @@ class _Decoder:
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
-        self.container = av.open(str(clip.path))
-        self.stream = _picture_stream(self.container)
-        self.codec = _codec(self.stream)
-        # Two threads are enough for real time, and each one more holds frames back in memory.
-        self.codec.thread_type, self.codec.thread_count = "AUTO", 2
         assert clip.timestamps is not None
         self.number = {int(pts): i for i, pts in enumerate(clip.timestamps)}
         self.seekable = len(self.number) == len(clip.timestamps) and clip.keyframes is not None
         self.kept: OrderedDict[int, av.VideoFrame] = OrderedDict()
-        self.frames = self._decode(0)
+        self.keep = 1
+        self.container: Any = None
+        self.frames = self._start(0)
 
     def __enter__(self) -> _Decoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.container.close()
+        self.close()
+
+    def close(self) -> None:
+        if self.container is not None:
+            self.container.close()
 
     def frame(self, stored: int) -> av.VideoFrame:
         if stored in self.kept:
             return self.kept[stored]
         newest = next(reversed(self.kept)) if self.kept else -1
-        if stored < newest or (self.seekable and self._keyframe_before(stored) > newest + 2 * _KEPT_FRAMES):
+        if stored < newest or (self.seekable and self._keyframe_before(stored) > newest + 48):
+            self.keep = _KEPT_BACKWARDS if stored < newest else 1
             self._jump(stored)
+        held = self.kept.get(newest)
         for number, frame in self.frames:
             self.kept[number] = frame
-            while len(self.kept) > _KEPT_FRAMES:
+            while len(self.kept) > self.keep:
                 self.kept.popitem(last=False)
-            if number >= stored:
+            if number == stored:
                 return frame
-        raise InputError(f"{self.clip.path} ends early: frame {stored} cannot be decoded; copy or export the "
-                         f"file again, or stop before it with --end {stored}")
+            if number > stored:
+                # A packet that holds no picture: the one before it stays on the screen.
+                return frame if held is None else held
+            held = frame
+        shown = self._shown(stored)
+        raise InputError(f"{self.clip.path} ends early: frame {shown} cannot be decoded; copy or export the "
+                         f"file again, or stop before it with --end {shown}")
+
+    def _shown(self, stored: int) -> int:
+        return int(np.searchsorted(self.clip.source_index, stored))
 
     def _keyframe_before(self, stored: int) -> int:
         keys = self.clip.keyframes
@@ -150,30 +166,53 @@ class _Decoder:
 
     def _jump(self, stored: int) -> None:
         self.kept.clear()
-        self.container.close()
-        self.container = av.open(str(self.clip.path))
+        key = self._keyframe_before(stored) if self.seekable else 0
+        frames = self._start(key)
+        first = next(frames, None)
+        while key > 0 and (first is None or first[0] > key):
+            # Without an index FFmpeg seeks by the time of decoding, and may land after the frame asked for.
+            key = self._keyframe_before(key - 1)
+            frames = self._start(key)
+            first = next(frames, None)
+        self.frames = frames if first is None else itertools.chain([first], frames)
+
+    def _start(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        self.close()
+        self.container = _open(self.clip.path)
         self.stream = _picture_stream(self.container)
         self.codec = _codec(self.stream)
+        # Two threads are enough for real time, and each one more holds frames back in memory.
         self.codec.thread_type, self.codec.thread_count = "AUTO", 2
-        key = self._keyframe_before(stored) if self.seekable else 0
         if key > 0:
             assert self.clip.timestamps is not None
             self.container.seek(int(self.clip.timestamps[key]), stream=self.stream, backward=True)
-        self.frames = self._decode(key)
+        return self._decode(key)
 
     def _decode(self, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
         number = first
         try:
             for packet in self.container.demux(self.stream):
+                if packet.size == 0 and packet.dts is not None:
+                    continue  # an empty sample is not the end
+                if packet.is_corrupt and packet.pts not in self.number:
+                    continue  # the torn last packet of a file cut short, which the clip leaves out
                 for frame in self.codec.decode(packet if packet.size else None):
                     # After a seek the count starts anywhere; the timestamp tells.
                     if self.seekable and frame.pts is not None:
                         number = self.number.get(frame.pts, number)
-                    yield number, frame
+                    # What is shown before the key frame needs pictures from before it, which weren't decoded.
+                    if number >= first:
+                        yield number, frame
                     number += 1
         except FFmpegError as error:
-            raise InputError(f"{self.clip.path} is damaged after frame {number} ({_reason(error)}); copy or "
-                             f"export it again, or stop before it with --end {number}") from error
+            shown = self._shown(number)
+            raise InputError(f"{self.clip.path} is damaged after frame {shown} ({_reason(error)}); copy or "
+                             f"export it again, or stop before it with --end {shown}") from error
+
+
+def _open(path: Path) -> Any:
+    # FFmpeg takes "take:2.mp4" for a protocol, but no absolute path; tags in strange letters are no damage.
+    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 def _picture_stream(container: Any) -> Any:
@@ -197,21 +236,30 @@ def _codec(stream: Any) -> Any:
 def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
     stream = _picture_stream(container)
     promised = stream.frames
-    stamps, durations, keys, found = [], [], [], 0
+    stamps, durations, keys, found, torn = [], [], [], 0, False
     for packet in container.demux(stream):
-        found += packet.size > 0
-        if packet.size and not packet.is_discard:  # an edit list may leave stored frames out
+        if packet.size == 0:
+            found += packet.dts is not None  # an empty sample, that is: the picture before stays
+            continue
+        found += 1
+        torn = packet.is_corrupt and not packet.is_discard
+        if not packet.is_discard:  # an edit list may leave stored frames out
             stamps.append(packet.pts if packet.pts is not None else packet.dts)
             durations.append(packet.duration or 0)
             keys.append(packet.is_keyframe)
+    if torn and stamps:
+        del stamps[-1], durations[-1], keys[-1]
+        found -= 1
     if not stamps:
         raise InputError(f"{path} holds no frame; it is damaged or was never finished: export it again")
     notes = []
-    if promised > found + 1:
+    lost = f"{found} of {promised} frames" if promised > found + 1 else _lost_bytes(path, container)
+    if lost or torn:
+        lost = lost or f"{found} whole frames"
         if not damaged_ok:
-            raise InputError(f"{path} is cut short: its header promises {promised} frames, {found} are there; "
-                             f"copy it again, or use what is there with --end {max(len(stamps) - 8, 1)}")
-        notes.append(f"cut short: {found} of {promised} frames are there")
+            raise InputError(f"{path} is cut short: only {lost} are there; copy it again, or use what is there with "
+                             f"--end {len(stamps)}")
+        notes.append(f"cut short: only {lost} are there")
     known = all(stamp is not None for stamp in stamps)
     fallback = stream.average_rate or stream.guessed_rate or Fraction(25)
     if known:
@@ -242,9 +290,27 @@ def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
     if aspect and aspect != 1:
         clip = replace(clip, width=max(1, round(clip.width * aspect)),
                        notes=(*clip.notes, f"pixels of {aspect.numerator}:{aspect.denominator} made square"))
-    if first.rotation % 180:
+    if _orientation(first)[0]:
         clip = replace(clip, width=clip.height, height=clip.width)
     return clip
+
+
+def _lost_bytes(path: Path, container: Any) -> str | None:
+    """How much of a Matroska file is there, where its header promises more: it tells of no number of frames."""
+    if "matroska" not in container.format.name:
+        return None
+    with path.open("rb") as file:
+        head = file.read(4096)
+        there = file.seek(0, 2)
+    place = head.find(b"\x18\x53\x80\x67") + 4  # the segment, all of the file but its head
+    if place < 4 or place >= len(head) or head[place] == 0:
+        return None
+    length = 9 - head[place].bit_length()
+    size = int.from_bytes(head[place : place + length], "big") & (1 << 7 * length) - 1
+    promised = place + length + size
+    if size == (1 << 7 * length) - 1 or promised <= there:  # all ones: not known, a live stream
+        return None
+    return f"{there} of {promised} bytes"
 
 
 def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
@@ -280,7 +346,7 @@ def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
 
 
 def _first_frame(path: Path) -> av.VideoFrame:
-    with av.open(str(path)) as container:
+    with _open(path) as container:
         stream = _picture_stream(container)
         codec = _codec(stream)
         for packet in container.demux(stream):
@@ -293,9 +359,10 @@ def _tags(frame: av.VideoFrame) -> ColorTags:
     transfer = _TRANSFER.get(int(frame.color_trc), "srgb")
     primaries = _PRIMARIES.get(int(frame.color_primaries))
     if primaries is None:
-        # Nothing said: the matrix hints at it (BT.601 video has BT.601 primaries), else BT.709.
-        primaries = {5: "bt601-625", 6: "bt601-525", 9: "bt2020"}.get(int(frame.colorspace), "bt709")  # type: ignore[assignment]
-    return ColorTags(primaries, transfer)  # type: ignore[arg-type]
+        # Nothing said: the matrix hints at it, but for JPEG, which knows BT.601's only; else BT.709.
+        hint: dict[int, Primaries] = {5: "bt601-625", 6: "bt601-525", 9: "bt2020"}
+        primaries = "bt709" if frame.format.name.startswith("yuvj") else hint.get(int(frame.colorspace), "bt709")
+    return ColorTags(primaries, transfer)
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace:
@@ -313,39 +380,122 @@ class _Converter:
 
     def __init__(self, clip: Clip, grey: bool) -> None:
         self.clip = clip
-        self.grey = grey and not clip.alpha
-        self.keep_one = grey and clip.alpha
-        self.deep = clip.bits > 8
+        self.grey = grey
         kinds = {(False, False): "rgb24", (False, True): "rgb48le", (True, False): "rgba", (True, True): "rgba64le"}
-        self.kind = kinds[clip.alpha, self.deep]
-        if self.grey:
-            self.kind = "gray16le" if self.deep else "gray"
+        self.kind = kinds[clip.alpha, clip.bits > 8]
         # One reformatter for the stream: it keeps libswscale's tables from frame to frame.
         self.reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> Frame:
+        turned, upside_down, mirrored = _orientation(frame)
+        size = (self.clip.height, self.clip.width) if turned else (self.clip.width, self.clip.height)
+
+        def upright(values: np.ndarray) -> np.ndarray:
+            values = values.swapaxes(0, 1) if turned else values
+            return np.ascontiguousarray(values[:: -1 if upside_down else 1, :: -1 if mirrored else 1])
+
+        values, alpha = self._values(frame, size)
+        if self.clip.alpha and alpha is None:
+            alpha = np.ones(values.shape[:2], np.float32)
+        # A grey picture has three equal channels; of a coloured mask the green one is as good as luma.
+        return Frame(upright(values[..., 1] if self.grey and values.ndim == 3 else values),
+                     upright(alpha) if self.clip.alpha and alpha is not None else None)
+
+    def _values(self, frame: av.VideoFrame, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Colour, or luma alone, and alpha: float32, full range, of the size (width, height), turned as stored."""
         kind = frame.format
-        turned = frame.rotation % 180 != 0
+        bits = max(c.bits for c in kind.components)
         if kind.name.startswith("gbr") and kind.name.endswith("f32le"):
             values = frame.to_ndarray()
-            values = values[..., 1] if self.grey else values
-        else:
-            full = frame.color_range == ColorRange.JPEG or kind.is_rgb or kind.name.startswith("yuvj")
-            picture = self.reformatter.reformat(
-                frame, format=self.kind, interpolation=EXACT,
-                width=self.clip.height if turned else self.clip.width,
-                height=self.clip.width if turned else self.clip.height,
-                src_colorspace=None if kind.is_rgb else _matrix(frame),
-                src_color_range=ColorRange.JPEG if full else ColorRange.MPEG, dst_color_range=ColorRange.JPEG,
-            )
-            values = picture.to_ndarray().astype(np.float32)
-            values *= np.float32(1 / 65535 if self.deep else 1 / 255)
-        if frame.rotation % 360:
-            values = np.rot90(values, frame.rotation // 90 % 4)
-        if self.clip.alpha:
-            alpha = np.ascontiguousarray(values[..., 3])
-            return Frame(np.ascontiguousarray(values[..., 1] if self.keep_one else values[..., :3]), alpha)
-        return Frame(np.ascontiguousarray(values))
+            return values[..., :3], values[..., 3] if values.shape[2] == 4 else None
+        if bits <= 16 and (kind.name.startswith("gray") or (self.grey and kind.name.startswith("yuv"))):
+            luma, alpha = self._luma(frame, size)
+            return luma if self.grey else cv2.merge([luma] * 3), alpha
+        if 8 < bits <= 16 and kind.name.startswith("yuv"):
+            return self._deep(frame, size, bits)
+        source = ColorRange.JPEG if _full_range(frame) else ColorRange.MPEG
+        picture = self._reformat(frame, self.kind, size, source, ColorRange.JPEG)
+        values = picture.to_ndarray().astype(np.float32)
+        values /= np.float32(65535 if self.clip.bits > 8 else 255)
+        return values[..., :3], values[..., 3] if self.clip.alpha else None
+
+    def _luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Without the chroma, which a mask has no need of."""
+        kind = frame.format.name.replace("be", "le")
+        full = _full_range(frame)
+        if kind != frame.format.name or (frame.width, frame.height) != size:
+            same = ColorRange.JPEG if full else ColorRange.MPEG
+            frame = self._reformat(frame, kind, size, same, same)
+        bits = frame.format.components[0].bits
+        values = _plane(frame, 0).astype(np.float32)
+        black, white = (0, 2**bits - 1) if full else (16 << (bits - 8), 235 << (bits - 8))
+        values -= np.float32(black)
+        values /= np.float32(white - black)
+        return np.clip(values, 0, 1, out=values), _alpha_plane(frame)
+
+    def _deep(self, frame: av.VideoFrame, size: tuple[int, int], bits: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """More than 8 bits: libswscale scales the planes; its own matrix would make white 0.996 in 16 bits."""
+        full = _full_range(frame)
+        same = ColorRange.JPEG if full else ColorRange.MPEG
+        planar = self._reformat(frame, f"yuv{'a' if self.clip.alpha else ''}444p{bits}le", size, same, same)
+        codes = cv2.merge([_plane(planar, i).astype(np.float32) for i in range(3)])
+        rgb = cv2.transform(codes, ycbcr_to_rgb(_matrix(frame), bits, full))
+        return np.clip(rgb, 0, 1, out=rgb), _alpha_plane(planar)
+
+    def _reformat(self, frame: av.VideoFrame, kind: str, size: tuple[int, int], source: ColorRange,
+                  target: ColorRange) -> av.VideoFrame:
+        return self.reformatter.reformat(
+            frame, format=kind, interpolation=EXACT, width=size[0], height=size[1],
+            src_colorspace=None if frame.format.is_rgb else _matrix(frame), src_color_range=source,
+            dst_colorspace=_matrix(frame) if kind.startswith("yuv") else None, dst_color_range=target)
+
+
+def _plane(frame: av.VideoFrame, index: int) -> np.ndarray:
+    """(h, w) code values of one plane, a view of the frame's memory; little-endian beyond 8 bits."""
+    plane = frame.planes[index]
+    dtype = np.dtype(np.uint8 if frame.format.components[index].bits <= 8 else "<u2")
+    return np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)[: plane.height, : plane.width]
+
+
+def _alpha_plane(frame: av.VideoFrame) -> np.ndarray | None:
+    if len(frame.format.components) < 4:
+        return None
+    return _plane(frame, 3) / np.float32(2 ** frame.format.components[3].bits - 1)
+
+
+def ycbcr_to_rgb(matrix: Colorspace, bits: int, full: bool) -> np.ndarray:
+    """The affine 3 × 4 matrix from Y'CbCr code values to R'G'B' in [0, 1], float64.
+
+    ITU-T H.273: Y' = Kr R' + (1 − Kr − Kb) G' + Kb B', Cb = (B' − Y') / (2 − 2 Kb), Cr = (R' − Y') / (2 − 2 Kr);
+    in codes 219 Y' + 16 and 224 C + 128, times 2^(bits − 8), or over 2^bits − 1 where the range is full.
+    """
+    kr, kb = _LUMA_WEIGHTS[matrix]
+    weights = np.array([[kr, 1 - kr - kb, kb]])
+    unit = np.eye(3)
+    forward = np.vstack([weights, (unit[2] - weights) / (2 - 2 * kb), (unit[0] - weights) / (2 - 2 * kr)])
+    scale = np.full(3, 2.0**bits - 1) if full else np.array([219.0, 224.0, 224.0]) * 2.0 ** (bits - 8)
+    offset = np.array([0.0 if full else 2.0 ** (bits - 4), 2.0 ** (bits - 1), 2.0 ** (bits - 1)])
+    back = np.linalg.inv(scale[:, None] * forward)
+    return np.column_stack([back, -back @ offset])
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Whether to swap rows and columns, and then to flip the rows, and the columns."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False, False, False
+    # (x, y) is shown at (a x + c y, b x + d y); 16.16 fixed point.
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, d < 0, a < 0
+    return True, b < 0, c < 0
+
+
+def _full_range(frame: av.VideoFrame) -> bool:
+    name = frame.format.name
+    if name.startswith("gray"):  # without chroma full range is the custom, unless limited is said
+        return bool(frame.color_range != ColorRange.MPEG)
+    return bool(frame.color_range == ColorRange.JPEG or frame.format.is_rgb or name.startswith("yuvj"))
 
 
 def _timecode(container: Any, stream: Any) -> str | None:

@@ -1,0 +1,303 @@
+"""Blending in closed form, to the bit where that is promised, and without a trace of what is hidden."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from harmovid.composite.blend import estimate_foreground, fill, over
+from harmovid.errors import InputError
+
+_unit = st.floats(0, 1, width=32)
+_light = st.floats(-100, 10000, width=32)
+
+
+@st.composite
+def _layers(draw):
+    size = draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
+    colour = hnp.arrays(np.float32, (*size, 3), elements=_light)
+    return draw(colour), draw(colour), draw(hnp.arrays(np.float32, size, elements=_unit))
+
+
+def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth random colours with corners to track, 0.1..1, (height, width, 3) float32."""
+    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
+    x = sum(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), s), None, 0, 1, cv2.NORM_MINMAX) for s in (2, 6, 15))
+    return (0.1 + 0.3 * x).astype(np.float32)
+
+
+def _disc(height: int, width: int, x: float, y: float, radius: float, soft: float = 1) -> np.ndarray:
+    """An alpha that falls from 1 to 0 over `soft` pixels about a circle, (height, width) float32."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.clip((radius - np.hypot(columns - x, rows - y)) / soft + 0.5, 0, 1).astype(np.float32)
+
+
+def _grown(masks: np.ndarray, radius: float) -> np.ndarray:
+    """What lies within `radius` of a mask, by the definition of a disc."""
+    r = int(radius)
+    y, x = np.mgrid[-r : r + 1, -r : r + 1]
+    disc = (np.hypot(x, y) <= radius).astype(np.uint8)
+    return np.stack([cv2.dilate((mask > 0.02).astype(np.uint8), disc) > 0 for mask in masks])
+
+
+def _psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(a - b).mean()))
+
+
+class TestOver:
+    @given(_layers())
+    def test_equation(self, layers):
+        f, b, alpha = layers
+        a = alpha[..., None].astype(np.float64)
+        np.testing.assert_allclose(over(f, b, alpha), a * f + (1 - a) * b, rtol=1e-5, atol=2e-3)
+
+    @given(_layers())
+    def test_bits_at_0_and_1(self, layers):
+        f, b, alpha = layers
+        out = over(f, b, alpha)
+        assert out[alpha == 0].tobytes() == b[alpha == 0].tobytes()
+        assert out[alpha == 1].tobytes() == f[alpha == 1].tobytes()
+
+    @given(_layers())
+    def test_between_the_two(self, layers):
+        f, b, alpha = layers
+        out, slack = over(f, b, alpha), 2e-3
+        assert (out >= np.minimum(f, b) - slack).all() and (out <= np.maximum(f, b) + slack).all()
+
+    @given(_layers())
+    def test_swap(self, layers):
+        f, b, alpha = layers
+        np.testing.assert_allclose(over(f, b, alpha), over(b, f, 1 - alpha), rtol=1e-5, atol=2e-3)
+
+    def test_odd_values_pass_untouched(self):
+        odd = np.array([[[-0.0, np.inf, np.nan]] * 3], np.float32)
+        alpha = np.array([[0, 0.5, 1]], np.float32)
+        plain = np.ones((1, 3, 3), np.float32)
+        assert over(plain, odd, alpha)[0, 0].tobytes() == odd[0, 0].tobytes()
+        assert over(odd, plain, alpha)[0, 2].tobytes() == odd[0, 2].tobytes()
+        assert over(odd, plain, alpha)[0, 0].tolist() == [1, 1, 1]
+
+    def test_inputs_are_left_alone_and_views_work(self):
+        f, b = _texture(40, 60, 1)[::-1, ::2], _texture(40, 60, 2)[:, 1::2]
+        alpha = _disc(30, 40, 20, 15, 12, 9).T
+        kept = [x.copy() for x in (f, b, alpha)]
+        expected = alpha[..., None] * f + (1 - alpha[..., None]) * b
+        np.testing.assert_allclose(over(f, b, alpha), expected, atol=1e-6)
+        assert all((x == y).all() for x, y in zip(kept, (f, b, alpha), strict=True))
+
+    def test_many_strips(self):
+        f, b = np.full((301, 999, 3), 3, np.float32), np.ones((301, 999, 3), np.float32)
+        alpha = _disc(301, 999, 500, 150, 120, 60)
+        np.testing.assert_allclose(over(f, b, alpha)[..., 1], 1 + 2 * alpha, atol=1e-6)
+
+    def test_sizes_differ(self):
+        with pytest.raises(InputError, match="4×3"):
+            over(np.zeros((2, 4, 3)), np.zeros((2, 4, 3)), np.zeros((3, 4)))
+
+
+class TestEstimateForeground:
+    @pytest.mark.parametrize("foreground, background", [
+        ((0.05, 0.03, 0.02), (0.9, 0.95, 1.0)),
+        ((0.8, 0.5, 0.3), (0.01, 0.4, 0.02)),
+        ((4.0, 3.0, 2.0), (0.2, 0.2, 20.0)),
+        ((0.1, 0.1, 0.1), (0.1, 0.1, 0.1)),
+    ])  # fmt: skip
+    def test_constant_colours_come_back(self, foreground, background):
+        alpha = _disc(180, 240, 120, 90, 50, 30)
+        f = np.broadcast_to(np.float32(foreground), (180, 240, 3))
+        image = over(f, np.broadcast_to(np.float32(background), f.shape), alpha)
+        error = np.abs(estimate_foreground(image, alpha) - f)
+        assert error[alpha > 0.02].max() < 0.02 * max(*background, *foreground)
+
+    @pytest.mark.parametrize("soft", [0, 20])
+    def test_bits_where_alpha_is_1(self, soft):
+        image, alpha = _texture(120, 160) * 30 - 5, _disc(120, 160, 80, 60, 40, soft or 1)
+        alpha = alpha if soft else (alpha > 0.5).astype(np.float32)
+        out = estimate_foreground(image, alpha)
+        assert out[alpha == 1].tobytes() == image[alpha == 1].tobytes()
+        assert np.isfinite(out).all()
+
+    def test_wide_alpha_around_a_hard_mask_keeps_old_background_out(self):
+        """The outer half of such an alpha lies on pure old background."""
+        person = _disc(240, 320, 160, 120, 70)
+        alpha = _disc(240, 320, 160, 120, 70, 24)
+        f, b = _texture(240, 320, 1) * (0.3, 0.2, 0.1), np.full((240, 320, 3), 1.0)
+        out = estimate_foreground(over(f, b, person), alpha)
+        band = (alpha > 0) & (alpha < 1)
+        black = over(out, np.zeros_like(out), alpha)
+        naive = over(over(f, b, person), np.zeros_like(out), alpha)
+        assert black[band].max() < 0.25 < 0.4 < naive[band].max()
+        # and pixels that are all person, though alpha says less, are not driven to black
+        inner = band & (person == 1) & (alpha > 0.5)
+        assert np.median(out[inner] / f[inner]) == pytest.approx(1, abs=0.15)
+
+    def test_goes_on_outward_from_the_nearest_foreground(self):
+        alpha = _disc(160, 320, 60, 80, 30, 8) + _disc(160, 320, 260, 80, 30, 8)
+        f = np.zeros((160, 320, 3), np.float32)
+        f[:, :160], f[:, 160:] = (0.6, 0.1, 0.1), (0.1, 0.1, 0.6)
+        out = estimate_foreground(over(f, np.ones_like(f), alpha), alpha)
+        outside = alpha == 0
+        assert np.isfinite(out).all() and out.min() > 0.05 and out[outside].max() < 0.7
+        assert out[80, 15, 0] > 0.4 > 0.2 > out[80, 15, 2] and out[80, 305, 2] > 0.4 > 0.2 > out[80, 305, 0]
+
+    def test_a_lamp_behind_makes_no_dark_fringe(self):
+        alpha = _disc(240, 320, 160, 120, 70, 10)
+        f, b = np.full((240, 320, 3), 0.3, np.float32), np.full((240, 320, 3), 0.2, np.float32)
+        b[60:64, 235:239] = 5000
+        out = estimate_foreground(over(f, b, alpha), alpha)
+        assert out[alpha > 0.05].min() > 0.15
+
+    def test_beats_the_image_itself_on_texture(self):
+        rng = np.random.default_rng(3)
+        alpha = _disc(240, 320, 160, 120, 70, 30) * (0.3 + 0.7 * (rng.random((240, 320)) > 0.4))
+        alpha = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), 0.8)
+        alpha[_disc(240, 320, 160, 120, 50) > 0] = 1
+        f, b = _texture(240, 320, 4) * 0.3, _texture(240, 320, 5)
+        image, band = over(f, b, alpha), (alpha > 0.1) & (alpha < 1)
+        assert _psnr(estimate_foreground(image, alpha)[band], f[band]) > _psnr(image[band], f[band]) + 8
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (40, 17), (17, 17), (2, 300)])
+    def test_tiny(self, size):
+        alpha = np.random.default_rng(1).random(size, np.float32)
+        out = estimate_foreground(np.random.default_rng(2).random((*size, 3), np.float32), alpha)
+        assert out.shape == (*size, 3) and np.isfinite(out).all()
+
+    def test_nothing_and_all(self):
+        image = _texture(30, 40)
+        assert not estimate_foreground(image, np.zeros((30, 40), np.float32)).any()
+        assert estimate_foreground(image, np.ones((30, 40), np.float32)).tobytes() == image.tobytes()
+
+    def test_sizes_differ(self):
+        with pytest.raises(InputError, match="one size"):
+            estimate_foreground(np.zeros((2, 4, 3)), np.zeros((4, 2)))
+
+
+def _pan(frames: int, step: float, height: int = 120, width: int = 180) -> tuple[np.ndarray, ...]:
+    """A camera that pans over a wall, and a person who stays in the middle of the picture.
+
+    Returns:
+        clip (T, H, W, 3), the same without the person, masks (T, H, W).
+    """
+    wall = _texture(height + 40, width + 40 + int(abs(step) * frames))
+    shift = [np.float32([[1, 0, -20 - step * t], [0, 1, -20]]) for t in range(frames)]
+    truth = np.stack([cv2.warpAffine(wall, m, (width, height), flags=cv2.INTER_CUBIC) for m in shift])
+    masks = np.stack([_disc(height, width, width / 2, height / 2, 16, 3)] * frames)
+    clip = np.stack([over(np.full_like(b, 0.9), b, a) for b, a in zip(truth, masks, strict=True)])
+    return clip, truth, masks
+
+
+class TestFill:
+    @pytest.mark.parametrize("step", [8, 5.5])
+    def test_recovers_what_other_frames_show(self, step):
+        clip, truth, masks = _pan(12, step)
+        out = fill(clip, masks)
+        hole = _grown(masks, 3)
+        assert _psnr(out[hole], truth[hole]) > 30
+        assert out[~hole].tobytes() == clip[~hole].tobytes()
+
+    def test_still_camera_gives_the_very_pixels_back(self):
+        truth = np.stack([_texture(96, 128)] * 8)
+        masks = np.stack([_disc(96, 128, 20 + 12 * t, 50, 12) for t in range(8)])
+        out = fill(np.where(masks[..., None] > 0, np.float32(0.7), truth), masks)
+        np.testing.assert_allclose(out, truth, atol=1e-5)
+
+    def test_turn_and_zoom(self):
+        wall, size = _texture(240, 320), (180, 120)
+        warps = [cv2.getRotationMatrix2D((160, 120), 2 * t, 1 + 0.02 * t) for t in range(9)]
+        for t, warp in enumerate(warps):
+            warp[:, 2] += 7 * t - 110, -60
+        truth = np.stack([cv2.warpAffine(wall, warp, size, flags=cv2.INTER_CUBIC) for warp in warps])
+        masks = np.stack([_disc(120, 180, 100, 60, 14)] * 9)
+        out = fill(np.where(masks[..., None] > 0, np.float32(0), truth), masks)
+        hole = _grown(masks, 3)
+        assert _psnr(out[hole], truth[hole]) > 28
+
+    @pytest.mark.parametrize("step", [0, 4])
+    @pytest.mark.parametrize("value", [0.0, 1e30, np.nan])
+    def test_no_leak(self, step, value):
+        clip, _, masks = _pan(5, step, 80, 112)
+        masks[3] = 1  # a frame that shows nothing
+        changed = clip.copy()
+        changed[_grown(masks, 2)] = value
+        assert fill(changed, masks).tobytes() == fill(np.nan_to_num(changed, nan=0.3), masks).tobytes()
+        hole = _grown(masks, 2)
+        assert fill(changed, masks)[hole].tobytes() == fill(clip, masks)[hole].tobytes()
+
+    def test_grows_by_the_dilation_asked_for(self):
+        clip, _, masks = _pan(3, 0, 100, 120)
+        changed = clip.copy()
+        changed[_grown(masks, 10)] = 7
+        out = fill(changed, masks, dilation=0.1)
+        assert out.max() < 1
+        assert out[~_grown(masks, 10)].tobytes() == clip[~_grown(masks, 10)].tobytes()
+
+    def test_never_seen_is_steady_and_like_its_surroundings(self):
+        wall = _texture(120, 180)
+        noise = np.random.default_rng(0).normal(0, 0.01, (7, 120, 180, 3))
+        clip = (wall + noise).astype(np.float32)
+        masks = np.stack([_disc(120, 180, 90, 110, 40)] * 7)
+        out = fill(np.where(masks[..., None] > 0, np.float32(5), clip), masks)
+        hole = _grown(masks, 3)[0]
+        assert out[:, hole].max() < 1.2 and out[:, hole].min() > -0.1
+        assert np.abs(np.diff(out[:, hole], axis=0)).mean() < 0.5 * np.abs(np.diff(clip[:, hole], axis=0)).mean()
+        assert 0.4 < out[0, hole].std() / wall[hole].std() < 1.6
+
+    def test_meets_the_border_when_the_light_changes(self):
+        wall = np.stack([_texture(96, 128)] * 6)
+        light = np.linspace(1, 2, 6, dtype=np.float32)[:, None, None, None]
+        masks = np.stack([_disc(96, 128, 30 + 12 * t, 50, 10) for t in range(6)])
+        out = fill(np.where(masks[..., None] > 0, np.float32(0), wall * light), masks)
+        assert _psnr(out, wall * light) > 30
+
+    def test_a_cut_does_not_mix_two_places(self):
+        red, blue = np.float32([1, 0.1, 0.1]), np.float32([0.1, 0.1, 1])
+        clip = np.stack([_texture(96, 128) * (red if t < 4 else blue) for t in range(8)])
+        masks = np.stack([_disc(96, 128, 64, 48, 15)] * 8)
+        out = fill(np.where(masks[..., None] > 0, np.float32(0), clip), masks)
+        hole = masks[0] > 0
+        assert out[:4, hole, 2].max() < 0.2 and out[4:, hole, 0].max() < 0.2
+
+    def test_one_frame(self):
+        rows = np.linspace(0.2, 0.8, 90, dtype=np.float32)[:, None, None]
+        clip = np.broadcast_to(rows, (1, 90, 120, 3))
+        masks = _disc(90, 120, 60, 45, 15)[None]
+        out = fill(np.where(masks[..., None] > 0, np.float32(9), clip), masks)
+        assert np.abs(out - clip).max() < 0.2
+        assert _psnr(out, clip) > 30
+
+    def test_frames_that_show_nothing_take_what_others_show(self):
+        truth = np.stack([_texture(64, 80)] * 3)
+        masks = np.zeros((3, 64, 80), np.float32)
+        masks[[0, 2]] = 1
+        np.testing.assert_allclose(fill(np.where(masks[..., None] > 0, np.float32(0), truth), masks), truth, atol=1e-6)
+
+    @pytest.mark.parametrize("size", [(1, 2), (1, 17), (24, 17), (17, 24), (3, 90)])
+    def test_tiny(self, size):
+        clip = np.random.default_rng(0).random((3, *size, 3), np.float32)
+        masks = np.zeros((3, *size), np.float32)
+        masks[:, 0, 0] = 1
+        masks[1] = 1
+        out = fill(clip, masks)
+        assert out.shape == clip.shape and np.isfinite(out).all()
+
+    def test_empty_mask(self):
+        clip, _, masks = _pan(3, 1, 40, 50)
+        assert fill(clip, masks * 0.01).tobytes() == clip.tobytes()
+        assert fill(clip[:0], masks[:0]).shape == (0, 40, 50, 3)
+
+    @pytest.mark.parametrize("size", [(1, 1), (40, 50)])
+    def test_full_mask(self, size):
+        with pytest.raises(InputError, match="covers every pixel"):
+            fill(np.zeros((2, *size, 3), np.float32), np.ones((2, *size), np.float32))
+
+    def test_sizes_differ(self):
+        with pytest.raises(InputError, match="number and size"):
+            fill(np.zeros((2, 4, 5, 3)), np.zeros((3, 4, 5)))
+
+
+settings.register_profile("blend", deadline=None)
+settings.load_profile("blend")
