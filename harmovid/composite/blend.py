@@ -21,7 +21,7 @@ _LAYERS = 11  # frames that a clean plate is the median of, at most,
 _LAYER_VALUES = 200_000_000  # and all together no more than this many values, as long as there are 3
 _PATCH = 7  # side of a patch, pixels
 _AXES = 24  # principal components that patches are compared in
-_ROUNDS = ((48, 12), (96, 5), (144, 2))  # longest side and number of searches, coarse to fine
+_ROUNDS = ((48, 8), (96, 4), (144, 2))  # longest side and number of searches, coarse to fine
 
 
 def over(foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def estimate_foreground(
     i, a = _shrink(image, coarse), _shrink(alpha, coarse)
     kernel = round(radius * height / coarse) | 1
     b_mean = _push_pull(*_blur(i, _sure_background(a), kernel))
-    sure = (np.square(np.clip(5 * a - 4, 0, 1)) + _FLOOR * a) * a
+    sure = (np.square(np.clip(10 * a - 9, 0, 1)) + _FLOOR * a) * a
     f_sum, weight = _blur(i, sure, kernel)
     shared = cv2.blur(sure * (1 - a), (kernel, kernel))
     f_mean = _push_pull(f_sum - shared[..., None] * b_mean, weight - shared)
@@ -436,7 +436,9 @@ def _is_cut(greys: list[np.ndarray], seen: list[np.ndarray], t: int, step: np.nd
         return False
     laid = cv2.warpPerspective(greys[t], step, size)[both].astype(np.float32)
     before = greys[t - 1][both].astype(np.float32)
-    return float(np.abs(laid - before).mean()) > max(8.0, 0.7 * float(np.abs(before - before.mean()).mean()))
+    laid -= laid.mean()  # light that changes is no cut
+    before -= before.mean()
+    return float(np.abs(laid - before).mean()) > max(8.0, 0.7 * float(np.abs(before).mean()))
 
 
 def _plate(

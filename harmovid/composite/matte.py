@@ -1,4 +1,4 @@
-"""Pure functions on alpha pictures: make a hard mask soft, mend a mask, hold it steady in time.
+"""Pure functions on alpha pictures: make a hard mask soft, mend it, fit it to the picture, steady it.
 
 An alpha picture is (H, W) float32 in [0, 1]: how much of a pixel the person covers. Where a function
 needs a yes or no, a pixel belongs to the person from 0.5 on. The frame's border is no boundary: a
@@ -16,6 +16,7 @@ import numpy as np
 
 from harmovid.errors import InputError, OptionError
 
+_PICTURE_NOISE = 3e-4  # ε of the guided filter, in squared display code values
 _BELOW_HALF = np.nextafter(np.float32(0.5), np.float32(0.0))
 
 
@@ -129,6 +130,54 @@ def refine(alpha: np.ndarray, options: Refine) -> np.ndarray:
     return result
 
 
+def follow_picture(rgb: np.ndarray, coarse: np.ndarray, radius: int) -> np.ndarray:
+    """Lay the edge of a coarse alpha along the edges of the picture, hair included.
+
+    A guided filter (He, Sun and Tang, "Guided Image Filtering", 2013, eqs. 19–20, guided by colour;
+    solved at the coarse size as in He and Sun, "Fast Guided Filter", 2015): in each window alpha is
+    an affine function of colour, alpha = a·I + b, fitted to the coarse alpha p with
+
+        a = (Σ + ε)⁻¹ cov(I, p),    b = p̄ − a·Ī,    ε = 3·10⁻⁴ .
+
+    rgb: (H, W, 3) float32, display sRGB in [0, 1]. coarse: (h, w) float32 in [0, 1], the same frame,
+    no larger. radius: half the window's side in pixels of `coarse`, ≥ 1. Returns (H, W) float32 in [0, 1].
+    """
+    guide = cv2.resize(rgb, coarse.shape[::-1], interpolation=cv2.INTER_AREA)
+
+    def mean(plane: np.ndarray) -> np.ndarray:
+        return cv2.blur(plane, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REPLICATE)
+
+    channels = [np.ascontiguousarray(guide[..., c]) for c in range(3)]
+    means, mean_p = [mean(channel) for channel in channels], mean(coarse)
+
+    def covariance(i: int, j: int) -> np.ndarray:
+        return mean(channels[i] * channels[j]) - means[i] * means[j] + (_PICTURE_NOISE if i == j else 0.0)
+
+    # Σ + ε = [[rr, rg, rb], [rg, gg, gb], [rb, gb, bb]], inverted by its cofactors.
+    rr, rg, rb = covariance(0, 0), covariance(0, 1), covariance(0, 2)
+    gg, gb, bb = covariance(1, 1), covariance(1, 2), covariance(2, 2)
+    with_p = [mean(channel * coarse) - m * mean_p for channel, m in zip(channels, means, strict=True)]
+    cofactors = (
+        (gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb),
+        (gb * rb - rg * bb, rr * bb - rb * rb, rg * rb - rr * gb),
+        (rg * gb - gg * rb, rg * rb - rr * gb, rr * gg - rg * rg),
+    )
+    determinant = rr * cofactors[0][0] + rg * cofactors[0][1] + rb * cofactors[0][2]
+    a = [sum(row[c] * with_p[c] for c in range(3)) / determinant for row in cofactors]
+    b = mean_p - sum(a[c] * means[c] for c in range(3))
+    # Where nearly the whole window is person, or nearly none of it, the picture has no say: dark
+    # clothes before a dark wall would tear, and their like in the background would join.
+    say = np.clip(np.minimum(mean_p, 1.0 - mean_p) / 0.15, 0.0, 1.0)
+    planes = [mean(plane) * say for plane in (*a, b)]
+    planes[3] += (1.0 - say) * (mean_p > 0.5)
+    affine = cv2.resize(cv2.merge(planes), rgb.shape[1::-1])
+    edge = np.einsum("hwc,hwc->hw", rgb, affine[..., :3]) + affine[..., 3]
+    # The filter leaves a faint veil on either side: a smoothstep clears it, and lies a little inwards,
+    # where the given masks of real clips have the edge and less of the old background shows.
+    edge = np.clip((edge - 0.2) / 0.75, 0.0, 1.0)
+    return edge * edge * (3.0 - 2.0 * edge)
+
+
 def steady(alphas: Iterable[np.ndarray], radius: int = 1) -> Iterator[np.ndarray]:
     """The median over 2·radius + 1 frames, pixel by pixel; first and last frame stand in beyond the ends.
 
@@ -183,7 +232,9 @@ def _checked(alpha: np.ndarray) -> np.ndarray:
     return alpha
 
 
-def _near_boundary(inside: np.ndarray, reach: float) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+def _near_boundary(
+    inside: np.ndarray, reach: float
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
     """Tiles of the picture that come within `reach` pixels of the boundary, each pixel in one tile at most.
 
     Yields the tile, `inside` there, and the signed distance to the boundary there: (h, w) float32,

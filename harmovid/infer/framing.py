@@ -37,7 +37,7 @@ def find(alpha: np.ndarray) -> tuple[float, float, float, float] | None:
     small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) >= 0.5
     if not small.any():  # nobody, or somebody far away, thinner than one small pixel
         small, size = alpha >= 0.5, (width, height)
-        if np.count_nonzero(small) <= 2e-5 * alpha.size:
+        if np.count_nonzero(small) <= 1e-4 * alpha.size:
             return None
     _, _, stats, _ = cv2.connectedComponentsWithStats(small.astype(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]

@@ -38,7 +38,8 @@ _MATRIX = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Col
 _LUMA_WEIGHTS = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.FCC: (0.30, 0.11), Colorspace.ITU601: (0.299, 0.114),
                  Colorspace.SMPTE240M: (0.212, 0.087), Colorspace.BT2020: (0.2627, 0.0593)}
 _STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1),
-                                               (50, 1), (60000, 1001), (60, 1), (120, 1), (15, 1), (12, 1))]
+                                               (50, 1), (60000, 1001), (60, 1), (100, 1), (120000, 1001), (120, 1),
+                                               (240, 1), (15, 1), (12, 1))]
 _KEPT_BACKWARDS = 24  # decoded frames remembered when playing backwards, so that few are decoded twice
 
 
@@ -277,6 +278,8 @@ def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
         notes.append(f"variable frame rate, read at a steady {float(rate):.6g} frames per second")
 
     first = _first_frame(path)
+    if first.interlaced_frame:
+        notes.append("interlaced: each frame keeps the lines of two moments; deinterlace it before")
     clip = Clip(
         path=path, width=first.width, height=first.height, frames=len(source_index), rate=rate,
         source_index=source_index, bits=max(c.bits for c in first.format.components),
@@ -318,7 +321,7 @@ def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
     """The steady rate of a clip, and the stored frame to show at each steady frame.
 
     A clip whose frames all lie within 0.4 of a frame of ``i / rate`` for one of the candidate rates is
-    steady already. Any other is sampled and held at the standard rate nearest to its median step.
+    steady already, as is one whose own steps are even. Any other is sampled and held at the standard rate nearest to its median step.
 
     Args:
         timestamps: (N,) int64, increasing from 0, in ticks.
@@ -331,18 +334,26 @@ def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
     """
     count = len(timestamps)
     times = timestamps.astype(np.float64) * float(tick)
-    named = [Fraction(rate) for rate in candidates if rate]
+    named = [_standard(Fraction(rate)) for rate in candidates if rate]
     steps = np.diff(times)
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else float(last or 0)
     nearest = min(_STANDARD_RATES, key=lambda rate: abs(float(rate) * step - 1)) if step else Fraction(25)
-    for rate in [*(r for r in named if r in _STANDARD_RATES), *named, nearest]:
+    regular = [1 / Fraction(step).limit_denominator(90000)] if step else []
+    for rate in [*(r for r in named if r in _STANDARD_RATES), *named, nearest, *regular]:
         if count == 1 or float(np.abs(times - np.arange(count) / float(rate)).max()) * float(rate) < 0.4:
             return rate, np.arange(count)
     rate = nearest
     length = max(1, round((times[-1] + (float(last) or step)) * float(rate)))
     # A quarter of a frame early is the same frame with a coarse clock.
     shown = np.searchsorted(times, (np.arange(length) + 0.25) / float(rate), side="right") - 1
+    shown[0] = 0  # however short
     return rate, np.clip(shown, 0, count - 1)
+
+
+def _standard(rate: Fraction) -> Fraction:
+    # Matroska's clock of a millisecond makes 19001/317 of 60000/1001; 23.98 that is meant so is farther off.
+    near = min(_STANDARD_RATES, key=lambda standard: abs(standard / rate - 1))
+    return near if abs(near / rate - 1) < Fraction(1, 20000) else rate
 
 
 def _first_frame(path: Path) -> av.VideoFrame:
@@ -463,20 +474,26 @@ def _alpha_plane(frame: av.VideoFrame) -> np.ndarray | None:
     return _plane(frame, 3) / np.float32(2 ** frame.format.components[3].bits - 1)
 
 
-def ycbcr_to_rgb(matrix: Colorspace, bits: int, full: bool) -> np.ndarray:
-    """The affine 3 × 4 matrix from Y'CbCr code values to R'G'B' in [0, 1], float64.
+def rgb_to_ycbcr(matrix: Colorspace, bits: int, full: bool) -> np.ndarray:
+    """The affine 3 × 4 matrix from R'G'B' in [0, 1] to Y'CbCr code values, float64.
 
     ITU-T H.273: Y' = Kr R' + (1 − Kr − Kb) G' + Kb B', Cb = (B' − Y') / (2 − 2 Kb), Cr = (R' − Y') / (2 − 2 Kr);
     in codes 219 Y' + 16 and 224 C + 128, times 2^(bits − 8), or over 2^bits − 1 where the range is full.
     """
     kr, kb = _LUMA_WEIGHTS[matrix]
-    weights = np.array([[kr, 1 - kr - kb, kb]])
-    unit = np.eye(3)
-    forward = np.vstack([weights, (unit[2] - weights) / (2 - 2 * kb), (unit[0] - weights) / (2 - 2 * kr)])
+    weights = np.array([kr, 1 - kr - kb, kb])
+    red, _, blue = np.eye(3)
+    unscaled = np.stack([weights, (blue - weights) / (2 - 2 * kb), (red - weights) / (2 - 2 * kr)])
     scale = np.full(3, 2.0**bits - 1) if full else np.array([219.0, 224.0, 224.0]) * 2.0 ** (bits - 8)
-    offset = np.array([0.0 if full else 2.0 ** (bits - 4), 2.0 ** (bits - 1), 2.0 ** (bits - 1)])
-    back = np.linalg.inv(scale[:, None] * forward)
-    return np.column_stack([back, -back @ offset])
+    offset = [0.0 if full else 2.0 ** (bits - 4), 2.0 ** (bits - 1), 2.0 ** (bits - 1)]
+    return np.column_stack([scale[:, None] * unscaled, offset])
+
+
+def ycbcr_to_rgb(matrix: Colorspace, bits: int, full: bool) -> np.ndarray:
+    """The inverse of `rgb_to_ycbcr`, 3 × 4 as well."""
+    forward = rgb_to_ycbcr(matrix, bits, full)
+    back = np.linalg.inv(forward[:, :3])
+    return np.column_stack([back, -back @ forward[:, 3]])
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:

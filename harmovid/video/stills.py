@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 
 from harmovid.errors import InputError
 from harmovid.video.clip import Clip, Frame
-from harmovid.video.color import SCENE_LINEAR, SRGB
+from harmovid.video.color import _CHROMATICITIES, SCENE_LINEAR, SRGB, Primaries
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".webp", ".bmp")
 _PLACEHOLDER = re.compile(r"%0?(\d*)d|(#+)")
@@ -24,8 +26,9 @@ DEFAULT_RATE = Fraction(24)
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether the name stands for numbered files: ``shot.%04d.exr`` or ``shot.####.exr``."""
-    return bool(_PLACEHOLDER.search(path.name))
+    """Whether the name stands for numbered pictures: ``shot.%04d.exr`` or ``shot.####.exr``."""
+    # "take #2.mp4" is no pattern: videos aren't numbered.
+    return path.suffix.lower() in SUFFIXES and bool(_PLACEHOLDER.search(path.stem))
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -35,6 +38,25 @@ def numbered(path: Path, number: int) -> Path:
         return str(number).zfill(int(match[1] or 0) if match[2] is None else len(match[2]))
 
     return path.with_name(_PLACEHOLDER.sub(digits, path.name, count=1))
+
+
+def matching(pattern: Path) -> dict[int, Path]:
+    """The files that a pattern stands for, by number, in order; however many digits they have.
+
+    Raises:
+        InputError: one number twice, as in ``a.1.png`` and ``a.01.png``.
+    """
+    placeholder = _PLACEHOLDER.search(pattern.name)
+    assert placeholder is not None, pattern
+    before, after = re.escape(pattern.name[: placeholder.start()]), re.escape(pattern.name[placeholder.end() :])
+    regex = re.compile(f"{before}([0-9]+){after}")
+    found: dict[int, Path] = {}
+    for file in sorted(pattern.parent.iterdir()) if pattern.parent.is_dir() else []:
+        if match := regex.fullmatch(file.name):
+            if int(match[1]) in found:
+                raise InputError(f"{found[int(match[1])]} and {file.name} have the same number; remove one")
+            found[int(match[1])] = file
+    return dict(sorted(found.items()))
 
 
 def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
@@ -47,8 +69,7 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
     Raises:
         InputError: no pictures there, several kinds mixed, a number missing, or the first is damaged.
     """
-    files = _files(path)
-    numbers = _numbers(files)
+    files, numbers = _files(path)
     pixels, header = _load(files[0])
     rate = rate or _header_rate(header)
     linear = files[0].suffix.lower() == ".exr"
@@ -60,11 +81,12 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
         rate=rate or DEFAULT_RATE,
         source_index=np.arange(len(files)),
         bits={np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32),
-        tags=SCENE_LINEAR if linear else SRGB,
+        tags=replace(SCENE_LINEAR, primaries=_primaries(header) or "bt709") if linear else SRGB,
         alpha=pixels.ndim == 3 and pixels.shape[2] in (2, 4),
         start_number=numbers[0] if numbers else None,
         timecode=_header_timecode(header),
         files=tuple(files),
+        notes=_notes(header),
     )
 
 
@@ -111,58 +133,78 @@ def write_picture(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, bits: i
         bits: 8 or 16, for the formats that have both.
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    if path.suffix.lower() == ".exr":
-        _write_exr(partial, rgb, alpha, rate, timecode)
+    try:
+        if path.suffix.lower() == ".exr":
+            _write_exr(partial, rgb, alpha, rate, timecode)
+        else:
+            partial.write_bytes(_encoded(path.suffix.lower(), rgb, alpha, bits))
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _encoded(suffix: str, rgb: np.ndarray, alpha: np.ndarray | None, bits: int) -> bytes:
+    peak = 65535 if bits > 8 and suffix in (".png", ".tif", ".tiff") else 255
+    planes = rgb if rgb.ndim == 2 else rgb[..., ::-1]
+    if alpha is not None:
+        planes = np.dstack([planes, alpha])
+    codes = np.rint(np.clip(planes, 0, 1) * np.float32(peak)).astype(np.uint16 if peak > 255 else np.uint8)
+    options = {".png": [cv2.IMWRITE_PNG_COMPRESSION, 2], ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+               ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95]}
+    try:
+        done, data = cv2.imencode(suffix, codes, options.get(suffix, []))
+    except cv2.error as error:
+        done, reason = False, str(error)
     else:
-        peak = 65535 if bits > 8 and path.suffix.lower() in (".png", ".tif", ".tiff") else 255
-        planes = rgb if rgb.ndim == 2 else rgb[..., ::-1]
-        if alpha is not None:
-            planes = np.dstack([planes, alpha])
-        codes = np.rint(np.clip(planes, 0, 1) * np.float32(peak)).astype(np.uint16 if peak > 255 else np.uint8)
-        options = [cv2.IMWRITE_PNG_COMPRESSION, 2] if path.suffix.lower() == ".png" else []
-        if path.suffix.lower() in (".jpg", ".jpeg"):
-            options = [cv2.IMWRITE_JPEG_QUALITY, 95]
-        done, data = cv2.imencode(path.suffix, codes, options)
-        assert done, path
-        partial.write_bytes(data.tobytes())
-    os.replace(partial, path)
+        reason = "no encoder for it"
+    if not done:
+        raise OSError(errno.EINVAL, f"{suffix} of {codes.shape[1]}×{codes.shape[0]}: {reason}")
+    return data.tobytes()
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], list[int]]:
+    """The pictures in order, and their numbers, or none where they aren't a sequence."""
+    if path.is_file() or not (path.is_dir() or is_pattern(path)):
+        match = _NUMBER.search(path.stem)
+        return [path], [int(match[1])] if match else []
     if is_pattern(path):
-        regex = re.compile("".join(
-            r"\d+" if _PLACEHOLDER.fullmatch(part) else re.escape(part)
-            for part in re.split(r"(%0?\d*d|#+)", path.name)
-        ))
-        found = [f for f in path.parent.iterdir() if regex.fullmatch(f.name)] if path.parent.is_dir() else []
+        found = matching(path)
         if not found:
             raise InputError(f"no file matches {path}; check the folder and the number of digits")
-    elif path.is_dir():
-        found = [f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
-        if not found:
-            raise InputError(f"the folder {path} holds no picture that can be read ({' '.join(SUFFIXES)})")
-        kinds = Counter(f.suffix.lower() for f in found)
-        if len(kinds) > 1:
-            counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-            raise InputError(f"the folder {path} mixes kinds of picture ({counts}); keep one kind, or name it "
-                             f"by a pattern such as {path.name}/name.%04d.png")
-    else:
-        return [path]
-    return sorted(found, key=lambda f: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", f.name)])
+        return list(found.values()), _without_hole(path, list(found))
+    files = [f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
+    if not files:
+        raise InputError(f"the folder {path} holds no picture that can be read ({' '.join(SUFFIXES)})")
+    kinds = Counter({".jpeg": ".jpg", ".tiff": ".tif"}.get(f.suffix.lower(), f.suffix.lower()) for f in files)
+    if len(kinds) > 1:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        raise InputError(f"the folder {path} mixes kinds of picture ({counts}); keep one kind, or name it "
+                         f"by a pattern such as {path.name}/name.%04d.png")
+    files.sort(key=lambda f: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", f.name)])
+    heads = [f.stem[: match.start()] if (match := _NUMBER.search(f.stem)) else None for f in files]
+    head, count = Counter(heads).most_common(1)[0]
+    if head is None or count < min(2, len(files)):
+        return files, []  # pictures with names of their own, in the order of their names
+    first = files[heads.index(head)]
+    if count < len(files):
+        other = next(f for f, h in zip(files, heads, strict=True) if h != head)
+        digits = len(first.stem) - len(head)
+        raise InputError(f"the folder {path} holds {first.name} and those that follow it, but also {other.name}; name "
+                         f"the sequence by a pattern: {path.name}/{head}%0{digits}d{first.suffix}")
+    numbers = [int(f.stem[len(head) :]) for f in files]
+    for (a, one), (b, two) in itertools.pairwise(zip(numbers, files, strict=True)):
+        if a == b:
+            raise InputError(f"{one} and {two.name} have the same number; remove one")
+    return files, _without_hole(first, numbers)
 
 
-def _numbers(files: list[Path]) -> list[int]:
-    """Frame numbers at the end of the names; all or none. A hole in them is an error."""
-    matches = [_NUMBER.search(f.stem) for f in files]
-    numbers = [int(m[1]) for m in matches if m]
-    if len(numbers) < len(files):
-        return []
-    steps = {b - a for a, b in itertools.pairwise(numbers)}
-    if len(steps) > 1:
-        step = min(steps)
-        hole = next(a + step for a, b in itertools.pairwise(numbers) if b - a != step)
-        raise InputError(f"the sequence {files[0].parent}/{files[0].name} … has no frame {hole}; "
-                         "render the missing frame, or renumber the files")
+def _without_hole(name: Path, numbers: list[int]) -> list[int]:
+    steps = [b - a for a, b in itertools.pairwise(numbers)]
+    if len(set(steps)) > 1:
+        hole = next(a + min(steps) for a, step in zip(numbers, steps, strict=False) if step != min(steps))
+        raise InputError(f"the sequence {name}, {numbers[0]} to {numbers[-1]}, has no frame {hole}; render the missing "
+                         "frame, or renumber the files")
     return numbers
 
 
@@ -175,7 +217,10 @@ def _load(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     upright = path.suffix.lower() in (".jpg", ".jpeg")
     mode = cv2.IMREAD_COLOR if upright else cv2.IMREAD_UNCHANGED
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    pixels = cv2.imdecode(data, mode) if data.size else None
+    try:
+        pixels = cv2.imdecode(data, mode) if data.size else None
+    except cv2.error:  # sizes beyond all measure
+        pixels = None
     if pixels is None:
         raise InputError(f"{path} is damaged or no picture: it cannot be decoded; export it again")
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
@@ -219,7 +264,27 @@ def _header_rate(header: dict[str, Any]) -> Fraction | None:
     return Fraction(header["harmovid:rate"]) if "harmovid:rate" in header else None
 
 
+def _primaries(header: dict[str, Any]) -> Primaries | None:
+    """What the header says of its primaries; None where it says nothing, or what we don't know."""
+    said = header.get("chromaticities")
+    for name, known in _CHROMATICITIES.items():
+        if said is not None and np.allclose(said[:6], np.ravel(known), atol=2e-3):
+            return name  # type: ignore[return-value]
+    return None
+
+
+def _notes(header: dict[str, Any]) -> tuple[str, ...]:
+    notes = []
+    if "chromaticities" in header and _primaries(header) is None:
+        notes.append("its primaries are not known here and are read as BT.709's: convert it to linear BT.709 before")
+    if abs(header.get("pixelAspectRatio", 1.0) - 1) > 1e-3:
+        notes.append(f"pixels of {header['pixelAspectRatio']:.4g}:1 are taken as square")
+    return tuple(notes)
+
+
 def _header_timecode(header: dict[str, Any]) -> str | None:
+    if "harmovid:timecode" in header:
+        return str(header["harmovid:timecode"])
     code = header.get("timeCode")
     if code is None:
         return None
@@ -242,8 +307,17 @@ def _write_exr(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, rate: Frac
         "harmovid:rate": f"{rate.numerator}/{rate.denominator}",
     }
     if timecode:
+        hours, minutes, seconds, frame = map(int, re.split("[:;.]", timecode))
+        # From 48 frames per second on SMPTE ST 12-1 counts pairs of frames, and a flag tells the second.
+        pairs = rate > 30
+        # colour frame; field phase; three flags and eight words of the user's
+        rest = (0, frame % 2 if pairs else 0, *(0,) * 11)
         drop = int(timecode[8] in ";.")
-        header["timeCode"] = OpenEXR.TimeCode(*map(int, re.split("[:;.]", timecode)), drop, *[0] * 13)
+        header["timeCode"] = OpenEXR.TimeCode(hours, minutes, seconds, frame // 2 if pairs else frame, drop, *rest)
+        header["harmovid:timecode"] = timecode
     half = np.clip(planes, -65504, 65504).astype(np.float16)
-    with OpenEXR.File(header, {name: np.ascontiguousarray(half)}) as file:
-        file.write(str(path))
+    try:
+        with OpenEXR.File(header, {name: np.ascontiguousarray(half)}) as file:
+            file.write(str(path))
+    except RuntimeError as error:  # all that the library knows to raise
+        raise OSError(errno.ENOSPC if "space" in str(error) else errno.EIO, str(error)) from error

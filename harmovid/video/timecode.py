@@ -12,7 +12,9 @@ def shift(timecode: str, frames: int, rate: Fraction) -> str:
     """The timecode `frames` frames later; drop-frame notation (``;`` before the frames) is kept.
 
     Args:
-        timecode: "HH:MM:SS:FF", or "HH:MM:SS;FF" for drop-frame.
+        timecode: "HH:MM:SS:FF", or "HH:MM:SS;FF" for drop-frame, which only 30 and 60 (and 1/1.001 of them) have:
+            at other rates the notation becomes ``:``.
+        frames: how many later, or earlier where negative; it counts round a day.
         rate: frames per second, e.g. 30000/1001.
 
     Raises:
@@ -22,9 +24,11 @@ def shift(timecode: str, frames: int, rate: Fraction) -> str:
     if not match:
         raise ValueError(f"a timecode looks like 01:00:00:00, got {timecode!r}")
     hours, minutes, seconds, separator, rest = match.groups()
-    base = round(rate)  # counted frames per second
+    base = max(1, round(rate))  # counted frames per second
+    if base % 30:
+        separator = ":"
     # Drop-frame skips two numbers (four at 60) at each minute but the tenth.
-    drop = round(base / 15) if separator in ";." else 0
+    drop = base // 15 if separator in ";." else 0
     total_minutes = int(hours) * 60 + int(minutes)
     count = (total_minutes * 60 + int(seconds)) * base + int(rest) - drop * (total_minutes - total_minutes // 10)
     return _format(count + frames, base, drop, separator)

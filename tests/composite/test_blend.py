@@ -142,7 +142,8 @@ class TestEstimateForeground:
         out = estimate_foreground(over(f, np.ones_like(f), alpha), alpha)
         outside = alpha == 0
         assert np.isfinite(out).all() and out.min() > 0.05 and out[outside].max() < 0.7
-        assert out[80, 15, 0] > 0.4 > 0.2 > out[80, 15, 2] and out[80, 305, 2] > 0.4 > 0.2 > out[80, 305, 0]
+        assert out[80, 15, 0] > 1.5 * out[80, 15, 2] and out[80, 305, 2] > 1.5 * out[80, 305, 0]
+        assert out[outside, 1].max() < 0.11  # neither has more green than this; the background has
 
     def test_a_lamp_behind_makes_no_dark_fringe(self):
         alpha = _disc(240, 320, 160, 120, 70, 10)
@@ -216,16 +217,16 @@ class TestFill:
         hole = _grown(masks, 3)
         assert _psnr(out[hole], truth[hole]) > 28
 
-    @pytest.mark.parametrize("step", [0, 4])
-    @pytest.mark.parametrize("value", [0.0, 1e30, np.nan])
+    @pytest.mark.parametrize("step, value", [(0, 1e30), (0, np.nan), (4, -7.0), (4, np.nan)])
     def test_no_leak(self, step, value):
-        clip, _, masks = _pan(5, step, 80, 112)
+        clip, _, masks = _pan(5, step, 64, 80)
         masks[3] = 1  # a frame that shows nothing
-        changed = clip.copy()
-        changed[_grown(masks, 2)] = value
-        assert fill(changed, masks).tobytes() == fill(np.nan_to_num(changed, nan=0.3), masks).tobytes()
         hole = _grown(masks, 2)
-        assert fill(changed, masks)[hole].tobytes() == fill(clip, masks)[hole].tobytes()
+        changed = clip.copy()
+        changed[hole] = value
+        out = fill(changed, masks)
+        assert out.tobytes() == fill(clip, masks).tobytes()
+        assert out[~hole].tobytes() == clip[~hole].tobytes() and np.isfinite(out).all()
 
     def test_grows_by_the_dilation_asked_for(self):
         clip, _, masks = _pan(3, 0, 100, 120)
@@ -255,11 +256,11 @@ class TestFill:
 
     def test_a_cut_does_not_mix_two_places(self):
         red, blue = np.float32([1, 0.1, 0.1]), np.float32([0.1, 0.1, 1])
-        clip = np.stack([_texture(96, 128) * (red if t < 4 else blue) for t in range(8)])
-        masks = np.stack([_disc(96, 128, 64, 48, 15)] * 8)
+        clip = np.stack([_texture(60, 80) * red] * 3 + [_texture(60, 80, 1) * blue] * 3)
+        masks = np.stack([_disc(60, 80, 40, 30, 10)] * 6)
         out = fill(np.where(masks[..., None] > 0, np.float32(0), clip), masks)
         hole = masks[0] > 0
-        assert out[:4, hole, 2].max() < 0.2 and out[4:, hole, 0].max() < 0.2
+        assert out[:3, hole, 2].max() < 0.2 and out[3:, hole, 0].max() < 0.2
 
     def test_one_frame(self):
         rows = np.linspace(0.2, 0.8, 90, dtype=np.float32)[:, None, None]
@@ -275,7 +276,7 @@ class TestFill:
         masks[[0, 2]] = 1
         np.testing.assert_allclose(fill(np.where(masks[..., None] > 0, np.float32(0), truth), masks), truth, atol=1e-6)
 
-    @pytest.mark.parametrize("size", [(1, 2), (1, 17), (24, 17), (17, 24), (3, 90)])
+    @pytest.mark.parametrize("size", [(1, 3), (1, 17), (24, 17), (17, 24), (3, 90)])
     def test_tiny(self, size):
         clip = np.random.default_rng(0).random((3, *size, 3), np.float32)
         masks = np.zeros((3, *size), np.float32)

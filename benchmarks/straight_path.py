@@ -1,0 +1,121 @@
+"""Where the time and the memory of the straight path go: `make bench`, or with clips of your own.
+
+Two figures, each within one run so that the machine cancels:
+
+- 720p × 85 frames, classical model: seconds in all over seconds to decode the three clips and encode one.
+- 1080p, 200 and 1,000 frames: peak memory and seconds per frame, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from harmovid.baselines import classical
+from harmovid.infer import pipeline
+from harmovid.infer.plan import Options, plan
+from harmovid.video import encode, io
+
+CACHE = Path(__file__).parent.parent / ".cache" / "bench"
+
+
+def prepare(clips: dict[str, Path], size: tuple[int, int], frames: int) -> dict[str, Path]:
+    """The clips at another size, played back and forth to another length."""
+    made = {}
+    for role, path in clips.items():
+        made[role] = CACHE / f"{role}_{path.stem}_{size[1]}p_{frames}.mp4"
+        if made[role].exists():
+            continue
+        clip = io.open_clip(path)
+        period = max(2 * clip.frames - 2, 1)
+        order = [min(i % period, period - i % period) for i in range(frames)]
+        with encode.Writer(encode.open_target(made[role]), size, clip.rate) as writer:
+            for frame in io.read(clip, order):
+                writer.write(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_CUBIC))
+    return made
+
+
+def alone(clips: dict[str, Path]) -> float:
+    """Seconds to decode the three clips once and encode one."""
+    begin = time.perf_counter()
+    opened = {role: io.open_clip(path) for role, path in clips.items()}
+    front = opened["foreground"]
+    with encode.Writer(encode.open_target(CACHE / "alone.mp4", overwrite=True), (front.width, front.height),
+                       front.rate) as writer:
+        streams = (io.read(front), io.read(opened["background"]), io.read(opened["mask"], grey=True))
+        for frame, _, _ in zip(*streams, strict=True):
+            writer.write(frame.rgb)
+    return time.perf_counter() - begin
+
+
+def run(clips: dict[str, Path]) -> pipeline.Summary:
+    """The whole path with the classical model."""
+    opened = {role: io.open_clip(path) for role, path in clips.items()}
+    work = plan(opened["foreground"], opened["background"], opened["mask"], CACHE / "result.mp4", Options(),
+                overwrite=True)
+    return pipeline.harmonize(work, classical.by_name("classical"))
+
+
+def default_clips() -> dict[str, Path]:
+    """The demo's clips, with a mask made once."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "demo"))
+    import demo
+
+    demo.CACHE.mkdir(parents=True, exist_ok=True)
+    mask = CACHE / "mask.mkv"
+    woman = demo.fetch_clip()
+    if not mask.exists():
+        program = Path(sys.executable).with_name("harmovid")
+        subprocess.run([str(program), "matte", str(woman), "-o", str(mask)], check=True)
+    return {"foreground": woman, "mask": mask, "background": demo.draw_background(demo.CACHE / "dusk.mp4")}
+
+
+def main() -> None:
+    """Print the figures, and one JSON line of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for role in ("foreground", "mask", "background"):
+        parser.add_argument(f"--{role}", type=Path)
+    parser.add_argument("--frames", type=int, nargs="*", default=[200, 1000], help="lengths of the 1080p runs")
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)  # a run in a process of its own
+    args = parser.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if args.one:
+        summary = run({role: Path(path) for role, path in args.one.items()})
+        print(json.dumps({"peak": summary.peak_bytes, "seconds": summary.seconds, "frames": summary.frames}))
+        return
+    given = {role: getattr(args, role) for role in ("foreground", "mask", "background")}
+    clips = given if all(given.values()) else default_clips()
+
+    small = prepare(clips, (1280, 720), 85)
+    run(prepare(clips, (320, 180), 8))  # compile what is compiled at first use
+    rounds = []
+    for _ in range(3):
+        base, begin = alone(small), time.perf_counter()
+        summary = run(small)
+        rounds.append((time.perf_counter() - begin, base, summary.seconds))
+    total, base, seconds = min(rounds)
+    print(f"720p × 85 frames, classical: {total:.1f} s; decode and encode alone {base:.1f} s; ratio {total / base:.2f}")
+    for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
+        print(f"  {stage:<10} {spent:6.2f} s  {1000 * spent / 85:6.1f} ms a frame")
+    figures: dict[str, object] = {"ratio_720p": round(total / base, 3), "seconds_720p": seconds}
+
+    for frames in args.frames:
+        large = prepare(clips, (1920, 1080), frames)
+        call = [sys.executable, __file__, "--one", json.dumps({role: str(path) for role, path in large.items()})]
+        done = json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        spent = float(np.sum(list(done["seconds"].values())))
+        print(f"1080p × {frames} frames: peak {done['peak'] / 1e6:.0f} MB, {1000 * spent / frames:.0f} ms a frame")
+        figures[f"peak_mb_{frames}"] = round(done["peak"] / 1e6)
+        figures[f"ms_per_frame_{frames}"] = round(1000 * spent / frames, 1)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
