@@ -30,6 +30,7 @@ app.add_typer(evaluate, name="evaluate")
 
 # Progress and messages go to standard error, so that standard output holds --json and tables alone.
 _messages = Console(stderr=True)
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Fit(StrEnum):
@@ -100,7 +101,8 @@ def harmonize(
     strength: Annotated[float, typer.Option(help="How much of the change of light: 0 none, 1 all, up to 2.",
                                             rich_help_panel=_LIGHT)] = 1.0,
     detail: Annotated[Detail, typer.Option(help="transfer: the source at full size in the new light; network: the "
-                                           "harmonizer's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
+                                           "harmonizer's own small picture.",
+                                           rich_help_panel=_LIGHT)] = Detail.transfer,
     output: Annotated[Output, typer.Option(help="comp: the finished picture; foreground: the relit person with alpha; "
                                            "gain: the change of light alone.", rich_help_panel=_OUT)] = Output.comp,
     compare: Annotated[Path | None, typer.Option(help="Also write source, composite and result side by side: .mp4, or "
@@ -108,15 +110,18 @@ def harmonize(
     fit: Annotated[Fit | None, typer.Option(help="Where the background is shorter: cut the result, start it again, or "
                                             "play it back and forth (the default). trim also cuts to a shorter mask.",
                                             rich_help_panel=_RANGE)] = None,
-    start: Annotated[str | None, typer.Option(help="First frame of the foreground, from 0, or a time: 2.5s, 00:01:02.5.",
+    start: Annotated[str | None, typer.Option(help="First frame of the foreground, from 0, or a time: 2.5s, "
+                                              "00:01:02.5.",
                                               rich_help_panel=_RANGE)] = None,
     end: Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)] = None,
     preview: Annotated[int | None, typer.Option(help="Only so many frames, spread over the clip: a look in seconds.",
                                                 rich_help_panel=_RANGE)] = None,
     fps: Fps = None,
-    canvas: Annotated[Canvas, typer.Option(help="Whose frame the result has.", rich_help_panel=_INPUT)] = Canvas.foreground,
-    place: Annotated[Mode | None, typer.Option(help="How the other picture is laid into that frame. Default: a background "
-                                               "covers, a foreground is contained.", rich_help_panel=_INPUT)] = None,
+    canvas: Annotated[Canvas, typer.Option(help="Whose frame the result has.",
+                                           rich_help_panel=_INPUT)] = Canvas.foreground,
+    place: Annotated[Mode | None, typer.Option(help="How the other picture is laid into that frame. Default: a "
+                                               "background covers, a foreground is contained.",
+                                               rich_help_panel=_INPUT)] = None,
     scale: Annotated[float, typer.Option(help="Times that size.", rich_help_panel=_INPUT)] = 1.0,
     position: Annotated[str, typer.Option(help="Where it goes: 0,0 left and top to 1,1 right and bottom.",
                                           rich_help_panel=_INPUT)] = "0.5,0.5",
@@ -125,12 +130,12 @@ def harmonize(
     shrink: Annotated[float, typer.Option(help="Shrink the mask by so many pixels; below 0 grow it.",
                                           rich_help_panel=_MASK)] = 0.0,
     soften: Annotated[float, typer.Option(help="Blur the mask's edge, sigma in pixels.", rich_help_panel=_MASK)] = 0.0,
-    despeckle: Annotated[float, typer.Option(help="Drop islands and holes smaller than this share of the largest region.",
-                                             rich_help_panel=_MASK)] = 0.0,
+    despeckle: Annotated[float, typer.Option(help="Drop islands and holes smaller than this share of the largest "
+                                             "region.", rich_help_panel=_MASK)] = 0.0,
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.",
                                         rich_help_panel=_MASK)] = 0,
-    foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground where its file does "
-                                                            "not say: slog3, logc3, vlog, pq, hlg, linear, gamma24 …",
+    foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground where its file "
+                                                            "does not say: slog3, logc3, vlog, pq, hlg, linear, gamma24 …",
                                                             rich_help_panel=_LIGHT)] = None,
     background_transfer: Annotated[str | None, typer.Option(help="The same for the background.",
                                                             rich_help_panel=_LIGHT)] = None,
@@ -213,15 +218,17 @@ def harmonize(
             sys.stdout.write(json.dumps(config.to_dict(summary)) + "\n")
         else:
             spent = sum(summary.seconds.values())
-            _messages.print(f"wrote {escape(summary.output)}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, "
-                            f"{spent:.1f} s", soft_wrap=True)
+            _messages.print(f"wrote {escape(summary.output)}: {summary.frames} frames, "
+                            f"{summary.size[0]}×{summary.size[1]}, {spent:.1f} s", soft_wrap=True)
 
 
 @app.command()
 def matte(
     video: Annotated[Path, typer.Argument(help="The filmed clip.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The mask: .mkv (lossless grey), .mp4, .mov, or a folder of PNG.")],
-    model: Annotated[Segmenter, typer.Option(help="selfie: built in; rembg: fetches its model at first use.")] = Segmenter.selfie,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The mask: .mkv (lossless grey), .mp4, .mov, or a folder of "
+                                      "PNG.")],
+    model: Annotated[Segmenter, typer.Option(help="selfie: built in; rembg: fetches its model at first "
+                                             "use.")] = Segmenter.selfie,
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.")] = 1,
     fps: Fps = None,
     overwrite: Overwrite = False,
@@ -261,13 +268,14 @@ def matte(
 @evaluate.command()
 def score(
     results: Annotated[Path, typer.Argument(help="A folder of finished clips, from HarmoVid or anything else.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The report, one JSON line per clip; what is in it already is "
-                                      "not scored again.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The report, one JSON line per clip; what is in it already "
+                                      "is not scored again.")],
     truth: Annotated[Path | None, typer.Option(help="Folder of what the results should be; clips go by name.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of masks.")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder of the foregrounds as filmed.")] = None,
     background: Annotated[Path | None, typer.Option(help="Folder of the backgrounds as placed.")] = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Bring results of another size to that of their truth.")] = False,
+    resize: Annotated[bool, typer.Option("--resize", help="Bring results of another size to that of their "
+                                         "truth.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the means as JSON in place of the table.")] = False,
 ) -> None:
     """Score a folder of results: PSNR, luminance jitter, texture, exactness of the background.
@@ -296,11 +304,15 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def main() -> None:
     """Entry point; Ctrl-C and a polite kill both leave no half-written file."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell leaves Ctrl-C for what runs in the background
+            signal.signal(number, _interrupt)
     app()
 
 
 def _interrupt(number: int, frame: object) -> None:
+    for again in _STOPS:  # a second Ctrl-C would stop the clearing up
+        signal.signal(again, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

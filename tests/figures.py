@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def noise(size: tuple[int, int], seed: int, grain: float) -> np.ndarray:
     return picture / max(float(picture.std()), 1e-6)
 
 
+@lru_cache(maxsize=8)
 def scenery(size: tuple[int, int], seed: int = 1, level: float = 0.45) -> np.ndarray:
     """A textured scene of (width, height): walls in two colours, a lighter sky, grain."""
     width, height = size
@@ -65,15 +67,15 @@ def scenery(size: tuple[int, int], seed: int = 1, level: float = 0.45) -> np.nda
     base = np.stack([0.9 + 0.3 * y, 1.0 + 0 * x, 1.15 - 0.3 * y], axis=2) * level
     walls = np.where(np.sin(17 * x) > 0, 1.0, 0.8)[..., None] * (1 + 0.2 * np.sin(31 * y)[..., None])
     rough = 0.02 * noise(size, seed, height / 400) + 0.03 * noise(size, seed + 1, height / 30)
-    return np.clip(base * walls + rough, 0.02, 0.98).astype(np.float32)
+    return _locked(np.clip(base * walls + rough, 0.02, 0.98).astype(np.float32))
 
 
+@lru_cache(maxsize=8)
 def figure(size: tuple[int, int], seed: int = 0, hair: tuple[float, float, float] = (0.12, 0.09, 0.08),
-           shift: tuple[int, int] = (0, 0), scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+           scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Head and shoulders in the middle of a picture of (width, height), with loose hair and textured cloth.
 
     Args:
-        shift: whole pixels to the right and down; texture and outline go along.
         scale: of the figure; 1 is about nine tenths of the height.
 
     Returns:
@@ -104,7 +106,7 @@ def figure(size: tuple[int, int], seed: int = 0, hair: tuple[float, float, float
     rgb = rgb + crown[..., None] * (locks - rgb)
     wide = noise(size, seed, height / 250) * 0.035 + noise(size, seed + 7, 0.7) * 0.012
     rgb = np.clip(rgb * (1 + wide * (1 if max(hair) > 0.02 else 0.2)), 0.004, 0.93).astype(np.float32)
-    return _moved(rgb, shift, cv2.BORDER_REPLICATE), _moved(alpha.astype(np.float32), shift, cv2.BORDER_CONSTANT)
+    return _locked(rgb), _locked(alpha.astype(np.float32))
 
 
 def film(size: tuple[int, int], frames: int = 8, *, seed: int = 0, step: tuple[float, float] = (1.0, 0.0),
@@ -117,6 +119,11 @@ def film(size: tuple[int, int], frames: int = 8, *, seed: int = 0, step: tuple[f
     return Filmed(np.stack([_moved(own, place, cv2.BORDER_REPLICATE) for place in places]),
                   np.stack([_moved(alpha, place, cv2.BORDER_CONSTANT) for place in places]),
                   np.stack([behind] * frames))
+
+
+def _locked(picture: np.ndarray) -> np.ndarray:
+    picture.setflags(write=False)  # it is drawn once and shared
+    return picture
 
 
 def _moved(picture: np.ndarray, shift: tuple[int, int], border: int) -> np.ndarray:
@@ -167,8 +174,10 @@ class Lamp:
 
     name = "lamp"
 
-    def __init__(self, gain: Gain = 1.0, view: ViewSize = ViewSize(area=64 * 64, overview=(6, 8)), chunk: int = 5) -> None:
-        self.gain, self.view, self.chunk = gain, view, chunk
+    view = ViewSize(area=64 * 64, overview=(6, 8))
+
+    def __init__(self, gain: Gain = 1.0, chunk: int = 5) -> None:
+        self.gain, self.chunk = gain, chunk
         self.seen: list[Views] = []
         self.seeds: list[int] = []
 

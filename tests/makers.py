@@ -67,7 +67,7 @@ def natural(width: int, height: int, shift: float = 0.0, seed: int = 0) -> np.nd
         radius = rng.uniform(0.12, 0.35) * max(width, height)
         blob = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * radius**2))
         out += blob[..., None] * rng.uniform(-0.35, 0.35, 3)
-    out += 0.02 * np.sin(x * 0.9 + y * 0.35)[..., None]
+    out += 0.01 * np.sin(x * 0.4 + y * 0.15)[..., None]
     return np.clip(out, 0.05, 0.95).astype(np.float32)
 
 

@@ -20,7 +20,9 @@ _PERSON = 0.02  # alpha above this is person; below is a codec's noise
 _LAYERS = 11  # frames that a clean plate is the median of, at most,
 _LAYER_VALUES = 200_000_000  # and all together no more than this many values, as long as there are 3
 _PATCH = 7  # side of a patch, pixels
-_AXES = 24  # principal components that patches are compared in
+_TRAITS = 24  # coefficients of a patch's cosine transform that patches are compared by
+_COSINES = [np.cos(np.pi * k * (np.arange(_PATCH) + 0.5) / _PATCH) for k in range(_PATCH)]
+_WAVES = [np.outer(v / np.linalg.norm(v), u / np.linalg.norm(u)) for v in _COSINES for u in _COSINES]
 _ROUNDS = ((48, 8), (96, 4), (144, 2))  # longest side and number of searches, coarse to fine
 
 
@@ -274,6 +276,7 @@ def _complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
         small, offsets = _search(small, hidden, rounds)
     if offsets is None:
         return smooth
+    offsets = _settle(offsets, hidden)
 
     def blur(x: np.ndarray) -> np.ndarray:
         kernel = round(0.05 * height) | 1
@@ -281,25 +284,30 @@ def _complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
     weight = (~hole).astype(np.float32)
     low = blur(smooth * weight[..., None]) / np.maximum(blur(weight), 1e-6)[..., None]
-    # Each hidden pixel blends what the four nearest offsets bring; where that is hidden too, the smooth fill.
+    # Each hidden pixel blends what the offsets near it bring (quadratic B-splines); failing all, the smooth fill.
     ratio = np.array([width, height], np.float32) / offsets.shape[1::-1]
     y, x = np.nonzero(hole)
     at = (np.column_stack([x, y]) + 0.5) / ratio - 0.5
     lows, highs, total = 1e-3 * smooth[hole], np.zeros((len(y), 3), np.float32), np.full((len(y), 1), 1e-3)
-    for corner in (0, 0), (1, 0), (0, 1), (1, 1):
-        cell = np.floor(at) + corner
+    for neighbour in np.ndindex(3, 3):
+        cell = np.rint(at) + neighbour - 1
+        d = np.abs(at - cell)
+        share = np.where(d < 0.5, 0.75 - d * d, np.square(np.maximum(1.5 - d, 0)) / 2).prod(1)
         cx, cy = np.clip(cell, 0, np.array(offsets.shape[1::-1]) - 1).astype(int).T
         shift = np.rint(offsets[cy, cx] * ratio).astype(int)
         sx, sy = np.clip(x + shift[:, 0], 0, width - 1), np.clip(y + shift[:, 1], 0, height - 1)
-        share = ((1 - np.abs(at - cell)).prod(1) * weight[sy, sx])[:, None]
+        share = (share * weight[sy, sx])[:, None]
         lows += share * low[sy, sx]
         highs += share * (smooth[sy, sx] - low[sy, sx])
         total += share
     base = low.copy()
     base[hole] = lows / total
     base = blur(base)
-    base += _extend(low - base, hole)
-    smooth[hole] = base[hole] + highs / total
+    base = (base + _extend(low - base, hole))[hole]
+    # What was dark beside something bright must not turn black on a darker base, nor the reverse.
+    copied = (lows + highs) / total
+    darkest, brightest = np.minimum(base, copied) / 2, np.maximum(base, copied) * 2
+    smooth[hole] = np.clip(base + highs / total, darkest, brightest)
     return smooth
 
 
@@ -320,22 +328,21 @@ def _search(rgb: np.ndarray, hidden: np.ndarray, rounds: int) -> tuple[np.ndarra
     if len(sy) < 16:
         return rgb, None
     padded = cv2.copyMakeBorder(rgb, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
-    patches = np.lib.stride_tricks.sliding_window_view(padded, square.shape, (0, 1))
-    source = patches[sy, sx].reshape(len(sy), -1)
-    axes = np.linalg.eigh(np.cov(source.T))[1][:, -_AXES:].astype(np.float32)
+    rgb = padded[edge : edge + height, edge : edge + width]
     # Near places are better, and near heights more so: ground lies low, a horizon is level.
-    place = np.array([_PATCH, _PATCH / 2]) / max(height, width)
-    source = np.column_stack([source @ axes, np.column_stack([sy, sx]) * place]).astype(np.float32)
-    half_square = np.square(source).sum(1) / 2
+    place = np.dstack(np.mgrid[:height, :width] * (_PATCH / max(height, width))) * (1, 0.5)
+    waves = np.dstack([cv2.filter2D(rgb, -1, wave) for wave in _WAVES])
+    chosen = np.argsort(waves[sy, sx].var(0))[-_TRAITS:]
+    source = np.hstack([waves[sy, sx][:, chosen], place[sy, sx]]).astype(np.float32)
+    across, half_square = np.ascontiguousarray(source.T), np.square(source).sum(1) / 2
     # A patch at the border knows more than one deep inside.
     trust = 1.3 ** -cv2.distanceTransform(hidden.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[ty, tx]
     for _ in range(rounds):
-        padded[:] = cv2.copyMakeBorder(
-            padded[edge : edge + height, edge : edge + width], edge, edge, edge, edge, cv2.BORDER_REFLECT_101
-        )
-        target = np.column_stack([patches[ty, tx].reshape(len(ty), -1) @ axes, np.column_stack([ty, tx]) * place])
-        parts = np.array_split(target.astype(np.float32), -(-len(ty) // 1024))
-        best = np.concatenate([np.argmin(half_square - part @ source.T, axis=1) for part in parts])
+        waves = np.dstack([cv2.filter2D(rgb, -1, wave) for wave in _WAVES])
+        target = np.hstack([waves[ty, tx][:, chosen], place[ty, tx]]).astype(np.float32)
+        parts = np.array_split(target, -(-len(ty) // 1024))
+        # Not a matrix product: its threads wait for each other on a machine that is busy.
+        best = np.concatenate([(half_square - np.einsum("ij,jk->ik", part, across)).argmin(1) for part in parts])
         error = np.square(target - source[best]).sum(1)
         vote = trust * np.exp(-error / (2 * np.quantile(error, 0.75) + 1e-6)) + 1e-12
         y, x = sy[best], sx[best]
@@ -345,10 +352,28 @@ def _search(rgb: np.ndarray, hidden: np.ndarray, rounds: int) -> tuple[np.ndarra
             ballots[:, :3] = ballots[:, 3:] * padded[y + j, x + i]
             sums[ty + j, tx + i] += ballots
         sums = sums[edge : edge + height, edge : edge + width][hidden]
-        padded[edge : edge + height, edge : edge + width][hidden] = sums[:, :3] / sums[:, 3:]
-    offsets = np.zeros((height, width, 2), np.float32)
+        rgb[hidden] = sums[:, :3] / sums[:, 3:]
+    offsets = np.zeros((height, width, 2), int)
     offsets[ty, tx] = np.column_stack([x - tx, y - ty])
-    return padded[edge : edge + height, edge : edge + width].copy(), offsets
+    return rgb.copy(), offsets
+
+
+def _settle(offsets: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """The offsets (H, W, 2) of hidden pixels, gathered into pieces that move as one.
+
+    The nearest patch jitters from pixel to pixel; each pixel takes the offset that most of the 5 × 5 around
+    it have, of those that lead it to a known pixel.
+    """
+    y, x = np.nonzero(hidden)
+    own = offsets.astype(np.int16).view(np.int32)[..., 0]  # one number for a pair, to compare by
+    for _ in range(4):
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(own, 2), (5, 5))[y, x].reshape(-1, 25)
+        there = around[..., None].view(np.int16) + np.column_stack([x, y])[:, None]
+        there = np.clip(there, 0, np.array(hidden.shape[::-1]) - 1)
+        leads = ~hidden[there[..., 1], there[..., 0]] & (around != 0)
+        votes = (around[:, :, None] == around[:, None]).sum(2) * leads
+        own[y, x] = np.take_along_axis(around, votes.argmax(1)[:, None], 1)[:, 0]
+    return np.asarray(own[..., None].view(np.int16))
 
 
 def _shots(frames: np.ndarray, holes: np.ndarray) -> list[tuple[int, list[np.ndarray]]]:

@@ -320,17 +320,21 @@ def _look(
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The network's answer in a window of the picture, laid onto the probability picture.
 
-    Beyond the frame the picture is mirrored: a person cut off by the frame goes on there, and so does
-    the wall (smeared borders find less: IoU 0.969 instead of 0.982 on tall frames). Returns the part of the probability picture that the window covers, and there the
-    probability and its weight, float32; the weight falls to 0 towards the window's sides, but not at
-    the frame's.
+    A person cut off by the frame must seem to go on beyond it. To the sides the picture is mirrored
+    (on tall frames IoU 0.98 instead of 0.97 with smeared borders); above and below the border is
+    repeated, for the network knows nobody upside down.
+
+    Returns the part of the probability picture that the window covers, and there the probability and
+    its weight, float32; the weight falls to 0 towards the window's sides, but not at the frame's.
     """
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = view
     part = rgb[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
-    beyond = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
-    if any(beyond):
-        part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT)
+    above, below, left, right = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
+    if left or right:
+        part = cv2.copyMakeBorder(part, 0, 0, left, right, cv2.BORDER_REFLECT)
+    if above or below:
+        part = cv2.copyMakeBorder(part, above, below, 0, 0, cv2.BORDER_REPLICATE)
     smooth = cv2.INTER_AREA if part.shape[1] > size[0] else cv2.INTER_LINEAR
     part = cv2.resize(part, size, interpolation=smooth)
     answer = network(np.ascontiguousarray(part[:, ::-1]))[:, ::-1] if mirrored else network(part)

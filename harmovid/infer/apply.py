@@ -69,11 +69,11 @@ def _luma(r: np.float32, g: np.float32, b: np.float32) -> np.float32:
                np.float32(1.0))
 
 
-@njit(cache=True, parallel=True, fastmath=True, nogil=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _guide(x):  # type: ignore[no-untyped-def]
     height, width = x.shape[:2]
     out = np.empty((height, width), np.float32)
-    for i in prange(height):
+    for i in range(height):
         for j in range(width):
             out[i, j] = _luma(x[i, j, 0], x[i, j, 1], x[i, j, 2])
     return out
@@ -168,7 +168,8 @@ def _relight(x, grid, residual, x0, y0, x1, y1, bound, strength, full):  # type:
                     here = x[i, j, c]
                     value = (value + _EPS) * np.exp((1 - fb) * left[b0, c] + fb * left[b1, c] + along) - _EPS
                     lit = max(here, np.float32(0.0)) + _EPS
-                    gain = min(max((value + _EPS) / lit, 1 / bound), bound)
+                    gain = (value + _EPS) / lit if here >= 0 else value / here
+                    gain = min(max(gain, 1 / bound), bound)
                     if strength != 1:
                         gain = gain**strength
                     # Below zero there is no light to speak of: such a value moves along with its gain.

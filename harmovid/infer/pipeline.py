@@ -266,7 +266,8 @@ class _Picture:
         if band.any():
             behind = to_linear(out[self.box][band], name)
             mixed[band] = blend.over(linear[band][None], behind[None], alpha[band][None])[0]
-        np.copyto(out[self.box], from_linear(mixed, name), where=inside[..., None])
+        # (cv2 masks three channels several times faster than numpy.)
+        out[self.box] = cv2.copyTo(from_linear(mixed, name), inside.view(np.uint8), out[self.box].copy())
         return out
 
 

@@ -7,23 +7,27 @@ what has the real name is always finished. With `video.io` the only home of PyAV
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
+import cv2
 import numpy as np
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.video import stills
 from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
-from harmovid.video.io import EXACT
+from harmovid.video.io import EXACT, rgb_to_ycbcr
+from harmovid.video.timecode import shift
 
 Kind = Literal["mp4", "mov", "mkv", "png", "exr", "still"]
 
@@ -36,7 +40,9 @@ _MATRIX_TAG = {"bt709": 1, "bt601-525": 6, "bt601-625": 5, "p3": 1, "bt2020": 9}
 _TRANSFER = {"srgb": ColorTrc.BT709, "linear": ColorTrc.LINEAR, "gamma22": ColorTrc.GAMMA22, "pq": ColorTrc.SMPTE2084,
              "hlg": ColorTrc.ARIB_STD_B67}
 _MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
-_MOV_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}  # and PCM
+_MOV_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
+_MOV_PCM = ("pcm_s", "pcm_f", "pcm_u8", "pcm_alaw", "pcm_mulaw")
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: b
     Raises:
         OutputError: unknown suffix, the place is an input or is taken, or it can't be written to.
     """
-    path = Path(path)
+    path = named = Path(path)
     suffix = path.suffix.lower()
     pattern = None
     if stills.is_pattern(path):
@@ -116,11 +122,11 @@ def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: b
     else:
         raise OutputError(f"{path} has the suffix {suffix}; expected .mp4 (H.264), .mov (ProRes 4444), .mkv "
                           "(FFV1), a folder, or a pattern such as shot.%04d.exr")
+    numbered = named if stills.is_pattern(named) else None
     for other in inputs:
-        if _same(path, other) or (pattern is not None and _same(path, other.parent if stills.is_pattern(other)
-                                                                 or other.is_file() else other)):
-            raise OutputError(f"the output {path} is the place of the input {other}; choose another name")
-    _check_place(path, pattern, overwrite)
+        if _collides(path, pattern, numbered, other):
+            raise OutputError(f"the output {named} is the place of the input {other}; choose another name")
+    _check_place(path, pattern, numbered, overwrite)
     target = Target(path, kind, pattern)
     if alpha and not target.alpha:
         raise OutputError(f"{path} cannot hold alpha; write .mov (ProRes 4444), .mkv (FFV1), or PNG or EXR pictures")
@@ -131,7 +137,22 @@ def _same(a: Path, b: Path) -> bool:
     return a.absolute() == b.absolute() or (a.exists() and b.exists() and os.path.samefile(a, b))
 
 
-def _check_place(path: Path, pattern: Path | None, overwrite: bool) -> None:
+def _collides(path: Path, pattern: Path | None, numbered: Path | None, other: Path) -> bool:
+    """Whether writing would touch an input: itself, or the folder or the sequence it is in."""
+    if pattern is None:
+        return _same(path, other)
+    if other.is_dir():
+        return _same(path, other)
+    if not _same(path, other.parent):
+        return False
+    if numbered is None:
+        return True
+    theirs = set(stills.matching(other).values()) if stills.is_pattern(other) and not other.exists() else {other}
+    return bool({file.name for file in theirs} & {file.name for file in stills.matching(numbered).values()}) or (
+        stills.is_pattern(other) and other.name == numbered.name)
+
+
+def _check_place(path: Path, pattern: Path | None, numbered: Path | None, overwrite: bool) -> None:
     parent = path.parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
@@ -143,10 +164,14 @@ def _check_place(path: Path, pattern: Path | None, overwrite: bool) -> None:
         raise OutputError(f"{path} is a folder; name a file in it, or a folder without a suffix")
     if pattern is not None and path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; name a folder, or add a suffix such as .mp4")
-    taken = any(path.iterdir()) if pattern is not None and path.is_dir() else path.exists()
+    if numbered is not None:
+        taken, what = bool(stills.matching(numbered)), f"{numbered} has pictures already"
+    elif pattern is not None:
+        taken, what = path.is_dir() and any(path.iterdir()), f"{path} is not empty"
+    else:
+        taken, what = path.exists(), f"{path} exists already"
     if taken and not overwrite:
-        what = "is not empty" if pattern is not None else "exists already"
-        raise OutputError(f"{path} {what}; pass --overwrite to replace it, or choose another name")
+        raise OutputError(f"{what}; pass --overwrite to replace it, or choose another name")
 
 
 class Writer:
@@ -161,11 +186,12 @@ class Writer:
         alpha: whether frames come with alpha.
         grey: whether frames are (H, W): a mask.
         sound: carried over where the format has sound.
-        timecode: of the first frame.
+        timecode: of the first frame; one that can't be read as such is left out.
         start_number: number of the first picture of a sequence.
 
     Raises:
         OutputError: no space, or the encoder refuses; says which.
+        InputError: the sound cannot be read.
     """
 
     def __init__(self, target: Target, size: tuple[int, int], rate: Fraction, tags: ColorTags = SRGB, *,
@@ -173,11 +199,12 @@ class Writer:
                  timecode: str | None = None, start_number: int | None = None) -> None:
         self.target, self.size, self.rate, self.tags = target, size, rate, tags
         self.bits = bits if target.deep else 8
-        self.alpha, self.grey, self.timecode = alpha, grey, timecode
+        self.alpha, self.grey, self.timecode = alpha, grey, _readable(timecode, rate)
         self.count = 0
         self.number = 0 if start_number is None else start_number
-        self.partial = target.path.with_name(f".{target.path.name}.part")
+        self.partial = _partial(target)
         self.container: Any = None
+        self.sound: _SoundCopy | None = None
         self.made: list[Path] = []  # folders made for the output, to be removed if it fails
         try:
             self._make_parents(target.path.parent)
@@ -186,9 +213,11 @@ class Writer:
                 self.partial.mkdir()
             elif target.kind != "still":
                 self._open_video(sound)
-        except (OSError, FFmpegError) as error:
+        except BaseException as error:
             self.abandon()
-            raise self._failure(error) from error
+            if isinstance(error, (OSError, FFmpegError)):
+                raise self._failure(error) from error
+            raise
 
     def __enter__(self) -> Writer:
         return self
@@ -210,8 +239,7 @@ class Writer:
         assert (alpha is not None) == self.alpha and (rgb.ndim == 2) == self.grey
         try:
             if self.target.kind == "still":
-                path = self.target.path
-                stills.write_picture(path, rgb, alpha, self.bits, self.rate, self.timecode)
+                stills.write_picture(self.partial, rgb, alpha, self.bits, self.rate, self.timecode)
             elif self.target.kind in ("png", "exr"):
                 assert self.target.pattern is not None
                 name = stills.numbered(self.target.pattern, self.number + self.count).name
@@ -233,10 +261,15 @@ class Writer:
                 self._mux_sound(float("inf"))
                 self.container.close()
                 self.container = None
+                self._close_sound()
                 os.replace(self.partial, self.target.path)
-        except (OSError, FFmpegError) as error:
+            elif self.count:
+                os.replace(self.partial, self.target.path)
+        except BaseException as error:
             self.abandon()
-            raise self._failure(error) from error
+            if isinstance(error, (OSError, FFmpegError)):
+                raise self._failure(error) from error
+            raise
 
     def abandon(self) -> None:
         """Remove everything written so far; nothing with the real name has been touched."""
@@ -246,6 +279,7 @@ class Writer:
                 container.close()
             except (OSError, FFmpegError):
                 pass  # the disk may be full: the file goes away in any case
+        self._close_sound()
         if self.partial.is_dir():
             shutil.rmtree(self.partial, ignore_errors=True)
         else:
@@ -255,6 +289,11 @@ class Writer:
                 folder.rmdir()
             except OSError:
                 break
+
+    def _close_sound(self) -> None:
+        if self.sound is not None:
+            self.sound.source.close()
+            self.sound = None
 
     def _make_parents(self, folder: Path) -> None:
         missing = []
@@ -266,9 +305,7 @@ class Writer:
             self.made.append(folder)
 
     def _frame_timecode(self) -> str | None:
-        from harmovid.video import timecode
-
-        return timecode.shift(self.timecode, self.count, self.rate) if self.timecode else None
+        return shift(self.timecode, self.count, self.rate) if self.timecode else None
 
     def _move_folder(self) -> None:
         target = self.target.path
@@ -283,7 +320,7 @@ class Writer:
         kind = self.target.kind
         names = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
         options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
-        self.container = av.open(str(self.partial), "w", format=names[kind], options=options)
+        self.container = av.open(str(self.partial.absolute()), "w", format=names[kind], options=options)
         codec = {"mp4": "libx264", "mov": "prores_ks", "mkv": "ffv1"}[kind]
         stream = self.stream = self.container.add_stream(codec, rate=self.rate)
         deep = self.bits > 8
@@ -317,59 +354,117 @@ class Writer:
             self.container.metadata["timecode"] = self.timecode
         self.sound = _SoundCopy(self.container, kind, sound) if sound else None
         self.reformatter = VideoReformatter()
+        self.matrix = rgb_to_ycbcr(_MATRIX[self.tags.primaries], 10 if kind == "mov" else 8, full=False)
 
     def _encode(self, rgb: np.ndarray, alpha: np.ndarray | None) -> None:
-        deep = self.bits > 8 or self.target.kind == "mov"
-        peak, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-        values = rgb if alpha is None else np.dstack([rgb, alpha])
-        codes = np.clip(values, 0, 1)
-        codes *= np.float32(peak)
-        codes += np.float32(0.5)  # truncation then rounds
-        codes = codes.astype(dtype)
-        pad = (self.stream.height - codes.shape[0], self.stream.width - codes.shape[1])
-        if any(pad):
-            codes = np.pad(codes, ((0, pad[0]), (0, pad[1])) + ((0, 0),) * (codes.ndim - 2), mode="edge")
-        kind = "gray" if self.grey else "rgb" if alpha is None else "rgba"
-        suffix = {"gray": ("", "16le"), "rgb": ("24", "48le"), "rgba": ("", "64le")}[kind][deep]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes), format=kind + suffix)
-        frame.color_range = ColorRange.JPEG
-        full = self.target.kind == "mkv"
-        frame = self.reformatter.reformat(
-            frame, format=self.stream.pix_fmt, interpolation=EXACT,
-            dst_colorspace=None if full else _MATRIX[self.tags.primaries],
-            src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG)
+        limited = self.target.kind != "mkv"
+        frame = self._limited(rgb, alpha) if limited and (self.grey or self.target.kind == "mov") else (
+            self._reformatted(rgb, alpha, limited))
+        # ProRes keeps the frame's own word on colour, not the stream's.
+        context = self.stream.codec_context
+        frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
+        frame.colorspace, frame.color_range = context.colorspace, context.color_range
         frame.pts, frame.time_base = self.count, 1 / self.rate
         for packet in self.stream.encode(frame):
             self.container.mux(packet)
         self._mux_sound(float((self.count + 1) / self.rate))
+
+    def _limited(self, rgb: np.ndarray, alpha: np.ndarray | None) -> av.VideoFrame:
+        """Y'CbCr by the definition: libswscale makes white 943 in ten bits, where it is 940."""
+        frame = av.VideoFrame(self.stream.width, self.stream.height, self.stream.pix_fmt)
+        shown = np.clip(self._padded(rgb), 0, 1)
+        if self.grey:
+            peak, black, middle = (self.matrix[0, :3].sum(), *self.matrix[:2, 3])
+            planes = [shown * np.float32(peak) + np.float32(black), middle, middle]
+        else:
+            planes = list(cv2.split(cv2.transform(shown, self.matrix)))
+        if alpha is not None:
+            planes.append(np.clip(alpha, 0, 1) * np.float32(1023))
+        for plane, values in zip(frame.planes, planes, strict=True):
+            dtype = np.dtype(np.uint8 if self.target.kind == "mp4" else np.uint16)
+            codes = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+            codes[: plane.height, : plane.width] = values + np.float32(0.5)  # truncation then rounds
+        return frame
+
+    def _reformatted(self, rgb: np.ndarray, alpha: np.ndarray | None, limited: bool) -> av.VideoFrame:
+        deep = self.bits > 8
+        peak, dtype = (65535, np.uint16) if deep else (255, np.uint8)
+        codes = np.clip(self._padded(rgb if alpha is None else np.dstack([rgb, alpha])), 0, 1)
+        codes *= np.float32(peak)
+        codes += np.float32(0.5)  # truncation then rounds
+        kind = "gray" if self.grey else "rgb" if alpha is None else "rgba"
+        suffix = {"gray": ("", "16le"), "rgb": ("24", "48le"), "rgba": ("", "64le")}[kind][deep]
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes.astype(dtype)), format=kind + suffix)
+        frame.color_range = ColorRange.JPEG
+        return self.reformatter.reformat(
+            frame, format=self.stream.pix_fmt, interpolation=EXACT,
+            dst_colorspace=_MATRIX[self.tags.primaries] if limited else None,
+            src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG if limited else ColorRange.JPEG)
+
+    def _padded(self, values: np.ndarray) -> np.ndarray:
+        below, right = self.stream.height - values.shape[0], self.stream.width - values.shape[1]
+        if not below and not right:
+            return values
+        return np.pad(values, ((0, below), (0, right)) + ((0, 0),) * (values.ndim - 2), mode="edge")
 
     def _mux_sound(self, until: float) -> None:
         if self.sound is not None:
             self.sound.mux(until if until != float("inf") else float(self.count / self.rate))
 
     def _failure(self, error: Exception) -> OutputError:
+        place = self.target.pattern or self.target.path
         if getattr(error, "errno", None) == errno.ENOSPC:
-            return OutputError(f"{self.target.path} cannot be written: the disk is full; nothing half-written was "
-                               "left behind: free some space and run the same command again")
-        return OutputError(f"{self.target.path} cannot be written ({str(error).lower()}); check the folder, or "
-                           "choose another place")
+            return OutputError(f"{place} cannot be written: the disk is full; nothing half-written was left behind: "
+                               "free some space and run the same command again")
+        reason = getattr(error, "strerror", None) or str(error)
+        return OutputError(f"{place} cannot be written ({reason.lower()}); check the folder, or choose another place")
+
+
+def _partial(target: Target) -> Path:
+    """Where the work goes until it is whole: on the same disk, in a place that may be written to."""
+    if target.pattern is not None:
+        name = f".{target.pattern.name}.part"
+        return target.path / name if target.path.is_dir() else target.path.with_name(f".{target.path.name}.part")
+    if target.kind == "still":  # its suffix tells its kind
+        return target.path.with_name(f".{target.path.stem}.part{target.path.suffix}")
+    return target.path.with_name(f".{target.path.name}.part")
+
+
+def _readable(timecode: str | None, rate: Fraction) -> str | None:
+    try:
+        return shift(timecode, 0, rate) if timecode else None
+    except ValueError:
+        return None
 
 
 class _SoundCopy:
     """The sound of a clip, copied packet by packet, or encoded as AAC where the container needs it."""
 
     def __init__(self, container: Any, kind: str, sound: Sound) -> None:
-        self.container, self.sound = container, sound
-        self.source = av.open(str(sound.path))
+        self.sound = sound
+        self.container = container
+        try:
+            self.source = av.open(str(sound.path.absolute()), metadata_errors="replace")
+        except FFmpegError as error:
+            raise self._unreadable() from error
         stream = self.source.streams.audio[0]
-        name = stream.codec_context.name
+        name = stream.codec_context.codec.canonical_name
         fits = kind == "mkv" or name in (_MP4_SOUND if kind == "mp4" else _MOV_SOUND) or (
-            kind == "mov" and name.startswith("pcm"))
+            kind == "mov" and name.startswith(_MOV_PCM))
+        self.stream: Any = None
         if fits:
-            self.stream = container.add_stream_from_template(stream)
-            self.packets = self._copied(stream)
+            with suppress(ValueError):  # the container has no place for it after all
+                self.stream = container.add_stream_from_template(stream)
+        if self.stream is not None:
+            # An edit list, which Matroska lacks, hides the part of a packet that comes before the start, and
+            # one more whole packet, which AAC and its like need to begin with.
+            lead = 0 if kind == "mkv" else 1 if name.startswith("pcm") else 2
+            self.packets = self._copied(stream, lead)
         else:
-            self.stream = container.add_stream("aac", rate=stream.rate, layout=stream.layout.name)
+            channels = stream.codec_context.channels
+            self.stream = container.add_stream(
+                "aac", rate=stream.rate if stream.rate in _AAC_RATES else 48000,
+                layout={1: "mono", 6: "5.1"}.get(channels, "stereo"))
             self.packets = self._encoded(stream)
         self.next = next(self.packets, None)
 
@@ -379,39 +474,75 @@ class _SoundCopy:
             self.container.mux(self.next[1])
             self.next = next(self.packets, None)
 
-    def _copied(self, stream: Any) -> Iterator[tuple[float, Any]]:
+    def _read(self, stream: Any) -> Iterator[Any]:
+        try:
+            yield from self.source.demux(stream)
+        except FFmpegError as error:
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> InputError:
+        return InputError(f"the sound of {self.sound.path} cannot be read; pass --no-sound to leave it out")
+
+    def _frames(self, stream: Any) -> Iterator[Any]:
+        for packet in self._read(stream):
+            with suppress(InvalidDataError):  # a torn packet becomes silence, as in any player
+                yield from stream.decode(packet)
+
+    def _copied(self, stream: Any, lead: int) -> Iterator[tuple[float, Any]]:
         first = round(self.sound.start / stream.time_base)
-        for packet in self.source.demux(stream):
-            if packet.size == 0 or packet.pts is None or packet.pts < first:
+        for packet in self._read(stream):
+            if packet.size == 0 or packet.pts is None:
+                continue
+            early = first - packet.pts
+            if early > 0 and early >= lead * (packet.duration or 0):
                 continue
             seconds = float((packet.pts - first) * stream.time_base)
             if seconds + self.sound.start >= self.sound.end:
                 return
-            packet.pts, packet.dts = packet.pts - first, (packet.dts or packet.pts) - first
+            packet.pts, packet.dts = packet.pts - first, (packet.pts if packet.dts is None else packet.dts) - first
             packet.stream = self.stream
             yield seconds, packet
 
     def _encoded(self, stream: Any) -> Iterator[tuple[float, Any]]:
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout.name, rate=stream.rate)
+        rate = self.stream.rate
         written = 0
-        for frame in self.source.decode(stream):
-            if frame.time is None or frame.time < self.sound.start:
-                continue
-            if frame.time >= self.sound.end:
-                break
-            for piece in resampler.resample(frame):
-                piece.pts, piece.time_base = written, Fraction(1, stream.rate)
-                written += piece.samples
-                for packet in self.stream.encode(piece):
-                    yield written / stream.rate, packet
+        for samples in self._samples(stream):
+            piece = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self.stream.layout.name)
+            piece.sample_rate, piece.pts, piece.time_base = rate, written, Fraction(1, rate)
+            written += piece.samples
+            for packet in self.stream.encode(piece):
+                yield written / rate, packet
         for packet in self.stream.encode(None):
-            yield written / stream.rate, packet
+            yield written / rate, packet
+
+    def _samples(self, stream: Any) -> Iterator[np.ndarray]:
+        """The stretch as (channels, n) float32, n ≤ a second, without a gap: silence where the source has nothing."""
+        rate, layout = self.stream.rate, self.stream.layout
+        resampler = av.AudioResampler(format="fltp", layout=layout.name, rate=rate)
+        length = (self.sound.end - self.sound.start) * rate
+        place = 0
+        for frame in itertools.chain(self._frames(stream), [None]):
+            for piece in resampler.resample(frame):
+                samples = piece.to_ndarray()
+                at = place if piece.time is None else round((piece.time - self.sound.start) * rate)
+                if abs(at - place) < 0.02 * rate and place:
+                    at = place  # a coarse clock is no gap
+                while place < min(at, length):
+                    silence = np.zeros((layout.nb_channels, int(min(at, length) - place + 0.5)), np.float32)[:, :rate]
+                    place += silence.shape[1]
+                    yield silence
+                samples = samples[:, max(place - at, 0) : max(int(min(length, at + samples.shape[1]) - at), 0)]
+                if samples.shape[1]:
+                    place += samples.shape[1]
+                    yield np.ascontiguousarray(samples)
+            if place >= length:
+                return
 
 
 def check_sound(path: Path) -> None:
     """Raise InputError where the sound of a file can't be read, before any long work."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise OptionError(f"{path} has no sound")
             next(container.demux(container.streams.audio[0]))

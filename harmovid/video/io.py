@@ -320,8 +320,9 @@ def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
            candidates: Iterable[Fraction | None]) -> tuple[Fraction, np.ndarray]:
     """The steady rate of a clip, and the stored frame to show at each steady frame.
 
-    A clip whose frames all lie within 0.4 of a frame of ``i / rate`` for one of the candidate rates is
-    steady already, as is one whose own steps are even. Any other is sampled and held at the standard rate nearest to its median step.
+    A clip whose frames all lie within 0.4 of a frame of ``i / rate`` for one of the candidate rates, or
+    for its own median step, is steady already. Any other is sampled and held at the standard rate nearest
+    to that step, one that the container names before others.
 
     Args:
         timestamps: (N,) int64, increasing from 0, in ticks.
@@ -342,7 +343,7 @@ def steady(timestamps: np.ndarray, tick: Fraction, last: Fraction,
     for rate in [*(r for r in named if r in _STANDARD_RATES), *named, nearest, *regular]:
         if count == 1 or float(np.abs(times - np.arange(count) / float(rate)).max()) * float(rate) < 0.4:
             return rate, np.arange(count)
-    rate = nearest
+    rate = next((rate for rate in named if rate in _STANDARD_RATES and abs(float(rate) * step - 1) < 0.02), nearest)
     length = max(1, round((times[-1] + (float(last) or step)) * float(rate)))
     # A quarter of a frame early is the same frame with a coarse clock.
     shown = np.searchsorted(times, (np.arange(length) + 0.25) / float(rate), side="right") - 1

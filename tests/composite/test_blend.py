@@ -50,12 +50,14 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 class TestOver:
     @given(_layers())
+    @settings(deadline=None, max_examples=50)
     def test_equation(self, layers):
         f, b, alpha = layers
         a = alpha[..., None].astype(np.float64)
         np.testing.assert_allclose(over(f, b, alpha), a * f + (1 - a) * b, rtol=1e-5, atol=2e-3)
 
     @given(_layers())
+    @settings(deadline=None, max_examples=50)
     def test_bits_at_0_and_1(self, layers):
         f, b, alpha = layers
         out = over(f, b, alpha)
@@ -63,12 +65,14 @@ class TestOver:
         assert out[alpha == 1].tobytes() == f[alpha == 1].tobytes()
 
     @given(_layers())
+    @settings(deadline=None, max_examples=50)
     def test_between_the_two(self, layers):
         f, b, alpha = layers
         out, slack = over(f, b, alpha), 2e-3
         assert (out >= np.minimum(f, b) - slack).all() and (out <= np.maximum(f, b) + slack).all()
 
     @given(_layers())
+    @settings(deadline=None, max_examples=50)
     def test_swap(self, layers):
         f, b, alpha = layers
         np.testing.assert_allclose(over(f, b, alpha), over(b, f, 1 - alpha), rtol=1e-5, atol=2e-3)
@@ -298,7 +302,3 @@ class TestFill:
     def test_sizes_differ(self):
         with pytest.raises(InputError, match="number and size"):
             fill(np.zeros((2, 4, 5, 3)), np.zeros((3, 4, 5)))
-
-
-settings.register_profile("blend", deadline=None)
-settings.load_profile("blend")

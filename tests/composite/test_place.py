@@ -11,7 +11,8 @@ from harmovid.composite.place import Fit, Mode, Placement, match, place
 from harmovid.errors import HarmoVidError, InputError, OptionError
 from tests import figures
 
-SIZES = st.one_of(st.tuples(st.integers(1, 150), st.integers(1, 150)), st.tuples(st.integers(500, 4000), st.integers(500, 4000)))
+TINY, LARGE = st.integers(1, 150), st.integers(500, 4000)
+SIZES = st.one_of(st.tuples(TINY, TINY), st.tuples(LARGE, LARGE))
 SHARES = st.floats(0, 1)
 RATES = st.sampled_from([Fraction(n, d) for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (60, 1))])
 FITS: list[Fit] = ["trim", "loop", "pingpong"]

@@ -119,9 +119,10 @@ def test_a_person_who_sways_does_not_move_the_box() -> None:
 
 
 @pytest.mark.parametrize("path", [
-    np.linspace(20, 530, 100), np.linspace(530, 20, 60), np.linspace(20, 530, 8), 270 + 250 * np.sin(np.arange(120) / 15),
-    np.concatenate([np.full(30, 20.0), np.linspace(20, 530, 25), np.full(30, 530.0)]), np.array([20.0, 530.0]),
-    np.concatenate([np.full(20, 20.0), np.full(20, 530.0)]),
+    np.linspace(20, 530, 100), np.linspace(530, 20, 60), np.linspace(20, 530, 8),
+    270 + 250 * np.sin(np.arange(120) / 15),
+    np.concatenate([np.full(30, 20.0), np.linspace(20, 530, 25), np.full(30, 530.0)]),
+    np.array([20.0, 530.0]), np.concatenate([np.full(20, 20.0), np.full(20, 530.0)]),
 ], ids=["walk", "back", "short", "turns", "runs", "preview", "cut"])
 def test_a_person_who_walks_stays_in_the_box(path: np.ndarray) -> None:
     found = walk(path)
