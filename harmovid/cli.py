@@ -135,7 +135,8 @@ def harmonize(
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.",
                                         rich_help_panel=_MASK)] = 0,
     foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground where its file "
-                                                            "does not say: slog3, logc3, vlog, pq, hlg, linear, gamma24 …",
+                                                            "does not say: slog3, logc3, vlog, pq, hlg, linear, "
+                                                            "gamma24 …",
                                                             rich_help_panel=_LIGHT)] = None,
     background_transfer: Annotated[str | None, typer.Option(help="The same for the background.",
                                                             rich_help_panel=_LIGHT)] = None,

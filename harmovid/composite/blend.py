@@ -496,7 +496,11 @@ def _plate(
     stack.sort(axis=0)  # what a frame did not see comes last
     ranks = np.maximum([(seen - 1) // 2, seen // 2], 0)[..., None]
     plate = np.take_along_axis(stack, ranks, axis=0).mean(0)
-    return _complete(plate, seen == 0), warps
+    unseen = seen == 0
+    for hole, warp in zip(holes, warps, strict=True):
+        if (unseen & (_warp(hole.view(np.uint8), warp, size, cv2.INTER_NEAREST) > 0)).any():
+            return _complete(plate, unseen), warps
+    return _extend(plate, unseen), warps
 
 
 def _warp(

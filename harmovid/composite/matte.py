@@ -57,7 +57,7 @@ def pseudo_alpha(mask: np.ndarray, width: float) -> np.ndarray:
     if width == 0:
         return result
     for tile, inside, distance in _near_boundary(result >= 0.5, min(width / 2, sum(mask.shape))):
-        u = np.clip(distance / np.float32(max(width, 1e-6)) + np.float32(0.5), 0.0, 1.0)
+        u = np.clip(distance / np.float32(np.clip(width, 1e-6, 1e30)) + np.float32(0.5), 0.0, 1.0)
         soft = u * u * (3.0 - 2.0 * u)
         # Rounding, or a width far beyond the picture, may bring a pixel onto 0.5: hold it on its own side.
         result[tile] = np.where(inside, np.maximum(soft, np.float32(0.5)), np.minimum(soft, _BELOW_HALF))
@@ -232,9 +232,7 @@ def _checked(alpha: np.ndarray) -> np.ndarray:
     return alpha
 
 
-def _near_boundary(
-    inside: np.ndarray, reach: float
-) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+def _near_boundary(inside: np.ndarray, reach: float) -> Iterator[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
     """Tiles of the picture that come within `reach` pixels of the boundary, each pixel in one tile at most.
 
     Yields the tile, `inside` there, and the signed distance to the boundary there: (h, w) float32,
@@ -253,9 +251,12 @@ def _near_boundary(
                 continue
             tile = (slice(y, min(y + side, height)), slice(x, min(x + side, width)))
             # To the nearest pixel centre of the other kind, less half a pixel: half way is the boundary.
-            signed = cv2.distanceTransform(around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-            outside = cv2.distanceTransform(1 - around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-            signed = np.where(around, signed - np.float32(0.5), np.float32(0.5) - outside)
+            within = cv2.distanceTransform(around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            distance = within + cv2.distanceTransform(1 - around, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            # One of the two is 0. OpenCV's last bit hangs on where the array lies in memory; the square
+            # is a whole number, so the root of that is the same every time.
+            distance = np.sqrt(np.rint(distance * distance)) - np.float32(0.5)
+            signed = np.where(around, distance, -distance)
             yield tile, inside[tile], signed[y - top :, x - left :][:side, :side]
 
 

@@ -319,7 +319,8 @@ class Writer:
     def _open_video(self, sound: Sound | None) -> None:
         kind = self.target.kind
         names = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
-        options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
+        # Matroska's header would hold a random number, and two runs of one command differ by it.
+        options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {"fflags": "+bitexact"}
         self.container = av.open(str(self.partial.absolute()), "w", format=names[kind], options=options)
         codec = {"mp4": "libx264", "mov": "prores_ks", "mkv": "ffv1"}[kind]
         stream = self.stream = self.container.add_stream(codec, rate=self.rate)

@@ -121,6 +121,7 @@ class _Decoder:
         self.seekable = len(self.number) == len(clip.timestamps) and clip.keyframes is not None
         self.kept: OrderedDict[int, av.VideoFrame] = OrderedDict()
         self.keep = 1
+        self.hole: tuple[range, av.VideoFrame | None] = range(0), None
         self.container: Any = None
         self.frames = self._start(0)
 
@@ -137,6 +138,8 @@ class _Decoder:
     def frame(self, stored: int) -> av.VideoFrame:
         if stored in self.kept:
             return self.kept[stored]
+        if stored in self.hole[0]:
+            return self.hole[1]
         newest = next(reversed(self.kept)) if self.kept else -1
         if stored < newest or (self.seekable and self._keyframe_before(stored) > newest + 48):
             self.keep = _KEPT_BACKWARDS if stored < newest else 1
@@ -149,8 +152,9 @@ class _Decoder:
             if number == stored:
                 return frame
             if number > stored:
-                # A packet that holds no picture: the one before it stays on the screen.
-                return frame if held is None else held
+                # Packets that hold no picture: the one before them stays on the screen.
+                self.hole = range(stored, number), frame if held is None else held
+                return self.hole[1]
             held = frame
         shown = self._shown(stored)
         raise InputError(f"{self.clip.path} ends early: frame {shown} cannot be decoded; copy or export the "

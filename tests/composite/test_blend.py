@@ -181,7 +181,7 @@ class TestEstimateForeground:
             estimate_foreground(np.zeros((2, 4, 3)), np.zeros((4, 2)))
 
 
-def _pan(frames: int, step: float, height: int = 120, width: int = 180) -> tuple[np.ndarray, ...]:
+def _pan(frames: int, step: float, height: int = 96, width: int = 144) -> tuple[np.ndarray, ...]:
     """A camera that pans over a wall, and a person who stays in the middle of the picture.
 
     Returns:
@@ -190,7 +190,7 @@ def _pan(frames: int, step: float, height: int = 120, width: int = 180) -> tuple
     wall = _texture(height + 40, width + 40 + int(abs(step) * frames))
     shift = [np.float32([[1, 0, -20 - step * t], [0, 1, -20]]) for t in range(frames)]
     truth = np.stack([cv2.warpAffine(wall, m, (width, height), flags=cv2.INTER_CUBIC) for m in shift])
-    masks = np.stack([_disc(height, width, width / 2, height / 2, 16, 3)] * frames)
+    masks = np.stack([_disc(height, width, width / 2, height / 2, 14, 3)] * frames)
     clip = np.stack([over(np.full_like(b, 0.9), b, a) for b, a in zip(truth, masks, strict=True)])
     return clip, truth, masks
 

@@ -46,7 +46,7 @@ def counting(path, count=12, size=(64, 48), **options):
     ("mpeg4.avi", {"codec": "mpeg4", "options": {"bf": "2", "g": "5"}}, 8, False),
     ("mpeg2.mpg", {"codec": "mpeg2video", "options": {"bf": "2", "g": "5"}, "rate": 25}, 8, False),
     ("mpeg2.ts", {"codec": "mpeg2video", "options": {"bf": "2", "g": "5"}, "rate": 25}, 8, False),
-    ("vp8.webm", {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "8", "cpu-used": "8"}}, 8, False),
+    ("vp8.webm", {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "8"}}, 8, False),
     ("vp8_alpha.webm", {"codec": "libvpx", "pix_fmt": "yuva420p", "options": {"auto-alt-ref": "0"}}, 8, True),
     ("vp9_alpha.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "options": {"auto-alt-ref": "0"}}, 8, True),
     ("prores.mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}, 10, False),
@@ -150,11 +150,9 @@ def test_matrix_and_range(tmp_path, name, pix_fmt, bits, matrix, full):
     within = 0.51 / 255 if bits == 8 else 1e-6
     assert clip.tags.primaries == matrix and clip.bits == bits
     np.testing.assert_allclose(first(clip).rgb[8, 8::16], expected, atol=within)
-    kr, kb = makers.LUMA[matrix]
     codes = np.rint(makers.yuv_codes(PATCHES, matrix, bits, full))
     luma = makers.rgb_of(np.stack([codes[:, 0], *[np.full(len(codes), 2 ** (bits - 1))] * 2], -1), matrix, bits, full)
     np.testing.assert_allclose(first(clip, grey=True).rgb[8, 8::16], luma[:, 0], atol=1e-6)
-    assert kr + kb < 1
 
 
 @pytest.mark.parametrize(("tags", "primaries", "transfer"), [
@@ -166,7 +164,8 @@ def test_tags(tmp_path, name, tags, primaries, transfer):
     assert (clip.tags.primaries, clip.tags.transfer) == (primaries, transfer)
 
 
-@pytest.mark.parametrize(("size", "matrix"), [((720, 576), "bt601-625"), ((1280, 720), "bt709"), ((720, 1280), "bt709")])
+@pytest.mark.parametrize(("size", "matrix"), [
+    ((720, 576), "bt601-625"), ((1280, 720), "bt709"), ((720, 1280), "bt709")])
 def test_an_unsaid_matrix_goes_by_the_size(tmp_path, size, matrix):
     codes = np.rint(makers.yuv_codes(np.array([0.8, 0.4, 0.2]), matrix)).astype(np.uint8)
     frame = av.VideoFrame(*size, "yuv420p")
@@ -245,8 +244,9 @@ def test_interlaced_video_is_read_with_a_note(tmp_path):
 
 # Time.
 
-@pytest.mark.parametrize("rate", [FILM, Fraction(24), Fraction(25), NTSC, Fraction(60000, 1001), Fraction(60),
-                                  Fraction(120000, 1001), Fraction(240), Fraction(25, 2), Fraction(1), Fraction(1000, 33)])
+@pytest.mark.parametrize("rate", [
+    FILM, Fraction(24), Fraction(25), NTSC, Fraction(60000, 1001), Fraction(60), Fraction(120000, 1001), Fraction(240),
+    Fraction(25, 2), Fraction(1), Fraction(1000, 33)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_rational_rates(tmp_path, name, rate):
     """Matroska's clock of a millisecond names 60000/1001 as 19001/317 and rounds every time."""
@@ -464,19 +464,19 @@ def test_a_file_cut_short(tmp_path, whole_files, name, share):
     with pytest.raises(InputError, match=r"is cut short: only .* are there; .*--end \d+"):
         open_clip(path)
     clip = open_clip(path, damaged_ok=True)
-    assert 0 < clip.frames < 20 and "cut short" in clip.notes[0]
+    assert "cut short" in clip.notes[0]
     seen = numbers(clip)
     if name == "b.mp4":  # of the last few B-frames some are lost, and the picture before them stays
         assert seen == sorted(seen) and seen[:8] == list(range(8))
     else:
-        assert seen == list(range(clip.frames))
+        assert 0 < clip.frames < 20 and seen == list(range(clip.frames))
 
 
 def test_a_file_without_its_index(tmp_path, whole_files):
     path = tmp_path / "a.mov"
     path.write_bytes(whole_files["end.mov"].read_bytes()[:60000])
     for damaged_ok in (False, True):
-        with pytest.raises(InputError, match="cannot be read as a video .* cut short"):
+        with pytest.raises(InputError, match=r"cannot be read as a video .* cut short"):
             open_clip(path, damaged_ok=damaged_ok)
 
 
@@ -491,16 +491,15 @@ def test_a_file_changed_after_it_was_opened(tmp_path, whole_files):
         list(frames)
 
 
-@pytest.mark.parametrize("keep", [0, 4000])
-def test_a_recording_that_began_in_the_middle(tmp_path, keep):
+def test_a_recording_that_began_in_the_middle(tmp_path):
     """What comes before the first key frame can't be decoded; the first picture stands in for it, and sync is kept."""
     path = counting(tmp_path / "a.ts", 40, (128, 96), codec="mpeg2video", rate=25,
                     options={"g": "10", "bf": "0", "b": "4000000"})
-    whole = path.read_bytes()
-    path.write_bytes(whole[188 * 60 :] if keep == 0 else whole)
-    seen = numbers(open_clip(path))
-    assert seen == sorted(seen) and seen[-1] == 39
-    assert keep or seen[0] > 0
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    key = next(i for i in range(10, 40) if packets[i].is_keyframe)
+    path.write_bytes(path.read_bytes()[packets[key - 3].pos :])
+    assert numbers(open_clip(path)) == [key] * 3 + list(range(key, 40))
 
 
 @pytest.mark.parametrize(("content", "message"), [
