@@ -159,9 +159,15 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def codes(frames: np.ndarray, bits: int = 8) -> np.ndarray:
-    """Display values as a file of so many bits holds them, float32 again, to the bit as `io.read` gives them."""
-    peak = 2**bits - 1
-    return np.floor(np.clip(frames, 0, 1) * np.float32(peak) + np.float32(0.5)) * np.float32(1 / peak)
+    """Display values as a file of so many bits holds them, float32 again."""
+    peak = np.float32(2**bits - 1)
+    return np.floor(np.clip(frames, 0, 1) * peak + np.float32(0.5)) / peak
+
+
+def same(a: np.ndarray, b: np.ndarray, bits: int = 8) -> np.ndarray:
+    """Where two clips have the same code in a file of so many bits; bool, of their shape."""
+    peak = np.float32(2**bits - 1)
+    return np.rint(a * peak) == np.rint(b * peak)
 
 
 class Lamp:

@@ -88,8 +88,8 @@ def frame(found: list[tuple[float, float, float, float] | None], picture: tuple[
     side = np.maximum(side, [side[1] * aspect, side[0] / aspect])
     w, h = int(min(np.ceil(side[0]), width)), int(min(np.ceil(side[1]), height))
     corner = np.rint(centre - np.array([w, h]) / 2).astype(np.int64)
-    corner = np.clip(corner, 0, [width - w, height - h])
-    return Framing(np.concatenate([corner, corner + [w, h]], axis=1), shape)
+    corner = np.clip(corner, 0, (width - w, height - h))
+    return Framing(np.concatenate([corner, corner + np.array([w, h])], axis=1), shape)
 
 
 def view_shape(aspect: float, size: ViewSize) -> tuple[int, int]:

@@ -292,7 +292,10 @@ def _foregrounds(plan: Plan) -> Iterator[np.ndarray]:
         if plan.mask is None and not plan.foreground_place.trivial and frame.alpha is not None:
             # Colour where alpha is 0 means nothing and must not be mixed into the edge by scaling.
             cover = np.maximum(plan.foreground_place.place(frame.alpha), 1e-6)[..., None]
-            yield plan.foreground_place.place(frame.rgb * frame.alpha[..., None]) / cover
+            colour = plan.foreground_place.place(frame.rgb * frame.alpha[..., None]) / cover
+            # The cubic kernel goes below 0: where almost no alpha is left, the quotient is of any size.
+            seen = frame.rgb[frame.alpha > 0]
+            yield np.clip(colour, seen.min(initial=0), seen.max(initial=0))
         else:
             yield plan.foreground_place.place(frame.rgb)
 

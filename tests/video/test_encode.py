@@ -1,0 +1,564 @@
+"""Writing: what is in the files, what they say of themselves, sound and time beside them, and whole or not at all."""
+
+import os
+import resource
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.video import encode
+from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
+from harmovid.video.encode import Writer, check_sound, open_target
+from harmovid.video.io import open_clip, read
+from tests import makers
+from tests.makers import Sound, coded, natural, number_of, write_clip
+
+FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
+OUTPUTS = ["a.mp4", "a.mov", "a.mkv", "a", "a/shot.%04d.exr"]
+
+
+def counting(count, size=(64, 48)):
+    return [coded(i, *size).astype(np.float32) / 255 for i in range(count)]
+
+
+def put(path, frames, alphas=None, *, rate=Fraction(24), tags=SRGB, **options):
+    """Write frames of any kind to `path`, and open it again."""
+    target = open_target(path, frames=len(frames), alpha=alphas is not None)
+    size = frames[0].shape[1], frames[0].shape[0]
+    with Writer(target, size, rate, target.tags(tags), alpha=alphas is not None, grey=frames[0].ndim == 2,
+                **options) as writer:
+        for i, frame in enumerate(frames):
+            writer.write(frame, None if alphas is None else alphas[i])
+    return open_clip(path)
+
+
+def noise(shape, bits=8, seed=0):
+    """Random code values as float32, with both ends among them."""
+    codes = np.random.default_rng(seed).integers(0, 2**bits, shape)
+    codes.flat[:2] = 0, 2**bits - 1
+    return codes.astype(np.float32) / np.float32(2**bits - 1)
+
+
+# What is in the files.
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", ["colour", "alpha", "grey"])
+@pytest.mark.parametrize("name", ["a.mkv", "a", "a/b.####.png"])
+def test_lossless_outputs_are_exact(tmp_path, name, kind, bits):
+    frames = [noise((31, 45) if kind == "grey" else (31, 45, 3), bits, i) for i in range(3)]
+    alphas = [noise((31, 45), bits, 9 + i) for i in range(3)] if kind == "alpha" else None
+    clip = put(tmp_path / name, frames, alphas, bits=bits)
+    assert (clip.width, clip.height, clip.frames, clip.bits) == (45, 31, 3, bits)
+    assert clip.alpha == (kind == "alpha") and clip.tags == SRGB
+    for i, frame in enumerate(read(clip)):
+        np.testing.assert_array_equal(frame.rgb, frames[i] if kind != "grey" else np.dstack([frames[i]] * 3))
+        if alphas:
+            np.testing.assert_array_equal(frame.alpha, alphas[i])
+    for i, frame in enumerate(read(clip, grey=True)):
+        np.testing.assert_array_equal(frame.rgb, frames[i] if kind == "grey" else frames[i][..., 1])
+
+
+def test_light_above_one_survives_exr(tmp_path):
+    light = np.random.default_rng(0).normal(0, 1, (20, 30, 3)).astype(np.float32)
+    light[0, 0], light[0, 1], light[0, 2] = 60000, 1e6, 1e-6
+    half = np.clip(light, -65504, 65504).astype(np.float16).astype(np.float32)
+    clip = put(tmp_path / "a.%04d.exr", [light], tags=SCENE_LINEAR)
+    np.testing.assert_array_equal(next(iter(read(clip))).rgb, half)
+    again = put(tmp_path / "b.%04d.exr", [next(iter(read(clip))).rgb], tags=SCENE_LINEAR)
+    np.testing.assert_array_equal(next(iter(read(again))).rgb, half)
+
+
+def test_exr_is_premultiplied_and_read_back_straight(tmp_path):
+    rgb = np.full((8, 8, 3), 3.0, np.float32)
+    alpha = np.tile(np.linspace(0, 1, 8, dtype=np.float32), (8, 1))
+    clip = put(tmp_path / "a.%04d.exr", [rgb], [alpha], tags=SCENE_LINEAR)
+    frame = next(iter(read(clip)))
+    np.testing.assert_allclose(frame.alpha, alpha, atol=5e-4)
+    np.testing.assert_allclose(frame.rgb[:, 1:], 3, rtol=2e-3)
+    assert (frame.rgb[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_prores(tmp_path, alpha):
+    frames = [natural(90, 61, i) for i in range(3)]
+    ramp = np.tile(np.linspace(0, 1, 90, dtype=np.float32), (61, 1))
+    clip = put(tmp_path / "a.mov", frames, [ramp] * 3 if alpha else None)
+    _, said = makers.planes(clip.path)
+    assert said["codec"] == "prores" and clip.alpha == alpha and (clip.width, clip.height) == (90, 61)
+    for frame, was in zip(read(clip), frames, strict=True):
+        error = frame.rgb - was
+        assert np.abs(error).max() < 3 / 255 and abs(error.mean()) < 0.1 / 255
+        if alpha:
+            assert np.abs(frame.alpha - ramp).max() < 0.3 / 255 and frame.alpha[0, 0] == 0 and frame.alpha[0, -1] == 1
+
+
+def test_mp4_is_for_every_player(tmp_path):
+    clip = put(tmp_path / "a.mp4", counting(12))
+    _, said = makers.planes(clip.path)
+    assert (said["codec"], said["pix_fmt"], said["range"]) == ("h264", "yuv420p", 1)
+    data = clip.path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat"), "faststart: the index comes first"
+    assert [number_of(f.rgb) for f in read(clip)] == list(range(12))
+
+
+def test_odd_sides_are_padded_in_mp4_and_kept_elsewhere(tmp_path):
+    frames = counting(2, (63, 47))
+    padded = put(tmp_path / "a.mp4", frames)
+    assert (padded.width, padded.height) == (64, 48)
+    rgb = next(iter(read(padded))).rgb
+    assert np.abs(rgb[:47, :63] - frames[0]).mean() < 2 / 255
+    assert np.abs(rgb[:, 63] - rgb[:, 62]).max() < 8 / 255 and np.abs(rgb[47] - rgb[46]).max() < 8 / 255
+    for name in ("a.mov", "a.mkv", "a"):
+        assert (put(tmp_path / name, frames).width, put(tmp_path / f"b{name}", frames).height) == (63, 47)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_masks(tmp_path, name):
+    mask = np.tile(np.clip(np.linspace(-0.5, 1.5, 96, dtype=np.float32), 0, 1), (48, 1))
+    clip = put(tmp_path / name, [mask] * 2)
+    back = next(iter(read(clip, grey=True))).rgb
+    assert np.abs(back - mask).max() < 2 / 255 and np.abs(back - mask).mean() < 0.6 / 255
+    assert back[:, :16].max() < 0.5 / 255 and back[:, 80:].min() > 1 - 0.5 / 255
+
+
+def test_values_beyond_a_display_format_are_clipped(tmp_path):
+    frame = np.array([[[-1, 0.5, 2]]], np.float32).repeat(16, 0).repeat(16, 1)
+    for name in ("a.mkv", "a.mov", "a.mp4", "a"):
+        rgb = next(iter(read(put(tmp_path / name, [frame, frame])))).rgb
+        np.testing.assert_allclose(rgb[8, 8], [0, 0.5, 1], atol=3 / 255)
+
+
+# Colour: against the standard's own formula, not our reader.
+
+PATCHES = np.array([[0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.8, 0.6, 0.5],
+                    [0.2, 0.3, 0.4]], np.float32)
+H273 = {"bt709": (1, 1, 1), "bt601-525": (6, 1, 6), "bt601-625": (5, 1, 5), "bt2020": (9, 1, 9), "p3": (12, 1, 1)}
+
+
+@pytest.mark.parametrize("primaries", list(H273))
+@pytest.mark.parametrize(("name", "bits", "within"), [("a.mp4", 8, 1.0), ("a.mov", 10, 1.0)])
+def test_code_values_and_tags(tmp_path, name, bits, within, primaries):
+    """Known colours → the code values that are in the file; white is 235 or 940, black 16 or 64, neither more."""
+    picture = np.repeat(np.repeat(PATCHES[None], 32, 0), 32, 1)
+    clip = put(tmp_path / name, [picture] * 2, tags=ColorTags(primaries))
+    planes, said = makers.planes(clip.path)
+    unit = 4 if said["pix_fmt"] == "yuv444p12le" else 1  # ProRes 4444 decodes to 12 bits
+    expected = makers.yuv_codes(PATCHES, {"p3": "bt709"}.get(primaries, primaries), bits)
+    for i, plane in enumerate(planes[0]):
+        step = plane.shape[1] // len(PATCHES)
+        found = [plane[plane.shape[0] // 2 - 4 : plane.shape[0] // 2 + 4, step * k + step // 2 - 3 : step * k + step // 2
+                       + 3].mean() / unit for k in range(len(PATCHES))]
+        np.testing.assert_allclose(found, expected[:, i], atol=within)
+        assert abs(np.mean(found - expected[:, i])) < 0.4
+    assert (said["primaries"], said["transfer"], said["matrix"], said["range"]) == (*H273[primaries], 1)
+    assert clip.tags == ColorTags(primaries)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_the_container_says_the_colour_too(tmp_path, name):
+    """Players that don't look into the stream, QuickTime first, go by the colr atom."""
+    data = put(tmp_path / name, counting(2), tags=ColorTags("bt2020")).path.read_bytes()
+    place = data.index(b"colr") + 4
+    assert data[place : place + 4] == (b"nclx" if name == "a.mp4" else b"nclc")
+    assert [int.from_bytes(data[place + 4 + 2 * i : place + 6 + 2 * i]) for i in range(3)] == [9, 1, 9]
+
+
+@pytest.mark.parametrize("primaries", ["bt709", "bt601-625", "bt2020"])
+def test_h264_is_within_one_code_value_in_the_mean(tmp_path, primaries):
+    frames = [natural(240, 136, i) for i in range(6)]
+    clip = put(tmp_path / "a.mp4", frames, tags=ColorTags(primaries))
+    back = np.stack([f.rgb for f in read(clip)])
+    assert np.abs(back - frames).mean() < 1 / 255
+    assert np.abs((back - frames).mean(axis=(0, 1, 2))).max() < 0.35 / 255
+    # Another reader, by the formula alone: the chroma repeated, the matrix as the tags say.
+    for planes, frame in zip(makers.planes(clip.path)[0], frames, strict=True):
+        y, cb, cr = planes[0], *(p.repeat(2, 0).repeat(2, 1) for p in planes[1:])
+        error = makers.rgb_of(np.stack([y, cb, cr], -1), primaries) - frame
+        assert np.abs(error).mean() < 1.1 / 255 and np.abs(error.mean(axis=(0, 1))).max() < 0.35 / 255
+
+
+def test_full_range_in_limited_range_out(tmp_path):
+    frames = [(natural(128, 96, i) * 255).round().astype(np.uint8) for i in range(3)]
+    source = open_clip(write_clip(tmp_path / "a.mp4", frames, full=True, pix_fmt="yuvj420p",
+                                  options={"crf": "4", "preset": "fast"}))
+    clip = put(tmp_path / "b.mp4", [f.rgb for f in read(source)])
+    assert makers.planes(clip.path)[1]["range"] == 1
+    error = np.stack([f.rgb for f in read(clip)]) - np.stack(frames) / 255
+    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.5 / 255 and np.abs(error).mean() < 1.3 / 255
+
+
+def test_tags_a_target_can_hold(tmp_path):
+    pq, log = ColorTags("bt2020", "pq"), ColorTags("bt709", "slog3")
+
+    def tags(name, wanted, frames=2):
+        return open_target(tmp_path / name, frames=frames).tags(wanted)
+
+    assert tags("a.mp4", pq) == SRGB and tags("a.mkv", pq) == pq and tags("a.mov", pq) == pq
+    assert tags("a.mov", log) == SRGB and tags("a", pq) == SRGB and tags("a.png", pq, 1) == SRGB
+    assert tags("a.%d.exr", pq) == SCENE_LINEAR and tags("a.exr", pq, 1) == SCENE_LINEAR
+    for name in ("a.mov", "a.mkv"):
+        assert put(tmp_path / name, counting(2), tags=pq, bits=16).tags == pq
+
+
+# Time.
+
+@pytest.mark.parametrize("rate", [FILM, Fraction(25), NTSC, Fraction(60000, 1001), Fraction(25, 2),
+                                  Fraction(1798200, 60013)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a/shot.%04d.exr"])
+def test_rates_are_kept_as_fractions(tmp_path, name, rate):
+    clip = put(tmp_path / name, counting(9, (16, 16)), rate=rate, tags=SCENE_LINEAR if "exr" in name else SRGB)
+    assert clip.frames == 9 and clip.notes == ()
+    if name == "a.mkv" and rate.numerator == 1798200:  # Matroska's clock is coarser than that
+        assert float(clip.rate) == pytest.approx(float(rate), rel=1e-6)
+    else:
+        assert clip.rate == rate
+
+
+@pytest.mark.parametrize(("code", "rate"), [
+    ("01:00:00:00", Fraction(25)), ("00:59:59:23", FILM), ("00:10:00;02", NTSC), ("23:59:59;29", NTSC),
+    ("09:08:07;58", Fraction(60000, 1001)), ("09:08:07:49", Fraction(50))])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a/shot.%04d.exr"])
+def test_timecode(tmp_path, name, code, rate):
+    clip = put(tmp_path / name, counting(3, (16, 16)), rate=rate, timecode=code,
+               tags=SCENE_LINEAR if "exr" in name else SRGB)
+    assert clip.timecode == code and clip.frames == 3
+
+
+def test_each_picture_has_its_own_timecode(tmp_path):
+    put(tmp_path / "a.%d.exr", counting(3, (16, 16)), rate=NTSC, timecode="00:00:59;28", tags=SCENE_LINEAR)
+    codes = [open_clip(tmp_path / f"a.{i}.exr").timecode for i in range(3)]
+    assert codes == ["00:00:59;28", "00:00:59;29", "00:01:00;02"]
+
+
+@pytest.mark.parametrize("code", ["1h02", "", "00:00:00", "99"])
+@pytest.mark.parametrize("name", ["a.mov", "a/shot.%04d.exr"])
+def test_a_broken_timecode_is_left_out(tmp_path, name, code):
+    assert put(tmp_path / name, counting(2), timecode=code, tags=SCENE_LINEAR if "exr" in name else SRGB).timecode is None
+
+
+def test_drop_frame_is_no_more_at_25(tmp_path):
+    assert put(tmp_path / "a.mov", counting(2), rate=Fraction(25), timecode="01:00:00;10").timecode == "01:00:00:10"
+
+
+@pytest.mark.parametrize(("name", "start", "files"), [
+    ("a", None, ["000000.png", "000001.png"]), ("a", 1001, ["001001.png", "001002.png"]),
+    ("a/b.%04d.png", 7, ["b.0007.png", "b.0008.png"]), ("a/b_###_c.exr", 99, ["b_099_c.exr", "b_100_c.exr"])])
+def test_numbers_of_pictures(tmp_path, name, start, files):
+    clip = put(tmp_path / name, counting(2), start_number=start, tags=SCENE_LINEAR if "exr" in name else SRGB)
+    assert sorted(f.name for f in (tmp_path / "a").iterdir()) == files
+    assert clip.start_number == (start or 0)
+
+
+# Sound.
+
+def click_times(path, count=3):
+    """When the clicks of a file's sound begin, in seconds after its first picture."""
+    with av.open(str(path)) as container:
+        first = next(container.decode(video=0)).time
+    sound, rate = makers.samples(path)
+    found, now = [], 0.0
+    while len(found) < count:
+        now = makers.click_time(sound, rate, now)
+        found.append(now - first)
+        now += 0.05
+    return np.array(found)
+
+
+def voiced(path, sound, **options):
+    return write_clip(path, counting_codes(36), sound=sound, **options)
+
+
+def counting_codes(count):
+    return [coded(i) for i in range(count)]
+
+
+SOURCES = {
+    "aac.mp4": (Sound("aac", 1.5), {"a.mp4": "aac", "a.mov": "aac", "a.mkv": "aac"}),
+    "aac.ts": (Sound("aac", 1.5), {"a.mp4": "aac", "a.mov": "aac", "a.mkv": "aac"}),
+    "pcm.mov": (Sound("pcm_s16le", 1.5), {"a.mp4": "aac", "a.mov": "pcm_s16le", "a.mkv": "pcm_s16le"}),
+    "pcm.mkv": (Sound("pcm_s24le", 1.5), {"a.mp4": "aac", "a.mov": "pcm_s24le", "a.mkv": "pcm_s24le"}),
+    "late.mkv": (Sound("pcm_s16le", 1.2, start=0.3), {"a.mp4": "aac", "a.mov": "pcm_s16le", "a.mkv": "pcm_s16le"}),
+    "late.mp4": (Sound("aac", 1.2, start=0.3), {"a.mp4": "aac", "a.mov": "aac", "a.mkv": "aac"}),
+    "fine.mov": (Sound("pcm_s16le", 1.5, rate=192000), {"a.mp4": "aac", "a.mov": "pcm_s16le", "a.mkv": "pcm_s16le"}),
+    "round.mov": (Sound("pcm_f32le", 1.5, channels=6), {"a.mp4": "aac", "a.mov": "pcm_f32le", "a.mkv": "pcm_f32le"}),
+    "phone.mkv": (Sound("pcm_s16le", 1.5, rate=8000, channels=1), {"a.mp4": "aac", "a.mov": "pcm_s16le"}),
+    "opus.mkv": (Sound("libopus", 1.5), {"a.mp4": "opus", "a.mov": "aac", "a.mkv": "opus"}),
+    "flac.mkv": (Sound("flac", 1.5), {"a.mp4": "flac", "a.mov": "aac", "a.mkv": "flac"}),
+    "wavpack.mkv": (Sound("wavpack", 1.5), {"a.mp4": "aac", "a.mov": "aac"}),
+    "mp3.mp4": (Sound("libmp3lame", 1.5), {"a.mp4": "mp3", "a.mov": "mp3", "a.mkv": "mp3"}),
+    "ac3.mkv": (Sound("ac3", 1.5, channels=6), {"a.mp4": "ac3", "a.mov": "ac3", "a.mkv": "ac3"}),
+}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    return {name: voiced(folder / name, sound) for name, (sound, _) in SOURCES.items()}
+
+
+@pytest.mark.parametrize(("name", "output"), [(n, o) for n, (_, outputs) in SOURCES.items() for o in outputs])
+def test_sound_stays_in_sync(tmp_path, sources, name, output):
+    """Whole, and the stretch of frames 13 to 31: clicks lie where they lay, to 2 ms."""
+    source = open_clip(sources[name])
+    truth = click_times(sources[name], 12)
+    for start, stop in ((0, 36), (13, 31)):
+        begin = start / 24
+        path = tmp_path / f"{start}{output}"
+        put(path, counting(36)[start:stop], sound=encode.Sound(
+            source.path, source.start_seconds + begin, source.start_seconds + stop / 24))
+        found = click_times(path, 5)
+        expected = [truth[np.argmin(np.abs(truth - begin - click))] - begin for click in found]
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            assert stream.codec_context.codec.canonical_name == SOURCES[name][1][output]
+            length = container.duration / 1e6
+        assert length == pytest.approx((stop - start) / 24, abs=0.13 if stream.rate < 16000 else 0.1)
+
+
+def test_copied_sound_is_whole_from_the_first_sample(tmp_path, sources):
+    """AAC needs the packet before the first one to begin with: a click at time 0 stays."""
+    for name in ("aac.mp4", "pcm.mov", "opus.mkv"):
+        put(tmp_path / f"{name}.mp4", counting(36), sound=encode.Sound(sources[name]))
+        assert abs(click_times(tmp_path / f"{name}.mp4", 1)[0]) < 1e-3
+
+
+def test_no_sound_where_there_is_none(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", counting_codes(2))
+    with pytest.raises(OptionError, match="has no sound"):
+        check_sound(path)
+    check_sound(voiced(tmp_path / "b.mp4", Sound("aac", 0.2)))
+    (tmp_path / "c.mp4").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="--no-sound"):
+        check_sound(tmp_path / "c.mp4")
+    with pytest.raises(InputError, match="--no-sound"):
+        put(tmp_path / "d.mp4", counting(2), sound=encode.Sound(tmp_path / "c.mp4"))
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_torn_packets_of_sound_become_silence(tmp_path):
+    source = voiced(tmp_path / "a.mkv", Sound("flac", 1.5))
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        packets = [p for p in container.demux(audio=0) if p.size]
+    data[packets[4].pos : packets[4].pos + 40] = bytes(40)
+    source.write_bytes(data)
+    put(tmp_path / "b.mov", counting(36), sound=encode.Sound(source))
+    np.testing.assert_allclose(click_times(tmp_path / "b.mov", 3), [0, 0.1, 0.2], atol=2e-3)
+
+
+# Whole or not at all.
+
+def listing(folder):
+    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("name", [*OUTPUTS, "deep/er/a.mp4", "deep/er/b", "deep/c.%04d.png"])
+def test_an_exception_leaves_nothing(tmp_path, name):
+    with pytest.raises(ZeroDivisionError), Writer(open_target(tmp_path / name), (64, 48), Fraction(24)) as writer:
+        writer.write(counting(1)[0])
+        _ = 1 / 0
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.exr", "sub/a.jpg"])
+def test_an_exception_leaves_no_picture(tmp_path, name):
+    target = open_target(tmp_path / name, frames=1)
+    with pytest.raises(KeyboardInterrupt), Writer(target, (64, 48), Fraction(24)) as writer:
+        writer.write(counting(1)[0])
+        raise KeyboardInterrupt
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [*OUTPUTS, "a.png"])
+def test_nothing_has_the_real_name_before_it_is_whole(tmp_path, name):
+    frames = 1 if name == "a.png" else 2
+    path = tmp_path / name
+    with Writer(open_target(path, frames=frames), (64, 48), Fraction(24)) as writer:
+        for frame in counting(frames):
+            writer.write(frame)
+        assert not path.exists() and not list(path.parent.glob("[!.]*.*"))
+    assert open_clip(path).frames == frames
+    assert not [f for f in listing(tmp_path) if ".part" in f]
+
+
+def test_what_stood_there_is_untouched_until_the_new_is_whole(tmp_path):
+    path = tmp_path / "a.mp4"
+    put(path, counting(2))
+    old = path.read_bytes()
+    target = open_target(path, overwrite=True)
+    with pytest.raises(ZeroDivisionError), Writer(target, (64, 48), Fraction(24)) as writer:
+        writer.write(counting(1)[0])
+        assert path.read_bytes() == old
+        _ = 1 / 0
+    assert path.read_bytes() == old and listing(tmp_path) == ["a.mp4"]
+    with Writer(target, (64, 48), Fraction(24)) as writer:
+        for frame in counting(5):
+            writer.write(frame)
+    assert open_clip(path).frames == 5 and listing(tmp_path) == ["a.mp4"]
+
+
+def test_pictures_that_stood_there_are_replaced_and_others_kept(tmp_path):
+    put(tmp_path / "a" / "b.%04d.png", counting(2))
+    (tmp_path / "a" / "notes.txt").write_text("mine")
+    target = open_target(tmp_path / "a" / "b.%04d.png", overwrite=True)
+    with pytest.raises(ZeroDivisionError), Writer(target, (64, 48), Fraction(24)) as writer:
+        writer.write(1 - counting(1)[0])
+        _ = 1 / 0
+    assert listing(tmp_path / "a") == ["b.0000.png", "b.0001.png", "notes.txt"]
+    assert number_of(next(iter(read(open_clip(tmp_path / "a" / "b.%04d.png")))).rgb) == 0
+    with Writer(target, (64, 48), Fraction(24), start_number=1) as writer:
+        for frame in counting(4)[2:]:
+            writer.write(frame)
+    clip = open_clip(tmp_path / "a" / "b.%04d.png")
+    assert [number_of(f.rgb) for f in read(clip)] == [0, 2, 3]
+    assert listing(tmp_path / "a") == ["b.0000.png", "b.0001.png", "b.0002.png", "notes.txt"]
+
+
+def test_a_pattern_in_the_folder_one_works_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("mine")
+    source = write_clip(Path("in.mp4"), counting_codes(2))
+    target = open_target("out.%04d.png", inputs=(source,))
+    with Writer(target, (64, 48), Fraction(24)) as writer:
+        writer.write(counting(1)[0])
+    assert listing(tmp_path) == ["in.mp4", "notes.txt", "out.0000.png"]
+
+
+@contextmanager
+def small_disk(most):
+    """No file can grow beyond `most` bytes, as on a disk that fills up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", [*OUTPUTS, "deep/a.mkv", "a.png", "a.exr"])
+@pytest.mark.parametrize("most", [0, 3000])
+def test_a_disk_that_fills_up(tmp_path, name, most):
+    frames = [noise((128, 128, 3), seed=i) for i in range(1 if name in ("a.png", "a.exr") else 4)]
+    with pytest.raises(OutputError, match=rf"{Path(name).name[:2]}.* cannot be written"), small_disk(most):
+        put(tmp_path / name, frames, tags=SCENE_LINEAR if "exr" in name else SRGB)
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+@pytest.mark.parametrize("lacking", [1, 700])
+def test_a_disk_that_fills_up_at_the_very_end(tmp_path, name, lacking):
+    frames = [noise((64, 64, 3), seed=i) for i in range(4)]
+    size = put(tmp_path / name, frames).path.stat().st_size
+    (tmp_path / name).unlink()
+    with pytest.raises(OutputError, match="cannot be written"), small_disk(size - lacking):
+        put(tmp_path / name, frames)
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_full_disk_is_called_so(tmp_path, name, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match="the disk is full; nothing half-written was left behind"):
+        put(tmp_path / name, counting(2), tags=SCENE_LINEAR if "exr" in name else SRGB)
+    assert listing(tmp_path) == []
+
+
+def test_a_lost_race_for_the_name(tmp_path):
+    target = open_target(tmp_path / "a.mp4")
+    with pytest.raises(OutputError, match="cannot be written"), Writer(target, (64, 48), Fraction(24)) as writer:
+        writer.write(counting(1)[0])
+        (tmp_path / "a.mp4").mkdir()
+    assert listing(tmp_path) == ["a.mp4"]
+
+
+# Names.
+
+@pytest.mark.parametrize(("name", "kind"), [
+    ("a.mp4", "mp4"), ("a.MOV", "mov"), ("a.mkv", "mkv"), ("a", "png"), ("a.%04d.exr", "exr"), ("a.####.png", "png"),
+    ("take #2.mp4", "mp4"), ("100%d.mkv", "mkv")])
+def test_kinds(tmp_path, name, kind):
+    target = open_target(tmp_path / name)
+    assert target.kind == kind and listing(tmp_path) == []
+    assert (target.pattern is None) == (kind not in ("png", "exr"))
+
+
+@pytest.mark.parametrize(("name", "options", "message"), [
+    ("a.avi", {}, r"has the suffix \.avi; expected \.mp4"),
+    ("a.%04d.jpg", {}, r"numbered pictures are written as \.png or \.exr"),
+    ("a.%04d.dpx", {}, r"expected \.mp4"),
+    ("a.png", {}, r"is one picture and the result has 2 frames; .* a\.%04d\.png"),
+    ("a.mp4", {"alpha": True}, r"cannot hold alpha; write \.mov"),
+    ("a.jpg", {"alpha": True, "frames": 1}, "cannot hold alpha"),
+])
+def test_impossible_names(tmp_path, name, options, message):
+    with pytest.raises(OutputError, match=message):
+        open_target(tmp_path / name, **options)
+
+
+def test_what_exists_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "a.mp4").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x.0001.png").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    for name, message in (("a.mp4", "exists already; pass --overwrite"), ("full", "is not empty; pass --overwrite"),
+                          ("full/x.%04d.png", "has pictures already; pass --overwrite")):
+        with pytest.raises(OutputError, match=message):
+            open_target(tmp_path / name)
+        open_target(tmp_path / name, overwrite=True)
+    for name in ("empty", "full/y.%04d.png", "full/x.%04d.exr"):
+        open_target(tmp_path / name)
+    for name, message in (("a.mp4/b.mp4", "is a file, not a folder"), ("a.mp4/b", "is a file, not a folder"),
+                          ("a.mp4/deep/b.%04d.png", "is a file, not a folder")):
+        with pytest.raises(OutputError, match=message):
+            open_target(tmp_path / name, overwrite=True)
+
+
+def test_a_folder_in_place_of_a_file_and_the_reverse(tmp_path):
+    (tmp_path / "a.mp4").mkdir()
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(OutputError, match="is a folder; name a file in it"):
+        open_target(tmp_path / "a.mp4", overwrite=True)
+    with pytest.raises(OutputError, match="is a file; name a folder"):
+        open_target(tmp_path / "b", overwrite=True)
+
+
+def test_a_folder_without_the_right_to_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match="no right to write in"):
+        open_target(tmp_path / "new" / "a.mp4")
+
+
+def test_an_input_is_never_the_output(tmp_path, monkeypatch):
+    source = write_clip(tmp_path / "a.mp4", counting_codes(2))
+    (tmp_path / "link.mp4").symlink_to(source)
+    os.link(source, tmp_path / "hard.mp4")
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in (source, "a.mp4", "link.mp4", "hard.mp4", "elsewhere/a.mp4", "elsewhere/../a.mp4"):
+        for given in (source, Path("a.mp4"), tmp_path / "link.mp4"):
+            with pytest.raises(OutputError, match="is the place of the input"):
+                open_target(name, inputs=(given,), overwrite=True)
+    open_target("b.mp4", inputs=(source,))
+
+
+def test_an_input_sequence_is_never_the_output(tmp_path):
+    folder = tmp_path / "in"
+    put(folder / "a.%04d.png", counting(2))
+    (tmp_path / "link").symlink_to(folder)
+    for given in (folder, folder / "a.%04d.png", folder / "a.####.png", folder / "a.0001.png", tmp_path / "link"):
+        for name in (folder, tmp_path / "link", folder / "a.%04d.png", folder / "a.%06d.png"):
+            with pytest.raises(OutputError, match="is the place of the input"):
+                open_target(name, inputs=(given,), overwrite=True)
+    # A folder read whole would get pictures of another kind beside its own.
+    with pytest.raises(OutputError, match="is the place of the input"):
+        open_target(folder / "b.%04d.png", inputs=(folder,))
+    open_target(folder / "b.%04d.png", inputs=(folder / "a.%04d.png",))
