@@ -6,10 +6,17 @@ the cost of a few reads and multiplications per pixel and without a full-size te
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 _EPS = np.float32(0.004)  # scene-linear: about the noise of an 8-bit black
+
+# Threads of our own: numba's wait busily, and must not be called from two places at a time.
+_THREADS = min(os.cpu_count() or 1, 8)
+_pool = ThreadPoolExecutor(_THREADS, "relight")
 
 
 def guide(linear: np.ndarray) -> np.ndarray:
@@ -35,10 +42,11 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, luma: np.ndarray,
 
 def slice_affine(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Apply a grid to a picture of view size: (H, W, 3) float32 scene-linear → the same."""
-    empty = np.zeros((1, 1, 5), np.float32)
-    height, width = x.shape[:2]
-    return _relight(np.ascontiguousarray(x, np.float32), grid, empty, 0.0, 0.0, float(width), float(height),
-                    np.float32(1e6), np.float32(1.0), False)
+    x = np.ascontiguousarray(x, np.float32)
+    out = np.empty_like(x)
+    _relight(x, grid, np.zeros((2, 2, 5), np.float32), 0.0, 0.0, float(x.shape[1]), float(x.shape[0]),
+             np.float32(1), np.float32(1), False, out)
+    return out
 
 
 def relight(linear: np.ndarray, grid: np.ndarray, residual: np.ndarray, box: tuple[float, float, float, float],
@@ -56,17 +64,34 @@ def relight(linear: np.ndarray, grid: np.ndarray, residual: np.ndarray, box: tup
         (H, W, 3) float32 scene-linear.
     """
     x0, y0, x1, y1 = (float(edge) for edge in box)
-    return _relight(np.ascontiguousarray(linear, np.float32), grid, residual, x0, y0, x1, y1,
-                    np.float32(2.0**stops), np.float32(strength), True)
+    # Gains are interpolated as they are, not in log: at the pixel pitch of a view that is the same.
+    gains = np.concatenate([np.exp(residual[..., :3]), residual[..., 3:]], axis=2)
+    if min(gains.shape[:2]) < 2:
+        gains = np.pad(gains, ((0, 1), (0, 1), (0, 0)), mode="edge")
+    x = np.ascontiguousarray(linear, np.float32)
+    out = np.empty_like(x)
+
+    def strip(a: int, b: int) -> None:
+        _relight(x[a:b], grid, gains, x0, y0 - a, x1, y1 - a, np.float32(2.0**stops), np.float32(strength), True,
+                 out[a:b])
+
+    cuts = np.linspace(0, len(x), _THREADS + 1).astype(int)
+    list(_pool.map(strip, cuts[:-1], cuts[1:]))
+    return out
 
 
 @njit(inline="always")
 def _luma(r: np.float32, g: np.float32, b: np.float32) -> np.float32:
     y = np.float32(0.2126) * r + np.float32(0.7152) * g + np.float32(0.0722) * b
-    # The cube root is near enough to how light is seen (CIE lightness), and cheap; black keeps a slope.
-    y = max(y, np.float32(0.0))
-    return min((y + np.float32(0.01)) ** np.float32(1 / 3) * np.float32(1.268) - np.float32(0.2732),
-               np.float32(1.0))
+    # The square root is near enough to how light is seen, and cheap.
+    return np.sqrt(min(max(y, np.float32(0.0)), np.float32(1.0)))
+
+
+@njit(inline="always")
+def _place(position: float, last: int):  # type: ignore[no-untyped-def]
+    """The grid point before a position in 0..last, unsigned for quick addressing, and how far behind it is."""
+    before = min(int(position), last - 1)
+    return np.uintp(before), np.float32(position - before)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -112,67 +137,48 @@ def _splat(x, y, weight, luma, out):  # type: ignore[no-untyped-def]
                     out[i0 + a, j0 + b2, k0 + c2, n] += part * m[n]
 
 
-@njit(cache=True, parallel=True, fastmath=True, nogil=True)
-def _relight(x, grid, residual, x0, y0, x1, y1, bound, strength, full):  # type: ignore[no-untyped-def]
+# A function of its own, so that `affine` is each thread's own too.
+@njit(cache=True, fastmath=True, nogil=True)
+def _relight(x, grid, gains, x0, y0, x1, y1, bound, strength, full, out):  # type: ignore[no-untyped-def]
     height, width = x.shape[:2]
     rows, columns, bins, _ = grid.shape
-    small_h, small_w = residual.shape[:2]
-    out = np.empty_like(x)
-    for i in prange(height):
+    small_h, small_w = gains.shape[:2]
+    one, zero, half = np.float32(1), np.float32(0), np.float32(0.5)
+    top, unit = np.float32(bins - 1), np.uintp(1)
+    affine = np.empty(12, np.float32)
+    for i in range(height):
         v = min(max((i + 0.5 - y0) / (y1 - y0), 0.0), 1.0)
-        gi = v * (rows - 1)
-        i0 = min(int(gi), rows - 2)
-        fi = np.float32(gi - i0)
-        # The rows of the grid and of the residual that this row lies between, blended once.
-        line = (1 - fi) * grid[i0] + fi * grid[i0 + 1]
-        ri = min(max(v * small_h - 0.5, 0.0), small_h - 1.0)
-        a0 = int(ri)
-        a1 = min(a0 + 1, small_h - 1)
-        fa = np.float32(ri - a0)
-        left = (1 - fa) * residual[a0] + fa * residual[a1]
+        # The rows of the grid and of the gains that this row lies between, blended once.
+        i0, fi = _place(v * (rows - 1), rows - 1)
+        line = (one - fi) * grid[i0] + fi * grid[i0 + unit]
+        a0, fa = _place(min(max(v * small_h - 0.5, 0.0), small_h - 1.0), small_h - 1)
+        left = (one - fa) * gains[a0] + fa * gains[a0 + unit]
         for j in range(width):
             r, g, b = x[i, j, 0], x[i, j, 1], x[i, j, 2]
             luma = _luma(r, g, b)
             u = min(max((j + 0.5 - x0) / (x1 - x0), 0.0), 1.0)
-            gj = u * (columns - 1)
-            j0 = min(int(gj), columns - 2)
-            fj = np.float32(gj - j0)
-            z = luma * (bins - 1)
-            k0 = min(int(z), bins - 2)
-            fz = np.float32(z - k0)
-            w00, w01 = (1 - fj) * (1 - fz), (1 - fj) * fz
-            w10, w11 = fj * (1 - fz), fj * fz
-            if full:
-                rj = min(max(u * small_w - 0.5, 0.0), small_w - 1.0)
-                b0 = int(rj)
-                b1 = min(b0 + 1, small_w - 1)
-                fb = np.float32(rj - b0)
-                along = (1 - fb) * left[b0, 3] + fb * left[b1, 3]
-                along *= luma - ((1 - fb) * left[b0, 4] + fb * left[b1, 4])
-                along = min(max(along, np.float32(-0.5)), np.float32(0.5))
+            j0, fj = _place(u * (columns - 1), columns - 1)
+            k0, fz = _place(luma * top, bins - 1)
+            w00, w01 = (one - fj) * (one - fz), (one - fj) * fz
+            w10, w11 = fj * (one - fz), fj * fz
+            j1, k1 = j0 + unit, k0 + unit
+            for n in range(12):
+                affine[n] = (w00 * line[j0, k0, n] + w01 * line[j0, k1, n]
+                             + w10 * line[j1, k0, n] + w11 * line[j1, k1, n])
+            b0, fb = _place(min(max(u * small_w - 0.5, 0.0), small_w - 1.0), small_w - 1)
+            b1 = b0 + unit
+            along = luma - ((one - fb) * left[b0, 4] + fb * left[b1, 4])
+            along *= (one - fb) * left[b0, 3] + fb * left[b1, 3]
+            along = one + min(max(along, -half), half)
             for c in range(3):
-                n = 4 * c
-                value = np.float32(0.0)
-                value += r * (w00 * line[j0, k0, n] + w01 * line[j0, k0 + 1, n]
-                              + w10 * line[j0 + 1, k0, n] + w11 * line[j0 + 1, k0 + 1, n])
-                n += 1
-                value += g * (w00 * line[j0, k0, n] + w01 * line[j0, k0 + 1, n]
-                              + w10 * line[j0 + 1, k0, n] + w11 * line[j0 + 1, k0 + 1, n])
-                n += 1
-                value += b * (w00 * line[j0, k0, n] + w01 * line[j0, k0 + 1, n]
-                              + w10 * line[j0 + 1, k0, n] + w11 * line[j0 + 1, k0 + 1, n])
-                n += 1
-                value += (w00 * line[j0, k0, n] + w01 * line[j0, k0 + 1, n]
-                          + w10 * line[j0 + 1, k0, n] + w11 * line[j0 + 1, k0 + 1, n])
+                value = affine[4 * c] * r + affine[4 * c + 1] * g + affine[4 * c + 2] * b + affine[4 * c + 3]
                 if full:
                     here = x[i, j, c]
-                    value = (value + _EPS) * np.exp((1 - fb) * left[b0, c] + fb * left[b1, c] + along) - _EPS
-                    lit = max(here, np.float32(0.0)) + _EPS
-                    gain = (value + _EPS) / lit if here >= 0 else value / here
-                    gain = min(max(gain, 1 / bound), bound)
-                    if strength != 1:
+                    lit = max(here, zero) + _EPS
+                    gain = (value + _EPS) * along * ((one - fb) * left[b0, c] + fb * left[b1, c]) / lit
+                    gain = min(max(gain, one / bound), bound)
+                    if strength != one:
                         gain = gain**strength
                     # Below zero there is no light to speak of: such a value moves along with its gain.
-                    value = lit * gain - _EPS if here >= 0 else here * gain
+                    value = lit * gain - _EPS if here >= zero else here * gain
                 out[i, j, c] = value
-    return out

@@ -82,9 +82,10 @@ def to_linear(rgb: np.ndarray, transfer: Transfer) -> np.ndarray:
     if transfer == "linear":
         return x
     if transfer == "srgb":
-        a = np.abs(x)
-        curve = _power((a + np.float32(0.055)) * np.float32(1 / 1.055), 2.4)
-        return np.copysign(np.where(a <= 0.04045, a * np.float32(1 / 12.92), curve), x)
+        a = _magnitude(x)
+        curve: np.ndarray = a + np.float32(0.055)
+        curve *= np.float32(1 / 1.055)
+        return _signed(_with_toe(_power(curve, 2.4), a, 0.04045, 1 / 12.92), x)
     if transfer in ("gamma22", "gamma24"):
         return np.copysign(_power(np.abs(x), 2.2 if transfer == "gamma22" else 2.4), x)
     if transfer == "pq":
@@ -115,9 +116,11 @@ def from_linear(rgb: np.ndarray, transfer: Transfer) -> np.ndarray:
     if transfer == "linear":
         return x
     if transfer == "srgb":
-        a = np.abs(x)
-        curve = _power(a, 1 / 2.4) * np.float32(1.055) - np.float32(0.055)
-        return np.copysign(np.where(a <= 0.0031308, a * np.float32(12.92), curve), x)
+        a = _magnitude(x)
+        curve = _power(a, 1 / 2.4)
+        curve *= np.float32(1.055)
+        curve -= np.float32(0.055)
+        return _signed(_with_toe(curve, a, 0.0031308, 12.92), x)
     if transfer in ("gamma22", "gamma24"):
         return np.copysign(_power(np.abs(x), 1 / 2.2 if transfer == "gamma22" else 1 / 2.4), x)
     if transfer == "pq":
@@ -170,6 +173,24 @@ def primaries_matrix(source: Primaries, target: Primaries) -> np.ndarray:
 def luminance(rgb: np.ndarray) -> np.ndarray:
     """Luminance Y of linear RGB, (..., 3) → (...), ITU-R BT.709 weights."""
     return rgb @ LUMA_BT709
+
+
+# sRGB is worked on for every pixel of every frame: fewer temporaries and no sign where none is needed.
+
+
+def _magnitude(x: np.ndarray) -> np.ndarray:
+    return np.abs(x) if x.size and x.min() < 0 else x
+
+
+def _signed(magnitude: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.copysign(magnitude, x) if x.size and x.min() < 0 else magnitude
+
+
+def _with_toe(curve: np.ndarray, a: np.ndarray, end: float, slope: float) -> np.ndarray:
+    """The straight piece of a curve near black, written into `curve` where a ≤ end."""
+    low = a <= np.float32(end)
+    curve[low] = a[low] * np.float32(slope)
+    return curve
 
 
 def _rgb_to_xyz(primaries: Primaries) -> np.ndarray:

@@ -7,9 +7,9 @@ what has the real name is always finished. With `video.io` the only home of PyAV
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -519,25 +519,39 @@ class _SoundCopy:
     def _samples(self, stream: Any) -> Iterator[np.ndarray]:
         """The stretch as (channels, n) float32, n ≤ a second, without a gap: silence where the source has nothing."""
         rate, layout = self.stream.rate, self.stream.layout
-        resampler = av.AudioResampler(format="fltp", layout=layout.name, rate=rate)
         length = (self.sound.end - self.sound.start) * rate
+        length = round(length) if length < float("inf") else sys.maxsize
         place = 0
-        for frame in itertools.chain(self._frames(stream), [None]):
-            for piece in resampler.resample(frame):
-                samples = piece.to_ndarray()
-                at = place if piece.time is None else round((piece.time - self.sound.start) * rate)
-                if abs(at - place) < 0.02 * rate and place:
-                    at = place  # a coarse clock is no gap
-                while place < min(at, length):
-                    silence = np.zeros((layout.nb_channels, int(min(at, length) - place + 0.5)), np.float32)[:, :rate]
-                    place += silence.shape[1]
-                    yield silence
-                samples = samples[:, max(place - at, 0) : max(int(min(length, at + samples.shape[1]) - at), 0)]
-                if samples.shape[1]:
-                    place += samples.shape[1]
-                    yield np.ascontiguousarray(samples)
+        for piece in self._resampled(stream):
+            samples = piece.to_ndarray()
+            at = place if piece.time is None else round((piece.time - self.sound.start) * rate)
+            if place and abs(at - place) < 0.02 * rate:
+                at = place  # a coarse clock is no gap
+            while place < min(at, length):
+                silence = np.zeros((layout.nb_channels, min(at - place, length - place, rate)), np.float32)
+                place += silence.shape[1]
+                yield silence
+            samples = samples[:, max(place - at, 0) : max(length - at, 0)]
+            if samples.shape[1]:
+                place += samples.shape[1]
+                yield np.ascontiguousarray(samples)
             if place >= length:
                 return
+
+    def _resampled(self, stream: Any) -> Iterator[Any]:
+        def resampler() -> Any:
+            return av.AudioResampler(format="fltp", layout=self.stream.layout.name, rate=self.stream.rate)
+
+        current = resampler()
+        for frame in self._frames(stream):
+            try:
+                pieces = current.resample(frame)
+            except ValueError:  # another rate or number of channels from here on
+                yield from current.resample(None)
+                current = resampler()
+                pieces = current.resample(frame)
+            yield from pieces
+        yield from current.resample(None)
 
 
 def check_sound(path: Path) -> None:

@@ -122,7 +122,7 @@ def test_masks(tmp_path, name):
     mask = np.tile(np.clip(np.linspace(-0.5, 1.5, 96, dtype=np.float32), 0, 1), (48, 1))
     clip = put(tmp_path / name, [mask] * 2)
     back = next(iter(read(clip, grey=True))).rgb
-    assert np.abs(back - mask).max() < 2 / 255 and np.abs(back - mask).mean() < 0.6 / 255
+    assert np.abs(back - mask).max() < 3 / 255 and np.abs(back - mask).mean() < 0.6 / 255
     assert back[:, :16].max() < 0.5 / 255 and back[:, 80:].min() > 1 - 0.5 / 255
 
 
@@ -151,8 +151,9 @@ def test_code_values_and_tags(tmp_path, name, bits, within, primaries):
     expected = makers.yuv_codes(PATCHES, {"p3": "bt709"}.get(primaries, primaries), bits)
     for i, plane in enumerate(planes[0]):
         step = plane.shape[1] // len(PATCHES)
-        found = [plane[plane.shape[0] // 2 - 4 : plane.shape[0] // 2 + 4, step * k + step // 2 - 3 : step * k + step // 2
-                       + 3].mean() / unit for k in range(len(PATCHES))]
+        middle = plane[plane.shape[0] // 2 - 4 : plane.shape[0] // 2 + 4]
+        found = [middle[:, step * k + step // 2 - 3 : step * k + step // 2 + 3].mean() / unit
+                 for k in range(len(PATCHES))]
         np.testing.assert_allclose(found, expected[:, i], atol=within)
         assert abs(np.mean(found - expected[:, i])) < 0.4
     assert (said["primaries"], said["transfer"], said["matrix"], said["range"]) == (*H273[primaries], 1)
@@ -179,17 +180,28 @@ def test_h264_is_within_one_code_value_in_the_mean(tmp_path, primaries):
     for planes, frame in zip(makers.planes(clip.path)[0], frames, strict=True):
         y, cb, cr = planes[0], *(p.repeat(2, 0).repeat(2, 1) for p in planes[1:])
         error = makers.rgb_of(np.stack([y, cb, cr], -1), primaries) - frame
-        assert np.abs(error).mean() < 1.1 / 255 and np.abs(error.mean(axis=(0, 1))).max() < 0.35 / 255
+        assert np.abs(error).mean() < 1 / 255 and np.abs(error.mean(axis=(0, 1))).max() < 0.7 / 255
 
 
 def test_full_range_in_limited_range_out(tmp_path):
-    frames = [(natural(128, 96, i) * 255).round().astype(np.uint8) for i in range(3)]
-    source = open_clip(write_clip(tmp_path / "a.mp4", frames, full=True, pix_fmt="yuvj420p",
-                                  options={"crf": "4", "preset": "fast"}))
+    pictures = [natural(128, 96, i) for i in range(3)]
+    stored = [full_range(picture) for picture in pictures]
+    source = open_clip(write_clip(tmp_path / "a.mkv", stored, codec="ffv1", full=True))
     clip = put(tmp_path / "b.mp4", [f.rgb for f in read(source)])
-    assert makers.planes(clip.path)[1]["range"] == 1
-    error = np.stack([f.rgb for f in read(clip)]) - np.stack(frames) / 255
-    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.5 / 255 and np.abs(error).mean() < 1.3 / 255
+    assert makers.planes(source.path)[1]["range"] == 2 and makers.planes(clip.path)[1]["range"] == 1
+    error = np.stack([f.rgb for f in read(clip)]) - pictures
+    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.5 / 255 and np.abs(error).mean() < 1 / 255
+
+
+def full_range(rgb):
+    """A full-range 4:2:0 frame, by the formula."""
+    codes = makers.yuv_codes(rgb, full=True)
+    height, width = rgb.shape[:2]
+    halves = codes.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, values in zip(frame.planes, (codes[..., 0], halves[..., 1], halves[..., 2]), strict=True):
+        np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width] = np.rint(values)
+    return frame
 
 
 def test_tags_a_target_can_hold(tmp_path):
@@ -238,7 +250,8 @@ def test_each_picture_has_its_own_timecode(tmp_path):
 @pytest.mark.parametrize("code", ["1h02", "", "00:00:00", "99"])
 @pytest.mark.parametrize("name", ["a.mov", "a/shot.%04d.exr"])
 def test_a_broken_timecode_is_left_out(tmp_path, name, code):
-    assert put(tmp_path / name, counting(2), timecode=code, tags=SCENE_LINEAR if "exr" in name else SRGB).timecode is None
+    tags = SCENE_LINEAR if "exr" in name else SRGB
+    assert put(tmp_path / name, counting(2), timecode=code, tags=tags).timecode is None
 
 
 def test_drop_frame_is_no_more_at_25(tmp_path):
@@ -542,8 +555,9 @@ def test_an_input_is_never_the_output(tmp_path, monkeypatch):
     (tmp_path / "link.mp4").symlink_to(source)
     os.link(source, tmp_path / "hard.mp4")
     (tmp_path / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in (source, "a.mp4", "link.mp4", "hard.mp4", "elsewhere/a.mp4", "elsewhere/../a.mp4"):
+    for name in (source, "a.mp4", "link.mp4", "hard.mp4", "elsewhere/a.mp4", "sub/../a.mp4"):
         for given in (source, Path("a.mp4"), tmp_path / "link.mp4"):
             with pytest.raises(OutputError, match="is the place of the input"):
                 open_target(name, inputs=(given,), overwrite=True)
