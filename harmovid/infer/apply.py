@@ -169,13 +169,14 @@ def _relight(x, grid, gains, x0, y0, x1, y1, bound, strength, full, out):  # typ
             b1 = b0 + unit
             along = luma - ((one - fb) * left[b0, 4] + fb * left[b1, 4])
             along *= (one - fb) * left[b0, 3] + fb * left[b1, 3]
-            along = one + min(max(along, -half), half)
+            along = np.exp(min(max(along, -half), half))
             for c in range(3):
                 value = affine[4 * c] * r + affine[4 * c + 1] * g + affine[4 * c + 2] * b + affine[4 * c + 3]
                 if full:
                     here = x[i, j, c]
                     lit = max(here, zero) + _EPS
-                    gain = (value + _EPS) * along * ((one - fb) * left[b0, c] + fb * left[b1, c]) / lit
+                    value = (value + _EPS) * along * ((one - fb) * left[b0, c] + fb * left[b1, c])
+                    gain = value / lit if here >= zero else (value - _EPS) / here
                     gain = min(max(gain, one / bound), bound)
                     if strength != one:
                         gain = gain**strength

@@ -226,7 +226,7 @@ def jitters(gain: np.ndarray, config: TransferConfig, step: tuple[float, float])
 @EITHER
 @pytest.mark.parametrize("step", [(0.0, 0.0), (3.0, 1.0)], ids=["still", "moving"])
 def test_a_trembling_light_trembles_no_more_than_it_did(config: TransferConfig, step: tuple[float, float]) -> None:
-    gain = 0.6 * np.exp(0.1 * np.random.default_rng(3).normal(size=(16, 1, 1, 3)))
+    gain = 0.6 * np.exp(0.1 * np.random.default_rng(3).normal(size=(12, 1, 1, 3)))
     got, truth = jitters(gain, config, step)
     assert got <= 1.05 * truth
     if config.temporal_sigma:
@@ -236,13 +236,13 @@ def test_a_trembling_light_trembles_no_more_than_it_did(config: TransferConfig, 
 @EITHER
 @pytest.mark.parametrize("step", [(0.0, 0.0), (3.0, 1.0)], ids=["still", "moving"])
 def test_a_steady_light_stays_steady(config: TransferConfig, step: tuple[float, float]) -> None:
-    got, truth = jitters(np.full((16, 1, 1, 3), 0.6), config, step)
+    got, truth = jitters(np.full((12, 1, 1, 3), 0.6), config, step)
     assert truth < 1e-4 and got < 1e-4
 
 
 @EITHER
 def test_a_steady_light_from_the_side_does_not_begin_to_tremble(config: TransferConfig) -> None:
-    got, _ = jitters(np.repeat(ramp((240, 136)), 16, axis=0), config, (3.0, 1.0))
+    got, _ = jitters(np.repeat(ramp((240, 136)), 12, axis=0), config, (3.0, 1.0))
     assert got < 0.01, "a hundredth of light; what the eye sees of flicker begins above that"
 
 
