@@ -162,7 +162,7 @@ def harmonize(
         from harmovid.infer import pipeline
         from harmovid.infer.compare import Comparison
         from harmovid.infer.plan import Options, plan
-        from harmovid.video import encode
+        from harmovid.video import encode, io
 
         harmonizer = _harmonizer(model)
         if device not in ("cpu", "cuda"):
@@ -170,6 +170,8 @@ def harmonize(
         front = _open(foreground, fps, foreground_transfer, damaged_ok=end is not None)
         behind = _open(background, fps, background_transfer)
         matte_clip = _open(mask, fps, None, damaged_ok=end is not None) if mask else None
+        if mask is None:
+            front = io.drop_opaque_alpha(front)
         options = Options(
             fit=fit.value if fit else None, canvas=canvas.value, place=place.value if place else None, scale=scale,
             position=_pair(position), strength=strength, detail=detail.value, output=output.value, edge=edge,

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from harmovid.composite import blend, matte
-from harmovid.errors import InputError, OutputError
+from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer import framing, transfer
 from harmovid.infer.compare import Comparison
 from harmovid.infer.plan import Plan
@@ -102,9 +102,12 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None 
         Frames, seconds per stage, peak memory.
 
     Raises:
+        OptionError: a comparison is asked of a run in network detail.
         InputError: a file turns out damaged, or the mask is empty from beginning to end.
         OutputError: the disk is full, say. Nothing half-written is left under the real name.
     """
+    if compare is not None and plan.options.detail == "network":
+        raise OptionError("--compare shows the light transfer's pictures; leave out --detail network")
     clock = _Clock()
     try:
         with clock("other"), ExitStack() as stack:
@@ -152,20 +155,27 @@ def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress)
 def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
           progress: Progress) -> None:
     """The first pass: fill `views`."""
-    height, width = frames.view
     triples = zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True)
     for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
         with clock("look"):
             x0, y0, x1, y1 = frames.boxes[i]
-            view = [cv2.resize(plane[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
-                    for plane in (rgb, alpha, background)]
-            own = view[0] if _is_cut_out(plan) else blend.estimate_foreground(view[0], view[1])
+            inside = slice(y0, y1), slice(x0, x1)
+            mask = _shrunk(alpha[inside], frames.view)
+            if _is_cut_out(plan):  # colour under no alpha means nothing and must not be scaled into the person
+                own = _shrunk(rgb[inside] * alpha[inside][..., None], frames.view)
+                own /= np.maximum(mask, 1e-6)[..., None]
+            else:
+                own = blend.estimate_foreground(_shrunk(rgb[inside], frames.view), mask)
             lit = to_linear(np.clip(convert(own, plan.foreground.tags, SRGB), 0, 1), "srgb")
-            behind = np.clip(convert(view[2], plan.tags, SRGB), 0, 1)
-            mixed = blend.over(lit, to_linear(behind, "srgb"), view[1])
-            whole = cv2.resize(background, views.overview_size[::-1], interpolation=cv2.INTER_AREA)
-            views.append(from_linear(mixed, "srgb"), behind, view[1], np.clip(convert(whole, plan.tags, SRGB), 0, 1))
+            behind, whole = (np.clip(convert(_shrunk(picture, size), plan.tags, SRGB), 0, 1) for picture, size in (
+                (background[inside], frames.view), (background, views.overview_size)))
+            mixed = blend.over(lit, to_linear(behind, "srgb"), mask)
+            views.append(from_linear(mixed, "srgb"), behind, mask, whole)
         progress("look", i + 1, len(plan))
+
+
+def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
 
 
 def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, soft: bool,
@@ -312,9 +322,8 @@ def _backgrounds(plan: Plan) -> Iterator[np.ndarray]:
 def _masks(plan: Plan) -> Iterator[np.ndarray]:
     """The mask on the canvas as it was given, (H, W) in [0, 1]."""
     for frame in io.read(plan.mask or plan.foreground, plan.mask_index, grey=True):
-        # A picture with alpha that is not all white is its own mask, whatever it shows.
-        own = frame.alpha is not None and (plan.mask is None or bool((frame.alpha < 1).any()))
-        yield np.clip(plan.mask_place.place(frame.alpha if own else frame.rgb), 0, 1)  # type: ignore[arg-type]
+        # A picture with alpha is a mask by its alpha, whatever it shows.
+        yield np.clip(plan.mask_place.place(frame.rgb if frame.alpha is None else frame.alpha), 0, 1)
 
 
 def _refined(plan: Plan, soft: bool, clock: _Clock) -> Iterator[np.ndarray]:

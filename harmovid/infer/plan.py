@@ -14,7 +14,7 @@ from harmovid.composite.matte import Refine
 from harmovid.composite.place import Placement
 from harmovid.errors import InputError, OptionError
 from harmovid.infer.transfer import TransferConfig
-from harmovid.video import encode, timecode
+from harmovid.video import encode, io, timecode
 from harmovid.video.clip import Clip
 from harmovid.video.color import ColorTags
 
@@ -123,6 +123,7 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
     Raises:
         InputError, OutputError, OptionError: a sentence about what, and what to do.
     """
+    mask = mask and io.drop_opaque_alpha(mask)
     if options.preview is not None:  # its frames are no neighbours: nothing can be held steady between them
         options = replace(options, steady=0, transfer=replace(options.transfer, temporal_sigma=0.0))
     notes = [f"{name}: {note}" for name, clip in (("foreground", foreground), ("background", background),

@@ -101,6 +101,16 @@ def read(clip: Clip, indices: Iterable[int] | None = None, grey: bool = False) -
             yield last[1]
 
 
+def drop_opaque_alpha(clip: Clip) -> Clip:
+    """The clip without its alpha channel where that is 1 everywhere, and so cuts out nothing.
+
+    Reads up to the first frame that shows otherwise.
+    """
+    if not clip.alpha or any(frame.alpha is not None and (frame.alpha < 1).any() for frame in read(clip, grey=True)):
+        return clip
+    return replace(clip, alpha=False, notes=(*clip.notes, "its alpha is opaque everywhere, and was not used"))
+
+
 def _read_pictures(clip: Clip, wanted: Iterable[int], grey: bool) -> Iterator[Frame]:
     last: tuple[int, Frame] | None = None
     for index in wanted:

@@ -106,6 +106,14 @@ def test_mp4_is_for_every_player(tmp_path):
     assert [number_of(f.rgb) for f in read(clip)] == list(range(12))
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_the_same_frames_give_the_same_file(tmp_path, name):
+    """x264's macroblock tree did not: every third file of this clip differed."""
+    frames = [natural(320, 180, i) for i in range(6)]
+    files = {put(tmp_path / f"{i}{name}", frames).path.read_bytes() for i in range(12 if name == "a.mp4" else 2)}
+    assert len(files) == 1
+
+
 def test_odd_sides_are_padded_in_mp4_and_kept_elsewhere(tmp_path):
     frames = counting(2, (63, 47))
     padded = put(tmp_path / "a.mp4", frames)
@@ -190,7 +198,7 @@ def test_full_range_in_limited_range_out(tmp_path):
     clip = put(tmp_path / "b.mp4", [f.rgb for f in read(source)])
     assert makers.planes(source.path)[1]["range"] == 2 and makers.planes(clip.path)[1]["range"] == 1
     error = np.stack([f.rgb for f in read(clip)]) - pictures
-    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.5 / 255 and np.abs(error).mean() < 1 / 255
+    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.3 / 255 and np.abs(error).mean() < 1.2 / 255
 
 
 def full_range(rgb):
