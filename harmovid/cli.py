@@ -202,7 +202,8 @@ def harmonize(
                     raise InputError("there is no mask: pass --mask, give a foreground with alpha, or let one be made. "
                                      f"{error}") from error
                 own = encode.open_target(Path(folder) / "mask.mkv")
-                if write_matte(front, own, segmenter, indices=work.foreground_index, progress=progress) == 0:
+                frames = sorted(set(work.foreground_index.tolist()))
+                if write_matte(front, own, segmenter, indices=frames, progress=progress) == 0:
                     raise InputError(f"no mask was given, and nobody was found in {foreground} to make one of; pass "
                                      "--mask, white where the person is")
                 work = plan(front, behind, _open(own.path, None, None), out, options, overwrite=overwrite,

@@ -247,5 +247,6 @@ def _normalised(rgb: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     # The mean is removed before squaring, so float32 keeps small variances on bright ground.
     luma = np.asarray(rgb, np.float32) @ LUMA_BT709
     detail = luma - cv2.blur(luma, (side, side), borderType=cv2.BORDER_REFLECT_101)
-    variance = cv2.blur(detail * detail, (side, side), borderType=cv2.BORDER_REFLECT_101)
+    # A running sum of squares may end a rounding below zero.
+    variance = np.maximum(cv2.blur(detail * detail, (side, side), borderType=cv2.BORDER_REFLECT_101), 0)
     return detail / (np.sqrt(variance) + np.float32(1e-5)), variance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ Segmenter = Callable[[np.ndarray], np.ndarray]
 """(H, W, 3) float32 display sRGB in [0, 1] → (H, W) float32 in [0, 1]."""
 
 
-def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, indices: np.ndarray | None = None,
+def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, indices: Sequence[int] | None = None,
                 steady: int = 1, progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> int:
     """Cut the person out of every frame, hold the mask steady in time, and write it.
 
@@ -32,7 +32,7 @@ def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, indi
         The number of frames in which a person was found.
     """
     found = 0
-    wanted = np.arange(clip.frames) if indices is None else indices
+    wanted = np.arange(clip.frames) if indices is None else np.asarray(indices)
     size = clip.width, clip.height
     with encode.Writer(target, size, clip.rate, target.tags(SRGB), bits=8, grey=True, timecode=clip.timecode,
                        start_number=clip.start_number) as writer:

@@ -14,7 +14,7 @@ from harmovid.composite.matte import Refine
 from harmovid.composite.place import Placement
 from harmovid.errors import InputError, OptionError
 from harmovid.infer.transfer import TransferConfig
-from harmovid.video import encode, io, timecode
+from harmovid.video import encode, io, stills, timecode
 from harmovid.video.clip import Clip
 from harmovid.video.color import ColorTags
 
@@ -124,6 +124,10 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         InputError, OutputError, OptionError: a sentence about what, and what to do.
     """
     mask = mask and io.drop_opaque_alpha(mask)
+    if foreground.still and background.frames > 1 and not stills.is_one_picture(output):
+        # A person in a photo before a video: held for as long as the video lasts.
+        foreground = replace(foreground, frames=background.frames, rate=background.rate,
+                             source_index=np.zeros(background.frames, np.int64))
     if options.preview is not None:  # its frames are no neighbours: nothing can be held steady between them
         options = replace(options, steady=0, transfer=replace(options.transfer, temporal_sigma=0.0))
     notes = [f"{name}: {note}" for name, clip in (("foreground", foreground), ("background", background),
@@ -216,7 +220,7 @@ def _timeline(foreground: Clip, background: Clip, mask: Clip | None, first: int,
         fg_index, bg_index = fg_index[spread], bg_index[spread]
     if mask is None or mask.frames == foreground.frames or (options.fit == "trim" and mask.frames >= last):
         mask_index = fg_index
-    elif mask.still:
+    elif mask.still or mask.frames == 1:
         mask_index = np.zeros_like(fg_index)
         notes.append("mask: one picture, used for every frame")
     elif mask.frames == last - first:  # made of the stretch alone

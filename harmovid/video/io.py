@@ -114,10 +114,11 @@ def drop_opaque_alpha(clip: Clip) -> Clip:
 def _read_pictures(clip: Clip, wanted: Iterable[int], grey: bool) -> Iterator[Frame]:
     last: tuple[int, Frame] | None = None
     for index in wanted:
-        if last is None or last[0] != index:
-            frame = stills.read_picture(clip.files[index], (clip.width, clip.height))
+        stored = int(clip.source_index[index])
+        if last is None or last[0] != stored:
+            frame = stills.read_picture(clip.files[stored], (clip.width, clip.height))
             # A grey picture has three equal channels; of a coloured mask the green one is as good as luma.
-            last = index, Frame(np.ascontiguousarray(frame.rgb[..., 1]), frame.alpha) if grey else frame
+            last = stored, Frame(np.ascontiguousarray(frame.rgb[..., 1]), frame.alpha) if grey else frame
         yield last[1]
 
 

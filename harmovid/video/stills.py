@@ -31,6 +31,12 @@ def is_pattern(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and bool(_PLACEHOLDER.search(path.stem))
 
 
+def is_one_picture(path: str | Path) -> bool:
+    """Whether the name stands for a single picture, neither a folder nor a numbered pattern."""
+    path = Path(path)
+    return path.suffix.lower() in SUFFIXES and not is_pattern(path) and not path.is_dir()
+
+
 def numbered(path: Path, number: int) -> Path:
     """The file of a pattern for one frame number."""
 

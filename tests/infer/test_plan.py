@@ -288,3 +288,11 @@ def test_options_without_a_meaning_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError) as caught:
         Options(**options)
     assert isinstance(caught.value, HarmoVidError) and "got" in str(caught.value)
+
+
+def test_a_photo_before_a_video_lasts_as_long_as_the_video() -> None:
+    work = made(still("photo.png", alpha=True), clip("street.mp4", 30, rate=NTSC))
+    assert len(work) == 30 and work.rate == NTSC
+    assert (work.foreground.source_index[work.foreground_index] == 0).all()
+    assert work.background_index.tolist() == list(range(30))
+    assert len(made(still("photo.png", alpha=True), clip("street.mp4", 30, rate=NTSC), output="out.png")) == 1

@@ -527,3 +527,11 @@ def test_sound_only(tmp_path, name):
         makers.write_sound(path, Sound("aac" if name == "a.m4a" else "pcm_s16le", 0.3))
     with pytest.raises(InputError, match="has sound but no picture"):
         open_clip(path)
+
+
+@pytest.mark.parametrize(("alpha", "kept"), [((255, 255, 255), False), ((255, 255, 254), True), ((0, 0, 0), True)])
+def test_alpha_that_cuts_out_nothing_is_dropped(tmp_path, alpha, kept):
+    pictures = [np.dstack([coded(i), np.full((48, 64), a, np.uint8)]) for i, a in enumerate(alpha)]
+    clip = io.drop_opaque_alpha(open_clip(write_clip(tmp_path / "a.mov", pictures, codec="png", pix_fmt="rgba")))
+    assert clip.alpha == kept and ("opaque" in "".join(clip.notes)) != kept
+    assert (first(clip).alpha is not None) == kept and numbers(clip) == [0, 1, 2]
