@@ -412,9 +412,13 @@ class _Converter:
         self.kind = kinds[clip.alpha, clip.bits > 8]
         # One reformatter for the stream: it keeps libswscale's tables from frame to frame.
         self.reformatter = VideoReformatter()
+        self.orientation: tuple[bool, bool, bool] | None = None
 
     def __call__(self, frame: av.VideoFrame) -> Frame:
-        turned, upside_down, mirrored = _orientation(frame)
+        if self.orientation is None:
+            # Asked once: a frame and its side data hold each other, and would wait for the garbage collector.
+            self.orientation = _orientation(frame)
+        turned, upside_down, mirrored = self.orientation
         size = (self.clip.height, self.clip.width) if turned else (self.clip.width, self.clip.height)
 
         def upright(values: np.ndarray) -> np.ndarray:

@@ -94,8 +94,10 @@ def test_the_composite_is_the_person_in_their_own_light_over_the_new_background(
     views, _ = shown(tmp_path, film, street, Lamp(0.2))
     solid = np.repeat(views.mask > 0.999, 3, axis=0)
     frames = framing.frame([framing.find(alpha) for alpha in film.alpha], SIZE, Lamp.view)
-    own = np.stack([cv2.resize(film.own[t, y0:y1, x0:x1], frames.view[::-1], interpolation=cv2.INTER_AREA)
-                    for t, (x0, y0, x1, y1) in enumerate(frames.boxes)]).transpose(3, 0, 1, 2)
+    weighted = np.concatenate([film.own * film.alpha[..., None], film.alpha[..., None]], axis=3)
+    small = np.stack([cv2.resize(weighted[t, y0:y1, x0:x1], frames.view[::-1], interpolation=cv2.INTER_AREA)
+                      for t, (x0, y0, x1, y1) in enumerate(frames.boxes)]).transpose(3, 0, 1, 2)
+    own = small[:3] / np.maximum(small[3:], 1e-6)
     assert np.abs(views.composite - own)[solid].max() < 0.004
     light, behind = to_linear(own, "srgb"), to_linear(views.background, "srgb")
     mixed = from_linear(views.mask * light + (1 - views.mask) * behind, "srgb")
