@@ -27,6 +27,7 @@ from harmovid.infer.plan import Plan
 from harmovid.infer.views import Harmonized, Harmonizer
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, convert, from_linear, linear_between, to_linear
+from harmovid.video.prefetch import prefetch
 
 T = TypeVar("T")
 
@@ -38,7 +39,8 @@ Progress = Callable[[str, int, int], None]
 class Summary:
     """What a run did.
 
-    seconds: wall-clock time per stage. peak_bytes: the process's largest resident memory so far.
+    seconds: wall-clock time per stage; frames are decoded and masks refined in a thread of their own, and "read"
+        is what the others waited for it. peak_bytes: the process's largest resident memory so far.
     """
 
     output: str
@@ -155,7 +157,7 @@ def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress)
 def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
           progress: Progress) -> None:
     """The first pass: fill `views`."""
-    triples = zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True)
+    triples = prefetch(zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True))
     for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
         with clock("look"):
             x0, y0, x1, y1 = frames.boxes[i]
@@ -197,9 +199,9 @@ def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, so
         pairs = ((_picture(h.reference), _picture(h.result), mask)
                  for h, (_, mask) in zip(results, views.frames(), strict=True))
         lights = clock.each("fit", transfer.lights(pairs, options.transfer))
-        alphas = clock.each("matte", _refined(plan, soft, clock))
-        clips = clock.each("read", zip(_foregrounds(plan), _backgrounds(plan), strict=True))
-        for i, (light, alpha, (rgb, background)) in enumerate(zip(lights, alphas, clips, strict=True)):
+        triples = prefetch(zip(_foregrounds(plan), _refined(plan, soft), _backgrounds(plan), strict=True))
+        clips = clock.each("read", triples)
+        for i, (light, (rgb, alpha, background)) in enumerate(zip(lights, clips, strict=True)):
             with clock("transfer"):
                 picture = _Picture(plan, rgb, alpha, background)
                 picture.relight(light, frames.boxes[i])
@@ -326,10 +328,10 @@ def _masks(plan: Plan) -> Iterator[np.ndarray]:
         yield np.clip(plan.mask_place.place(frame.rgb if frame.alpha is None else frame.alpha), 0, 1)
 
 
-def _refined(plan: Plan, soft: bool, clock: _Clock) -> Iterator[np.ndarray]:
+def _refined(plan: Plan, soft: bool) -> Iterator[np.ndarray]:
     """The alpha that composites: refined, steadied, and with a soft edge where the mask had none."""
     options = plan.options
-    alphas: Iterator[np.ndarray] = (matte.refine(alpha, options.refine) for alpha in clock.each("read", _masks(plan)))
+    alphas: Iterator[np.ndarray] = (matte.refine(alpha, options.refine) for alpha in _masks(plan))
     if options.steady:
         alphas = matte.steady(alphas, options.steady)
     width = options.edge * plan.size[1]
