@@ -17,6 +17,7 @@ A setting outside its documented range raises OptionError.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -122,7 +123,7 @@ def undamped() -> Damping:
 
 
 @dataclass(frozen=True)
-class _Transfer(_Checked):
+class _Transfer(_Checked, ABC):
     """What the three methods share: the two passes.
 
     A method says what it measures of pixels, (N, 3) display sRGB with weights (N,): `_measure` gives an
@@ -141,8 +142,8 @@ class _Transfer(_Checked):
     def _describe(self, measured: np.ndarray) -> np.ndarray:
         return _moments(measured)
 
-    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
-        raise NotImplementedError
+    @abstractmethod
+    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping: ...
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
         """Move the person's colours towards the background's: composite + alpha · (mapped − composite).

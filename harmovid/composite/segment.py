@@ -8,7 +8,9 @@ picture's own. In a clip the looks hold still, and what did not change in the pi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +52,9 @@ class PersonSegmenter:
             raise MissingExtra("ai-edge-litert", "matte", "Making a mask") from error
 
         def network(name: str) -> Segmenter:
-            interpreter = Interpreter(str(_WEIGHTS / name), num_threads=num_threads)
-            interpreter.allocate_tensors()
+            with _quiet():
+                interpreter = Interpreter(str(_WEIGHTS / name), num_threads=num_threads)
+                interpreter.allocate_tensors()
             source = interpreter.get_input_details()[0]["index"]
             target = interpreter.get_output_details()[0]["index"]
 
@@ -207,6 +210,19 @@ def draw_edge(rgb: np.ndarray, probability: np.ndarray) -> np.ndarray:
     coarse = _sampled(hard, (x0 / x_scale, y0 / y_scale, x1 / x_scale, y1 / y_scale), size)
     alpha[y0:y1, x0:x1] = matte.follow_picture(picture, coarse, max(round(radius * scale), 2))
     return alpha
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """LiteRT says on standard error, past Python, that it is there; a library has nothing to say."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _solid(probability: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -122,8 +123,9 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None 
             _finish(plan, frames, views, soft, results, compare, clock, progress)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise OutputError(f"{plan.target.path} cannot be written: the disk is full; nothing half-written was "
-                              "left behind: free some space and run the same command again") from error
+            raise OutputError(f"{plan.target.path} cannot be written: the disk is full, there or in the folder for "
+                              f"temporary files, {tempfile.gettempdir()}; nothing half-written was left behind: free "
+                              "some space and run the same command again") from error
         raise
     return Summary(
         output=str(plan.target.pattern or plan.target.path), frames=len(plan), size=plan.size,

@@ -20,14 +20,15 @@ from harmovid.errors import OptionError
 Primaries = Literal["bt709", "bt601-525", "bt601-625", "p3", "bt2020"]
 Transfer = Literal["srgb", "linear", "gamma22", "gamma24", "pq", "hlg", "slog3", "logc3", "vlog"]
 
-# x, y of red, green, blue and of the white point (all D65). ITU-T H.273 table 2.
-_CHROMATICITIES: dict[str, tuple[tuple[float, float], ...]] = {
+CHROMATICITIES: dict[str, tuple[tuple[float, float], ...]] = {
     "bt709": ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
     "bt601-525": ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
     "bt601-625": ((0.640, 0.330), (0.290, 0.600), (0.150, 0.060)),
     "p3": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     "bt2020": ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
 }
+"""x, y of red, green and blue; the white point of all is D65. ITU-T H.273, table 2."""
+
 _WHITE_D65 = (0.3127, 0.3290)
 _REFERENCE_WHITE_NITS = 203.0
 
@@ -194,7 +195,7 @@ def _with_toe(curve: np.ndarray, a: np.ndarray, end: float, slope: float) -> np.
 
 
 def _rgb_to_xyz(primaries: Primaries) -> np.ndarray:
-    xyz = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in _CHROMATICITIES[primaries]]).T
+    xyz = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in CHROMATICITIES[primaries]]).T
     x, y = _WHITE_D65
     return xyz * np.linalg.solve(xyz, np.array([x / y, 1.0, (1 - x - y) / y]))
 

@@ -312,7 +312,8 @@ class Writer:
         if not target.exists():
             os.replace(self.partial, target)
             return
-        for file in sorted(self.partial.iterdir()):  # replacing files that stood there, keeping others
+        # Pictures of the same numbers are replaced; others stay, so that a stretch can be made again.
+        for file in sorted(self.partial.iterdir()):
             os.replace(file, target / file.name)
         self.partial.rmdir()
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from harmovid.errors import InputError
 from harmovid.video.clip import Clip, Frame
-from harmovid.video.color import _CHROMATICITIES, SCENE_LINEAR, SRGB, Primaries
+from harmovid.video.color import CHROMATICITIES, SCENE_LINEAR, SRGB, Primaries
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".webp", ".bmp")
 _PLACEHOLDER = re.compile(r"%0?(\d*)d|(#+)")
@@ -273,7 +273,7 @@ def _header_rate(header: dict[str, Any]) -> Fraction | None:
 def _primaries(header: dict[str, Any]) -> Primaries | None:
     """What the header says of its primaries; None where it says nothing, or what we don't know."""
     said = header.get("chromaticities")
-    for name, known in _CHROMATICITIES.items():
+    for name, known in CHROMATICITIES.items():
         if said is not None and np.allclose(said[:6], np.ravel(known), atol=2e-3):
             return name  # type: ignore[return-value]
     return None

@@ -1,0 +1,60 @@
+"""Ten real portrait clips onto ten backgrounds: contact sheets to look at, and a table of what can be measured.
+
+    python benchmarks/real_clips.py --data DIR --out DIR
+
+DIR of --data holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`, and `backgrounds_video/NAME.mp4`. Each result is
+scored against its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harmovid.baselines import classical
+from harmovid.evaluate.score import score_folder, table
+from harmovid.infer import pipeline
+from harmovid.infer.compare import Comparison
+from harmovid.infer.plan import Options, plan
+from harmovid.video import io
+
+PAIRS = {
+    "lumen_single_1843056": "tclight_drive2", "lumen_single_1428515": "lofi_forest",
+    "lumen_single_1217498": "lightav_flowers", "lumen_single_2445920": "void_bigben",
+    "lumen_single_2392301": "lightx_1", "lumen_single_2656384": "weatherapp_rain",
+    "lumen_single_1302822": "tclight_drive5", "lumen_single_2041041": "lofi_cafe",
+    "lumen_far_1968196": "lofi_bedroom", "lumen_multi_105159": "lightav_boat",
+}
+
+
+def main() -> None:
+    """Run all pairs, then score them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default="classical")
+    args = parser.parse_args()
+    folders = {name: args.out / name for name in ("results", "masks", "source", "sheets")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    for person, scene in PAIRS.items():
+        front = io.open_clip(args.data / "portraits_video" / f"{person}.mp4")
+        mask = io.open_clip(args.data / "portraits_video" / f"{person}_mask.mp4")
+        behind = io.open_clip(args.data / "backgrounds_video" / f"{scene}.mp4")
+        work = plan(front, behind, mask, folders["results"] / f"{person}.mkv", Options(), overwrite=True)
+        sheet = Comparison(folders["sheets"] / f"{person}.png", len(work), work.rate, overwrite=True)
+        pipeline.harmonize(work, classical.by_name(args.model), compare=sheet)
+        mask_link = folders["masks"] / f"{person}.mp4"
+        mask_link.unlink(missing_ok=True)
+        mask_link.symlink_to(mask.path.absolute())
+        link = folders["source"] / f"{person}.mp4"
+        link.unlink(missing_ok=True)
+        link.symlink_to(front.path.absolute())
+    report = args.out / "report.jsonl"
+    report.unlink(missing_ok=True)
+    rows = score_folder(folders["results"], report, masks=folders["masks"], source=folders["source"])
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
