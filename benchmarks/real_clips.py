@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="classical")
+    parser.add_argument("--strength", type=float, default=1.0, help="0 is the row of doing nothing")
     args = parser.parse_args()
     folders = {name: args.out / name for name in ("results", "masks", "source", "sheets")}
     for folder in folders.values():
@@ -41,7 +42,8 @@ def main() -> None:
         front = io.open_clip(args.data / "portraits_video" / f"{person}.mp4")
         mask = io.open_clip(args.data / "portraits_video" / f"{person}_mask.mp4")
         behind = io.open_clip(args.data / "backgrounds_video" / f"{scene}.mp4")
-        work = plan(front, behind, mask, folders["results"] / f"{person}.mkv", Options(), overwrite=True)
+        work = plan(front, behind, mask, folders["results"] / f"{person}.mkv", Options(strength=args.strength),
+                    overwrite=True)
         sheet = Comparison(folders["sheets"] / f"{person}.png", len(work), work.rate, overwrite=True)
         pipeline.harmonize(work, classical.by_name(args.model), compare=sheet)
         mask_link = folders["masks"] / f"{person}.mp4"

@@ -17,8 +17,9 @@ they are solved.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -104,24 +105,31 @@ def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
     moments = ((frame, _moments(frame, config)) for frame in map(_linear, pairs))
     left = ((solved, _left_over(*solved)) for solved in (
         (frame, _solve_grid(sums, config)) for frame, sums in _smoothed(moments, sigma)))
-    for (frame, grid), sums in _smoothed(left, sigma):
+    for (frame, grid), sums in _smoothed(left, sigma, _alike):
         yield Light(grid, _residual(frame, sums, config), config.stops)
 
 
-def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float) -> Iterator[tuple[T, np.ndarray]]:
-    """Replace the array of each item by its Gaussian mean over time; at the ends over what is there."""
+def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float,
+              alike: Callable[[T, T], np.ndarray] | None = None) -> Iterator[tuple[T, np.ndarray]]:
+    """Replace the array of each item by its Gaussian mean over time; at the ends over what is there.
+
+    alike: how far each place of another item's array counts, given both items, 0 to 1; all the same where None.
+    """
     radius = int(np.ceil(2.5 * sigma))
     taps = [float(np.exp(-0.5 * (shift / sigma) ** 2)) if sigma > 0 else 1.0 for shift in range(radius + 1)]
     window: deque[tuple[T, np.ndarray]] = deque()
     here = 0  # place in the window of the item that leaves next
 
     def mean() -> tuple[T, np.ndarray]:
-        shares = [taps[abs(i - here)] for i in range(min(len(window), here + radius + 1))]
-        total = sum(shares)
+        own = window[here][0]
         out = np.zeros_like(window[here][1])
-        for (_, values), share in zip(window, shares, strict=False):
-            out += np.float32(share / total) * values
-        return window[here][0], out
+        total = np.zeros((1,) * out.ndim, np.float32)
+        for i, (other, values) in enumerate(itertools.islice(window, here + radius + 1)):
+            share = np.float32(taps[abs(i - here)])
+            weight = share if alike is None or i == here else share * alike(own, other)
+            out += weight * values
+            total = total + weight
+        return own, out / total
 
     for item in stream:
         window.append(item)
@@ -137,6 +145,12 @@ def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float) -> Iterator[
         if here > radius:
             window.popleft()
             here -= 1
+
+
+def _alike(here: tuple[_Frame, np.ndarray], other: tuple[_Frame, np.ndarray]) -> np.ndarray:
+    """(H, W, 1): 1 where the source's view did not change between two frames, 0 where something moved."""
+    change = cv2.blur(apply.guide(here[0].reference) - apply.guide(other[0].reference), (3, 3)) / np.float32(0.03)
+    return np.exp(-change * change)[..., None]
 
 
 def _linear(pair: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Frame:
@@ -181,12 +195,14 @@ def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
     prior = np.concatenate([np.diag(gain), np.zeros((3, 1))], axis=1)
     transform = _ridge(xx, xy, prior, 3e-4 * pixels, spread)
     cells = np.broadcast_to(transform, (*moments.shape[:3], 3, 4))
-    for sigma_space, sigma_luma in ((2.0, 1.5), (0.6, 0.6)):
-        wide = _blur(moments * np.float32(scale), sigma_space, sigma_luma)
+    scaled = moments * np.float32(scale)
+    everywhere = scaled.sum(axis=(0, 1), keepdims=True)  # one curve over luminance for the whole view comes first
+    for sums, sigma_space, sigma_luma in ((everywhere, 0.0, 0.6), (scaled, 2.0, 1.5), (scaled, 0.6, 0.6)):
+        wide = _blur(sums, sigma_space, sigma_luma)
         xx, xy = _unpack(wide)
         cells = _ridge(xx, xy, cells, config.prior, spread)
         cells = _bounded(cells, transform)
-    return cells.reshape(*moments.shape[:3], 12).astype(np.float32)
+    return np.ascontiguousarray(cells, np.float32).reshape(*moments.shape[:3], 12)
 
 
 def _pixels(moments: np.ndarray) -> float:
@@ -215,6 +231,8 @@ def _bounded(cells: np.ndarray, centre: np.ndarray, limit: float = 2.0) -> np.nd
 def _blur(moments: np.ndarray, sigma_space: float, sigma_luma: float) -> np.ndarray:
     out = moments
     for axis, sigma in ((0, sigma_space), (1, sigma_space), (2, sigma_luma)):
+        if sigma == 0:
+            continue
         radius = int(np.ceil(2.5 * sigma))
         taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
         # Peak 1, not sum 1: a wider cell gathers more pixels and so leans less on its prior.
