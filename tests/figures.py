@@ -203,3 +203,27 @@ class Lamp:
         """(W, 3): the gain at frame t over the positions x, (W,)."""
         gain = np.asarray(self.gain(t, x) if callable(self.gain) else self.gain, np.float32)
         return np.broadcast_to(gain[:, None] if gain.shape == x.shape and x.size != 3 else gain, (x.size, 3))
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth random colours with corners to track, 0.1..1, (height, width, 3) float32."""
+    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
+    x = sum(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), s), None, 0, 1, cv2.NORM_MINMAX) for s in (2, 6, 15))
+    return (0.1 + 0.3 * x).astype(np.float32)
+
+
+def disc(height: int, width: int, x: float, y: float, radius: float, soft: float = 1) -> np.ndarray:
+    """An alpha that falls from 1 to 0 over `soft` pixels about a circle, (height, width) float32."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.clip((radius - np.hypot(columns - x, rows - y)) / soft + 0.5, 0, 1).astype(np.float32)
+
+
+def grown(masks: np.ndarray, radius: float) -> np.ndarray:
+    """What lies within `radius` of a mask, by the definition of a disc."""
+    r = int(radius)
+    y, x = np.mgrid[-r : r + 1, -r : r + 1]
+    disc = (np.hypot(x, y) <= radius).astype(np.uint8)
+    return np.stack([cv2.dilate((mask > 0.02).astype(np.uint8), disc) > 0 for mask in masks])
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(a - b).mean()))

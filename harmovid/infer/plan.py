@@ -17,6 +17,7 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.video import encode, io, stills, timecode
 from harmovid.video.clip import Clip
 from harmovid.video.color import ColorTags
+from harmovid.video.sound import Sound, check_sound
 
 _LONGEST_SIDE = 16384
 # Beyond these the light transfer's compiled loops have no room to work in, or its equations no solution.
@@ -100,7 +101,7 @@ class Plan:
     bits: int
     timecode: str | None
     start_number: int | None
-    sound: encode.Sound | None
+    sound: Sound | None
     options: Options
     notes: tuple[str, ...] = ()
 
@@ -177,9 +178,9 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
     sound = None
     if options.sound and options.preview is None and foreground.sound:
         if target.kind in ("mp4", "mov", "mkv"):
-            encode.check_sound(foreground.path)
+            check_sound(foreground.path)
             start = foreground.start_seconds + float(offset / foreground.rate)
-            sound = encode.Sound(foreground.path, start, start + float(len(fg_index) / foreground.rate))
+            sound = Sound(foreground.path, start, start + float(len(fg_index) / foreground.rate))
         else:
             notes.append("pictures carry no sound: the foreground's is left out")
     return Plan(

@@ -1,7 +1,7 @@
 """Clips out: H.264, ProRes 4444, FFV1, and folders of PNG or EXR, whole or not at all.
 
 Everything is written under a temporary name beside the target and renamed when it is whole, so that
-what has the real name is always finished. With `video.io` the only home of PyAV.
+what has the real name is always finished.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +17,14 @@ from typing import Any, Literal
 import av
 import cv2
 import numpy as np
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
-from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.errors import OutputError
 from harmovid.video import stills
 from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
-from harmovid.video.io import EXACT, rgb_to_ycbcr
+from harmovid.video.pixels import EXACT, rgb_to_ycbcr
+from harmovid.video.sound import Sound, SoundCopy
 from harmovid.video.timecode import shift
 
 Kind = Literal["mp4", "mov", "mkv", "png", "exr", "still"]
@@ -39,19 +37,6 @@ _MATRIX = {"bt709": Colorspace.ITU709, "bt601-525": Colorspace.ITU601, "bt601-62
 _MATRIX_TAG = {"bt709": 1, "bt601-525": 6, "bt601-625": 5, "p3": 1, "bt2020": 9}
 _TRANSFER = {"srgb": ColorTrc.BT709, "linear": ColorTrc.LINEAR, "gamma22": ColorTrc.GAMMA22, "pq": ColorTrc.SMPTE2084,
              "hlg": ColorTrc.ARIB_STD_B67}
-_MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
-_MOV_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
-_MOV_PCM = ("pcm_s", "pcm_f", "pcm_u8", "pcm_alaw", "pcm_mulaw")
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Sound to carry over: the file that has it, and the stretch of it in seconds."""
-
-    path: Path
-    start: float = 0.0
-    end: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -204,7 +189,7 @@ class Writer:
         self.number = 0 if start_number is None else start_number
         self.partial = _partial(target)
         self.container: Any = None
-        self.sound: _SoundCopy | None = None
+        self.sound: SoundCopy | None = None
         self.made: list[Path] = []  # folders made for the output, to be removed if it fails
         try:
             self._make_parents(target.path.parent)
@@ -355,7 +340,7 @@ class Writer:
         context.time_base = 1 / self.rate
         if self.timecode:
             self.container.metadata["timecode"] = self.timecode
-        self.sound = _SoundCopy(self.container, kind, sound) if sound else None
+        self.sound = SoundCopy(self.container, kind, sound) if sound else None
         self.reformatter = VideoReformatter()
         self.matrix = rgb_to_ycbcr(_MATRIX[self.tags.primaries], 10 if kind == "mov" else 8, full=False)
 
@@ -438,130 +423,3 @@ def _readable(timecode: str | None, rate: Fraction) -> str | None:
         return shift(timecode, 0, rate) if timecode else None
     except ValueError:
         return None
-
-
-class _SoundCopy:
-    """The sound of a clip, copied packet by packet, or encoded as AAC where the container needs it."""
-
-    def __init__(self, container: Any, kind: str, sound: Sound) -> None:
-        self.sound = sound
-        self.container = container
-        try:
-            self.source = av.open(str(sound.path.absolute()), metadata_errors="replace")
-        except FFmpegError as error:
-            raise self._unreadable() from error
-        stream = self.source.streams.audio[0]
-        name = stream.codec_context.codec.canonical_name
-        fits = kind == "mkv" or name in (_MP4_SOUND if kind == "mp4" else _MOV_SOUND) or (
-            kind == "mov" and name.startswith(_MOV_PCM))
-        self.stream: Any = None
-        if fits:
-            with suppress(ValueError):  # the container has no place for it after all
-                self.stream = container.add_stream_from_template(stream)
-        if self.stream is not None:
-            # An edit list, which Matroska lacks, hides the part of a packet that comes before the start, and
-            # one more whole packet, which AAC and its like need to begin with.
-            lead = 0 if kind == "mkv" else 1 if name.startswith("pcm") else 2
-            self.packets = self._copied(stream, lead)
-        else:
-            channels = stream.codec_context.channels
-            self.stream = container.add_stream(
-                "aac", rate=stream.rate if stream.rate in _AAC_RATES else 48000,
-                layout={1: "mono", 6: "5.1"}.get(channels, "stereo"))
-            self.packets = self._encoded(stream)
-        self.next = next(self.packets, None)
-
-    def mux(self, until: float) -> None:
-        """Write the sound up to `until` seconds of the output."""
-        while self.next is not None and self.next[0] <= until:
-            self.container.mux(self.next[1])
-            self.next = next(self.packets, None)
-
-    def _read(self, stream: Any) -> Iterator[Any]:
-        try:
-            yield from self.source.demux(stream)
-        except FFmpegError as error:
-            raise self._unreadable() from error
-
-    def _unreadable(self) -> InputError:
-        return InputError(f"the sound of {self.sound.path} cannot be read; pass --no-sound to leave it out")
-
-    def _frames(self, stream: Any) -> Iterator[Any]:
-        for packet in self._read(stream):
-            with suppress(InvalidDataError):  # a torn packet becomes silence, as in any player
-                yield from stream.decode(packet)
-
-    def _copied(self, stream: Any, lead: int) -> Iterator[tuple[float, Any]]:
-        first = round(self.sound.start / stream.time_base)
-        for packet in self._read(stream):
-            if packet.size == 0 or packet.pts is None:
-                continue
-            early = first - packet.pts
-            if early > 0 and early >= lead * (packet.duration or 0):
-                continue
-            seconds = float((packet.pts - first) * stream.time_base)
-            if seconds + self.sound.start >= self.sound.end:
-                return
-            packet.pts, packet.dts = packet.pts - first, (packet.pts if packet.dts is None else packet.dts) - first
-            packet.stream = self.stream
-            yield seconds, packet
-
-    def _encoded(self, stream: Any) -> Iterator[tuple[float, Any]]:
-        rate = self.stream.rate
-        written = 0
-        for samples in self._samples(stream):
-            piece = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self.stream.layout.name)
-            piece.sample_rate, piece.pts, piece.time_base = rate, written, Fraction(1, rate)
-            written += piece.samples
-            for packet in self.stream.encode(piece):
-                yield written / rate, packet
-        for packet in self.stream.encode(None):
-            yield written / rate, packet
-
-    def _samples(self, stream: Any) -> Iterator[np.ndarray]:
-        """The stretch as (channels, n) float32, n ≤ a second, without a gap: silence where the source has nothing."""
-        rate, layout = self.stream.rate, self.stream.layout
-        length = (self.sound.end - self.sound.start) * rate
-        length = round(length) if length < float("inf") else sys.maxsize
-        place = 0
-        for piece in self._resampled(stream):
-            samples = piece.to_ndarray()
-            at = place if piece.time is None else round((piece.time - self.sound.start) * rate)
-            if place and abs(at - place) < 0.02 * rate:
-                at = place  # a coarse clock is no gap
-            while place < min(at, length):
-                silence = np.zeros((layout.nb_channels, min(at - place, length - place, rate)), np.float32)
-                place += silence.shape[1]
-                yield silence
-            samples = samples[:, max(place - at, 0) : max(length - at, 0)]
-            if samples.shape[1]:
-                place += samples.shape[1]
-                yield np.ascontiguousarray(samples)
-            if place >= length:
-                return
-
-    def _resampled(self, stream: Any) -> Iterator[Any]:
-        def resampler() -> Any:
-            return av.AudioResampler(format="fltp", layout=self.stream.layout.name, rate=self.stream.rate)
-
-        current = resampler()
-        for frame in self._frames(stream):
-            try:
-                pieces = current.resample(frame)
-            except ValueError:  # another rate or number of channels from here on
-                yield from current.resample(None)
-                current = resampler()
-                pieces = current.resample(frame)
-            yield from pieces
-        yield from current.resample(None)
-
-
-def check_sound(path: Path) -> None:
-    """Raise InputError where the sound of a file can't be read, before any long work."""
-    try:
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise OptionError(f"{path} has no sound")
-            next(container.demux(container.streams.audio[0]))
-    except (FFmpegError, StopIteration) as error:
-        raise InputError(f"the sound of {path} cannot be read; pass --no-sound to leave it out") from error

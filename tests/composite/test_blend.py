@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from harmovid.composite.blend import estimate_foreground, over
 from harmovid.errors import InputError
+from tests.figures import disc, psnr, texture
 
 _unit = st.floats(0, 1, width=32)
 _light = st.floats(-100, 10000, width=32)
@@ -21,31 +22,6 @@ def _layers(draw):
     size = draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
     colour = hnp.arrays(np.float32, (*size, 3), elements=_light)
     return draw(colour), draw(colour), draw(hnp.arrays(np.float32, size, elements=_unit))
-
-
-def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth random colours with corners to track, 0.1..1, (height, width, 3) float32."""
-    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
-    x = sum(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), s), None, 0, 1, cv2.NORM_MINMAX) for s in (2, 6, 15))
-    return (0.1 + 0.3 * x).astype(np.float32)
-
-
-def _disc(height: int, width: int, x: float, y: float, radius: float, soft: float = 1) -> np.ndarray:
-    """An alpha that falls from 1 to 0 over `soft` pixels about a circle, (height, width) float32."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.clip((radius - np.hypot(columns - x, rows - y)) / soft + 0.5, 0, 1).astype(np.float32)
-
-
-def _grown(masks: np.ndarray, radius: float) -> np.ndarray:
-    """What lies within `radius` of a mask, by the definition of a disc."""
-    r = int(radius)
-    y, x = np.mgrid[-r : r + 1, -r : r + 1]
-    disc = (np.hypot(x, y) <= radius).astype(np.uint8)
-    return np.stack([cv2.dilate((mask > 0.02).astype(np.uint8), disc) > 0 for mask in masks])
-
-
-def _psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(-10 * np.log10(np.square(a - b).mean()))
 
 
 class TestOver:
@@ -86,8 +62,8 @@ class TestOver:
         assert over(odd, plain, alpha)[0, 0].tolist() == [1, 1, 1]
 
     def test_inputs_are_left_alone_and_views_work(self):
-        f, b = _texture(40, 60, 1)[::-1, ::2], _texture(40, 60, 2)[:, 1::2]
-        alpha = _disc(30, 40, 20, 15, 12, 9).T
+        f, b = texture(40, 60, 1)[::-1, ::2], texture(40, 60, 2)[:, 1::2]
+        alpha = disc(30, 40, 20, 15, 12, 9).T
         kept = [x.copy() for x in (f, b, alpha)]
         expected = alpha[..., None] * f + (1 - alpha[..., None]) * b
         np.testing.assert_allclose(over(f, b, alpha), expected, atol=1e-6)
@@ -95,7 +71,7 @@ class TestOver:
 
     def test_many_strips(self):
         f, b = np.full((301, 999, 3), 3, np.float32), np.ones((301, 999, 3), np.float32)
-        alpha = _disc(301, 999, 500, 150, 120, 60)
+        alpha = disc(301, 999, 500, 150, 120, 60)
         np.testing.assert_allclose(over(f, b, alpha)[..., 1], 1 + 2 * alpha, atol=1e-6)
 
     def test_sizes_differ(self):
@@ -111,7 +87,7 @@ class TestEstimateForeground:
         ((0.1, 0.1, 0.1), (0.1, 0.1, 0.1)),
     ])  # fmt: skip
     def test_constant_colours_come_back(self, foreground, background):
-        alpha = _disc(180, 240, 120, 90, 50, 30)
+        alpha = disc(180, 240, 120, 90, 50, 30)
         f = np.broadcast_to(np.float32(foreground), (180, 240, 3))
         image = over(f, np.broadcast_to(np.float32(background), f.shape), alpha)
         error = np.abs(estimate_foreground(image, alpha) - f)
@@ -119,7 +95,7 @@ class TestEstimateForeground:
 
     @pytest.mark.parametrize("soft", [0, 20])
     def test_bits_where_alpha_is_1(self, soft):
-        image, alpha = _texture(120, 160) * 30 - 5, _disc(120, 160, 80, 60, 40, soft or 1)
+        image, alpha = texture(120, 160) * 30 - 5, disc(120, 160, 80, 60, 40, soft or 1)
         alpha = alpha if soft else (alpha > 0.5).astype(np.float32)
         out = estimate_foreground(image, alpha)
         assert out[alpha == 1].tobytes() == image[alpha == 1].tobytes()
@@ -127,9 +103,9 @@ class TestEstimateForeground:
 
     def test_wide_alpha_around_a_hard_mask_keeps_old_background_out(self):
         """The outer half of such an alpha lies on pure old background."""
-        person = _disc(240, 320, 160, 120, 70)
-        alpha = _disc(240, 320, 160, 120, 70, 24)
-        f, b = _texture(240, 320, 1) * (0.3, 0.2, 0.1), np.full((240, 320, 3), 1.0)
+        person = disc(240, 320, 160, 120, 70)
+        alpha = disc(240, 320, 160, 120, 70, 24)
+        f, b = texture(240, 320, 1) * (0.3, 0.2, 0.1), np.full((240, 320, 3), 1.0)
         out = estimate_foreground(over(f, b, person), alpha)
         band = (alpha > 0) & (alpha < 1)
         black = over(out, np.zeros_like(out), alpha)
@@ -140,7 +116,7 @@ class TestEstimateForeground:
         assert np.median(out[inner] / f[inner]) == pytest.approx(1, abs=0.15)
 
     def test_goes_on_outward_from_the_nearest_foreground(self):
-        alpha = _disc(160, 320, 60, 80, 30, 8) + _disc(160, 320, 260, 80, 30, 8)
+        alpha = disc(160, 320, 60, 80, 30, 8) + disc(160, 320, 260, 80, 30, 8)
         f = np.zeros((160, 320, 3), np.float32)
         f[:, :160], f[:, 160:] = (0.6, 0.1, 0.1), (0.1, 0.1, 0.6)
         out = estimate_foreground(over(f, np.ones_like(f), alpha), alpha)
@@ -150,20 +126,20 @@ class TestEstimateForeground:
         assert out[outside, 1].max() < 0.11  # neither has more green than this; the background has
 
     def test_a_lamp_behind_makes_no_dark_fringe(self):
-        alpha = _disc(240, 320, 160, 120, 70, 10)
+        alpha = disc(240, 320, 160, 120, 70, 10)
         f, b = np.full((240, 320, 3), 0.3, np.float32), np.full((240, 320, 3), 0.2, np.float32)
         b[60:64, 235:239] = 5000
         out = estimate_foreground(over(f, b, alpha), alpha)
         assert out[alpha > 0.05].min() > 0.15
 
-    def test_beats_the_image_itself_on_texture(self):
+    def test_beats_the_image_itself_ontexture(self):
         rng = np.random.default_rng(3)
-        alpha = _disc(240, 320, 160, 120, 70, 30) * (0.3 + 0.7 * (rng.random((240, 320)) > 0.4))
+        alpha = disc(240, 320, 160, 120, 70, 30) * (0.3 + 0.7 * (rng.random((240, 320)) > 0.4))
         alpha = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), 0.8)
-        alpha[_disc(240, 320, 160, 120, 50) > 0] = 1
-        f, b = _texture(240, 320, 4) * 0.3, _texture(240, 320, 5)
+        alpha[disc(240, 320, 160, 120, 50) > 0] = 1
+        f, b = texture(240, 320, 4) * 0.3, texture(240, 320, 5)
         image, band = over(f, b, alpha), (alpha > 0.1) & (alpha < 1)
-        assert _psnr(estimate_foreground(image, alpha)[band], f[band]) > _psnr(image[band], f[band]) + 8
+        assert psnr(estimate_foreground(image, alpha)[band], f[band]) > psnr(image[band], f[band]) + 8
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 9), (40, 17), (17, 17), (2, 300)])
     def test_tiny(self, size):
@@ -172,7 +148,7 @@ class TestEstimateForeground:
         assert out.shape == (*size, 3) and np.isfinite(out).all()
 
     def test_nothing_and_all(self):
-        image = _texture(30, 40)
+        image = texture(30, 40)
         assert not estimate_foreground(image, np.zeros((30, 40), np.float32)).any()
         assert estimate_foreground(image, np.ones((30, 40), np.float32)).tobytes() == image.tobytes()
 

@@ -9,31 +9,7 @@ import pytest
 from harmovid.composite.blend import over
 from harmovid.composite.plate import fill
 from harmovid.errors import InputError
-
-
-def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth random colours with corners to track, 0.1..1, (height, width, 3) float32."""
-    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
-    x = sum(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), s), None, 0, 1, cv2.NORM_MINMAX) for s in (2, 6, 15))
-    return (0.1 + 0.3 * x).astype(np.float32)
-
-
-def _disc(height: int, width: int, x: float, y: float, radius: float, soft: float = 1) -> np.ndarray:
-    """An alpha that falls from 1 to 0 over `soft` pixels about a circle, (height, width) float32."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.clip((radius - np.hypot(columns - x, rows - y)) / soft + 0.5, 0, 1).astype(np.float32)
-
-
-def _grown(masks: np.ndarray, radius: float) -> np.ndarray:
-    """What lies within `radius` of a mask, by the definition of a disc."""
-    r = int(radius)
-    y, x = np.mgrid[-r : r + 1, -r : r + 1]
-    disc = (np.hypot(x, y) <= radius).astype(np.uint8)
-    return np.stack([cv2.dilate((mask > 0.02).astype(np.uint8), disc) > 0 for mask in masks])
-
-
-def _psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(-10 * np.log10(np.square(a - b).mean()))
+from tests.figures import disc, grown, psnr, texture
 
 
 def _pan(frames: int, step: float, height: int = 96, width: int = 144) -> tuple[np.ndarray, ...]:
@@ -42,10 +18,10 @@ def _pan(frames: int, step: float, height: int = 96, width: int = 144) -> tuple[
     Returns:
         clip (T, H, W, 3), the same without the person, masks (T, H, W).
     """
-    wall = _texture(height + 40, width + 40 + int(abs(step) * frames))
+    wall = texture(height + 40, width + 40 + int(abs(step) * frames))
     shift = [np.float32([[1, 0, -20 - step * t], [0, 1, -20]]) for t in range(frames)]
     truth = np.stack([cv2.warpAffine(wall, m, (width, height), flags=cv2.INTER_CUBIC) for m in shift])
-    masks = np.stack([_disc(height, width, width / 2, height / 2, 14, 3)] * frames)
+    masks = np.stack([disc(height, width, width / 2, height / 2, 14, 3)] * frames)
     clip = np.stack([over(np.full_like(b, 0.9), b, a) for b, a in zip(truth, masks, strict=True)])
     return clip, truth, masks
 
@@ -55,32 +31,32 @@ class TestFill:
     def test_recovers_what_other_frames_show(self, step):
         clip, truth, masks = _pan(12, step)
         out = fill(clip, masks)
-        hole = _grown(masks, 3)
-        assert _psnr(out[hole], truth[hole]) > 30
+        hole = grown(masks, 3)
+        assert psnr(out[hole], truth[hole]) > 30
         assert out[~hole].tobytes() == clip[~hole].tobytes()
 
     def test_still_camera_gives_the_very_pixels_back(self):
-        truth = np.stack([_texture(96, 128)] * 8)
-        masks = np.stack([_disc(96, 128, 20 + 12 * t, 50, 12) for t in range(8)])
+        truth = np.stack([texture(96, 128)] * 8)
+        masks = np.stack([disc(96, 128, 20 + 12 * t, 50, 12) for t in range(8)])
         out = fill(np.where(masks[..., None] > 0, np.float32(0.7), truth), masks)
         np.testing.assert_allclose(out, truth, atol=1e-5)
 
     def test_turn_and_zoom(self):
-        wall, size = _texture(240, 320), (180, 120)
+        wall, size = texture(240, 320), (180, 120)
         warps = [cv2.getRotationMatrix2D((160, 120), 2 * t, 1 + 0.02 * t) for t in range(9)]
         for t, warp in enumerate(warps):
             warp[:, 2] += 7 * t - 110, -60
         truth = np.stack([cv2.warpAffine(wall, warp, size, flags=cv2.INTER_CUBIC) for warp in warps])
-        masks = np.stack([_disc(120, 180, 100, 60, 14)] * 9)
+        masks = np.stack([disc(120, 180, 100, 60, 14)] * 9)
         out = fill(np.where(masks[..., None] > 0, np.float32(0), truth), masks)
-        hole = _grown(masks, 3)
-        assert _psnr(out[hole], truth[hole]) > 28
+        hole = grown(masks, 3)
+        assert psnr(out[hole], truth[hole]) > 28
 
     @pytest.mark.parametrize("step, value", [(0, 1e30), (0, np.nan), (4, -7.0), (4, np.nan)])
     def test_no_leak(self, step, value):
         clip, _, masks = _pan(5, step, 64, 80)
         masks[3] = 1  # a frame that shows nothing
-        hole = _grown(masks, 2)
+        hole = grown(masks, 2)
         changed = clip.copy()
         changed[hole] = value
         out = fill(changed, masks)
@@ -90,33 +66,33 @@ class TestFill:
     def test_grows_by_the_dilation_asked_for(self):
         clip, _, masks = _pan(3, 0, 100, 120)
         changed = clip.copy()
-        changed[_grown(masks, 10)] = 7
+        changed[grown(masks, 10)] = 7
         out = fill(changed, masks, dilation=0.1)
         assert out.max() < 1
-        assert out[~_grown(masks, 10)].tobytes() == clip[~_grown(masks, 10)].tobytes()
+        assert out[~grown(masks, 10)].tobytes() == clip[~grown(masks, 10)].tobytes()
 
     def test_never_seen_is_steady_and_like_its_surroundings(self):
-        wall = _texture(120, 180)
+        wall = texture(120, 180)
         noise = np.random.default_rng(0).normal(0, 0.01, (7, 120, 180, 3))
         clip = (wall + noise).astype(np.float32)
-        masks = np.stack([_disc(120, 180, 90, 110, 40)] * 7)
+        masks = np.stack([disc(120, 180, 90, 110, 40)] * 7)
         out = fill(np.where(masks[..., None] > 0, np.float32(5), clip), masks)
-        hole = _grown(masks, 3)[0]
+        hole = grown(masks, 3)[0]
         assert out[:, hole].max() < 1.2 and out[:, hole].min() > -0.1
         assert np.abs(np.diff(out[:, hole], axis=0)).mean() < 0.5 * np.abs(np.diff(clip[:, hole], axis=0)).mean()
         assert 0.4 < out[0, hole].std() / wall[hole].std() < 1.6
 
     def test_meets_the_border_when_the_light_changes(self):
-        wall = np.stack([_texture(96, 128)] * 6)
+        wall = np.stack([texture(96, 128)] * 6)
         light = np.linspace(1, 2, 6, dtype=np.float32)[:, None, None, None]
-        masks = np.stack([_disc(96, 128, 30 + 12 * t, 50, 10) for t in range(6)])
+        masks = np.stack([disc(96, 128, 30 + 12 * t, 50, 10) for t in range(6)])
         out = fill(np.where(masks[..., None] > 0, np.float32(0), wall * light), masks)
-        assert _psnr(out, wall * light) > 30
+        assert psnr(out, wall * light) > 30
 
     def test_a_cut_does_not_mix_two_places(self):
         red, blue = np.float32([1, 0.1, 0.1]), np.float32([0.1, 0.1, 1])
-        clip = np.stack([_texture(60, 80) * red] * 3 + [_texture(60, 80, 1) * blue] * 3)
-        masks = np.stack([_disc(60, 80, 40, 30, 10)] * 6)
+        clip = np.stack([texture(60, 80) * red] * 3 + [texture(60, 80, 1) * blue] * 3)
+        masks = np.stack([disc(60, 80, 40, 30, 10)] * 6)
         out = fill(np.where(masks[..., None] > 0, np.float32(0), clip), masks)
         hole = masks[0] > 0
         assert out[:3, hole, 2].max() < 0.2 and out[3:, hole, 0].max() < 0.2
@@ -124,13 +100,13 @@ class TestFill:
     def test_one_frame(self):
         rows = np.linspace(0.2, 0.8, 90, dtype=np.float32)[:, None, None]
         clip = np.broadcast_to(rows, (1, 90, 120, 3))
-        masks = _disc(90, 120, 60, 45, 15)[None]
+        masks = disc(90, 120, 60, 45, 15)[None]
         out = fill(np.where(masks[..., None] > 0, np.float32(9), clip), masks)
         assert np.abs(out - clip).max() < 0.2
-        assert _psnr(out, clip) > 30
+        assert psnr(out, clip) > 30
 
     def test_frames_that_show_nothing_take_what_others_show(self):
-        truth = np.stack([_texture(64, 80)] * 3)
+        truth = np.stack([texture(64, 80)] * 3)
         masks = np.zeros((3, 64, 80), np.float32)
         masks[[0, 2]] = 1
         np.testing.assert_allclose(fill(np.where(masks[..., None] > 0, np.float32(0), truth), masks), truth, atol=1e-6)
