@@ -19,6 +19,7 @@ import numpy as np
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, ColorTags, from_linear, to_linear
+from tests import makers
 
 RATE = Fraction(25)
 Gain = float | Sequence[float] | Callable[[int, np.ndarray], np.ndarray | float | Sequence[float]]
@@ -227,3 +228,18 @@ def grown(masks: np.ndarray, radius: float) -> np.ndarray:
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(-10 * np.log10(np.square(a - b).mean()))
+
+
+def counting(count, size=(64, 48)):
+    return [makers.coded(i, *size).astype(np.float32) / 255 for i in range(count)]
+
+
+def put(path, frames, alphas=None, *, rate=Fraction(24), tags=SRGB, **options):
+    """Write frames of any kind to `path`, and open it again."""
+    target = encode.open_target(path, frames=len(frames), alpha=alphas is not None)
+    size = frames[0].shape[1], frames[0].shape[0]
+    with encode.Writer(target, size, rate, target.tags(tags), alpha=alphas is not None, grey=frames[0].ndim == 2,
+                **options) as writer:
+        for i, frame in enumerate(frames):
+            writer.write(frame, None if alphas is None else alphas[i])
+    return io.open_clip(path)

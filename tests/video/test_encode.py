@@ -15,25 +15,11 @@ from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
 from harmovid.video.encode import Writer, open_target
 from harmovid.video.io import open_clip, read
 from tests import makers
+from tests.figures import counting, put
 from tests.makers import coded, natural, number_of, write_clip
 
 FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 OUTPUTS = ["a.mp4", "a.mov", "a.mkv", "a", "a/shot.%04d.exr"]
-
-
-def counting(count, size=(64, 48)):
-    return [coded(i, *size).astype(np.float32) / 255 for i in range(count)]
-
-
-def put(path, frames, alphas=None, *, rate=Fraction(24), tags=SRGB, **options):
-    """Write frames of any kind to `path`, and open it again."""
-    target = open_target(path, frames=len(frames), alpha=alphas is not None)
-    size = frames[0].shape[1], frames[0].shape[0]
-    with Writer(target, size, rate, target.tags(tags), alpha=alphas is not None, grey=frames[0].ndim == 2,
-                **options) as writer:
-        for i, frame in enumerate(frames):
-            writer.write(frame, None if alphas is None else alphas[i])
-    return open_clip(path)
 
 
 def noise(shape, bits=8, seed=0):

@@ -1,6 +1,5 @@
 """Sound is copied where it fits, encoded where it must be, and stays with the picture."""
 
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -8,27 +7,11 @@ import pytest
 
 from harmovid.errors import InputError, OptionError
 from harmovid.video import sound as sounds
-from harmovid.video.color import SRGB
-from harmovid.video.encode import Writer, open_target
 from harmovid.video.io import open_clip
 from harmovid.video.sound import check_sound
 from tests import makers
+from tests.figures import counting, put
 from tests.makers import Sound, coded, write_clip
-
-
-def counting(count, size=(64, 48)):
-    return [coded(i, *size).astype(np.float32) / 255 for i in range(count)]
-
-
-def put(path, frames, alphas=None, *, rate=Fraction(24), tags=SRGB, **options):
-    """Write frames of any kind to `path`, and open it again."""
-    target = open_target(path, frames=len(frames), alpha=alphas is not None)
-    size = frames[0].shape[1], frames[0].shape[0]
-    with Writer(target, size, rate, target.tags(tags), alpha=alphas is not None, grey=frames[0].ndim == 2,
-                **options) as writer:
-        for i, frame in enumerate(frames):
-            writer.write(frame, None if alphas is None else alphas[i])
-    return open_clip(path)
 
 
 def click_times(path, count=3):
