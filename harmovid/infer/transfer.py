@@ -39,7 +39,7 @@ class TransferConfig:
     """How the light is fitted and smoothed."""
 
     cell: int = 16  # view pixels per grid cell
-    bins: int = 8  # luminance bins over 0..1 of the display code
+    bins: int = 8  # luminance bins, even in the square root of linear light
     prior: float = 6.0  # a coarser cell's transform weighs like this many view pixels
     detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over; it holds the network's grain
     stops: float = 4.0  # bound of the change, in stops up and down
@@ -186,7 +186,7 @@ def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
     if weight <= 1e-6:
         return np.broadcast_to(identity.reshape(12), (*moments.shape[:3], 12)).astype(np.float32).copy()
     # Weights are scaled so that an average pixel that counts weighs 1.
-    scale = _pixels(moments) / weight
+    scale = _pixels(moments, config.cell) / weight
     xx, xy = _unpack(total * scale)
     spread = xx / xx[3, 3] + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
     pixels = xx[3, 3]
@@ -205,11 +205,11 @@ def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
     return np.ascontiguousarray(cells, np.float32).reshape(*moments.shape[:3], 12)
 
 
-def _pixels(moments: np.ndarray) -> float:
+def _pixels(moments: np.ndarray, cell: int) -> float:
     # Σw² is not kept; the count of pixels enters only through the size of the prior, so the number of
     # pixels of the occupied cells is near enough: each full cell stands for cell² pixels over its bins.
     occupied = moments[..., 9].sum(axis=2)
-    return float((occupied > 0.02 * occupied.max()).sum()) * 256.0
+    return float((occupied > 0.02 * occupied.max()).sum()) * cell**2
 
 
 def _ridge(xx: np.ndarray, xy: np.ndarray, prior: np.ndarray, pixels: float, spread: np.ndarray) -> np.ndarray:
