@@ -41,11 +41,13 @@ def main() -> None:
     paths = [p for p in sorted(folder.glob("lumen_single_*.mp4")) if "_mask" not in p.stem and p.stem not in LEFT_OUT]
     segmenter = PersonSegmenter(num_threads=2)
     stills, steadied, ours, given = [], [], [], []
+    worst = []
     for number, path in enumerate(paths):
         clip, mask = io.open_clip(path), io.open_clip(path.with_name(f"{path.stem}_mask.mp4"))
         wanted = [0, clip.frames // 2, clip.frames - 1]
         stills += [overlap(segmenter(frame.rgb), truth.rgb)
                    for frame, truth in zip(io.read(clip, wanted), io.read(mask, wanted, grey=True), strict=True)]
+        worst.append((float(np.mean(stills[-3:])), path.stem))
         if number % 3 == 0:
             truths = [frame.rgb for frame in io.read(mask, grey=True)]
             made = list(segment_clip((frame.rgb for frame in io.read(clip)), segmenter))
@@ -53,6 +55,7 @@ def main() -> None:
             ours.append(change(made))
             given.append(change(truths))
     print(f"single frames of {len(paths)} clips: IoU {np.mean(stills):.3f} mean, {np.median(stills):.3f} median")
+    print("worst: " + ", ".join(f"{name} {value:.2f}" for value, name in sorted(worst)[:8]))
     print(f"{len(ours)} clips steadied: IoU {np.mean(steadied):.3f} mean, {np.median(steadied):.3f} median; "
           f"change {np.mean(ours):.4f} a frame, given masks {np.mean(given):.4f}")
 

@@ -29,13 +29,13 @@ PAIRS = {
 }
 
 
-def unchanged(data: Path, out: Path) -> None:
+def unchanged(data: Path, out: Path, edge: float) -> None:
     """Print the foreground PSNR of each clip put before itself at strength 0."""
     out.mkdir(parents=True, exist_ok=True)
     for person in PAIRS:
         front = io.open_clip(data / "portraits_video" / f"{person}.mp4")
         mask = io.open_clip(data / "portraits_video" / f"{person}_mask.mp4")
-        work = plan(front, front, mask, out / "own.mkv", Options(strength=0), overwrite=True)
+        work = plan(front, front, mask, out / "own.mkv", Options(strength=0, edge=edge), overwrite=True)
         pipeline.harmonize(work, classical.by_name("classical"))
         error = SquaredError()
         streams = io.read(io.open_clip(out / "own.mkv")), io.read(front), io.read(mask, grey=True)
@@ -51,10 +51,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="classical")
     parser.add_argument("--strength", type=float, default=1.0, help="0 is the row of doing nothing")
+    parser.add_argument("--edge", type=float, default=Options().edge, help="soft edge of hard masks")
     parser.add_argument("--own", action="store_true", help="clips before their own background at strength 0")
     args = parser.parse_args()
     if args.own:
-        unchanged(args.data, args.out)
+        unchanged(args.data, args.out, args.edge)
         return
     folders = {name: args.out / name for name in ("results", "masks", "source", "sheets")}
     for folder in folders.values():
@@ -63,8 +64,8 @@ def main() -> None:
         front = io.open_clip(args.data / "portraits_video" / f"{person}.mp4")
         mask = io.open_clip(args.data / "portraits_video" / f"{person}_mask.mp4")
         behind = io.open_clip(args.data / "backgrounds_video" / f"{scene}.mp4")
-        work = plan(front, behind, mask, folders["results"] / f"{person}.mkv", Options(strength=args.strength),
-                    overwrite=True)
+        work = plan(front, behind, mask, folders["results"] / f"{person}.mkv",
+                    Options(strength=args.strength, edge=args.edge), overwrite=True)
         sheet = Comparison(folders["sheets"] / f"{person}.png", len(work), work.rate, overwrite=True)
         pipeline.harmonize(work, classical.by_name(args.model), compare=sheet)
         mask_link = folders["masks"] / f"{person}.mp4"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -260,10 +261,8 @@ class Writer:
         """Remove everything written so far; nothing with the real name has been touched."""
         container, self.container = self.container, None
         if container is not None:
-            try:
+            with suppress(OSError, FFmpegError):  # the disk may be full: the file goes away in any case
                 container.close()
-            except (OSError, FFmpegError):
-                pass  # the disk may be full: the file goes away in any case
         self._close_sound()
         if self.partial.is_dir():
             shutil.rmtree(self.partial, ignore_errors=True)

@@ -242,8 +242,10 @@ def test_a_steady_light_stays_steady(config: TransferConfig, step: tuple[float, 
 
 @EITHER
 def test_a_steady_light_from_the_side_does_not_begin_to_tremble(config: TransferConfig) -> None:
-    got, _ = jitters(np.repeat(ramp((240, 136)), 12, axis=0), config, (3.0, 1.0))
-    assert got < 0.01, "a hundredth of light; what the eye sees of flicker begins above that"
+    got, truth = jitters(np.repeat(ramp((240, 136)), 12, axis=0), config, (3.0, 1.0))
+    assert got < 0.01
+    # Short of the 1.05 that a gain of no direction keeps: this holds what was reached, docs/results.md.
+    assert got < 1.35 * truth
 
 
 def test_the_light_of_a_fast_change_is_followed() -> None:
