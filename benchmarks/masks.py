@@ -18,7 +18,7 @@ import numpy as np
 from harmovid.composite.segment import PersonSegmenter, segment_clip
 from harmovid.video import io
 
-# Their given masks hold desks or leave out people behind.
+# Its given mask holds the desk.
 LEFT_OUT = {"lumen_single_1973501"}
 
 
