@@ -32,6 +32,9 @@ app.add_typer(evaluate, name="evaluate")
 _messages = Console(stderr=True)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
+Report = Callable[[str, int, int], None]
+"""Told of each step: name of the stage, steps done, steps in all."""
+
 
 class Fit(StrEnum):
     """Words of --fit."""
@@ -78,6 +81,7 @@ class Segmenter(StrEnum):
     rembg = "rembg"
 
 
+_DEFAULT_MODEL = "classical"
 _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
@@ -97,7 +101,11 @@ def harmonize(
     mask: Annotated[Path | None, typer.Option(help="Where the person is: white on black, video or pictures. Without it "
                                               "the foreground's own alpha serves, else a mask is made.",
                                               rich_help_panel=_MASK)] = None,
-    model: Annotated[str, typer.Option(help="classical, reinhard or histogram.", rich_help_panel=_LIGHT)] = "classical",
+    model: Annotated[str, typer.Option(help="nano: the network that comes with the program; the folder of another "
+                                       "checkpoint; or classical, reinhard, histogram: no network.",
+                                       rich_help_panel=_LIGHT)] = _DEFAULT_MODEL,
+    steps: Annotated[int | None, typer.Option(help="How often the network is asked. Default: as it was trained for.",
+                                              rich_help_panel=_LIGHT)] = None,
     strength: Annotated[float, typer.Option(help="How much of the change of light: 0 none, 1 all, up to 2.",
                                             rich_help_panel=_LIGHT)] = 1.0,
     detail: Annotated[Detail, typer.Option(help="transfer: the source at full size in the new light; network: the "
@@ -164,9 +172,9 @@ def harmonize(
         from harmovid.infer.plan import Options, plan
         from harmovid.video import encode, io
 
-        harmonizer = _harmonizer(model)
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
+        harmonizer, remarks = _harmonizer(model, steps, device)
         front = _open(foreground, fps, foreground_transfer, damaged_ok=end is not None)
         behind = _open(background, fps, background_transfer)
         matte_clip = _open(mask, fps, None, damaged_ok=end is not None) if mask else None
@@ -208,14 +216,12 @@ def harmonize(
                                      "--mask, white where the person is")
                 work = plan(front, behind, _open(own.path, None, None), out, options, overwrite=overwrite,
                             also_inputs=made)
-            summary = pipeline.harmonize(work, harmonizer, compare=comparison, progress=progress)
+            summary = pipeline.harmonize(work, harmonizer(progress), compare=comparison, progress=progress)
         if makes_mask:
             summary.notes = ("no mask given: one was made", *summary.notes)
         if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
             summary.notes = (*summary.notes, _fps_unused(front))
-        if device == "cuda":
-            summary.notes = (*summary.notes, f"the {harmonizer.name} model runs on the processor; --device cuda has "
-                             "no effect")
+        summary.notes = (*summary.notes, *remarks)
         for note in summary.notes:
             _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
         if as_json:
@@ -339,7 +345,7 @@ def _errors_as_sentences() -> Iterator[None]:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
+def _bars() -> Iterator[Report]:
     """Progress bars with the time that is left, one per stage, on standard error."""
     columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_messages, transient=True) as bars:
@@ -353,10 +359,39 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
-def _harmonizer(model: str) -> Harmonizer:
+def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
+    """The harmonizer, once it is given somebody to tell of its progress; and what is to be noted."""
     from harmovid.baselines import classical
 
-    return classical.by_name(model)
+    try:
+        method = classical.by_name(model)
+    except OptionError as error:
+        if model != "nano" and not Path(model).is_dir():
+            raise OptionError(f"{error}; a network is nano, or the folder of a checkpoint") from error
+        return _network(model, steps, device)
+    if steps is not None:
+        raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")
+    remark = f"the {model} model runs on the processor; --device cuda has no effect"
+    return lambda report: method, [remark] if device == "cuda" else []
+
+
+def _network(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
+    import torch
+
+    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.model import checkpoint
+
+    remarks = []
+    if device == "cuda" and not torch.cuda.is_available():
+        device = "cpu"
+        remarks.append("there is no CUDA device here: the network ran on the processor")
+    network = NetworkHarmonizer(checkpoint.load(model, device), steps, device)
+
+    def telling(report: Report) -> Harmonizer:
+        network.progress = report
+        return network
+
+    return telling, remarks
 
 
 def _segmenter(model: Segmenter) -> Any:

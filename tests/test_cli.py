@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+import torch
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -27,13 +29,16 @@ from harmovid.baselines.classical import MongeKantorovich
 from harmovid.errors import OptionError
 from harmovid.infer import pipeline
 from harmovid.infer.views import ViewSize
+from harmovid.model.checkpoint import save
+from tests.infer.tiny import tiny
 from tests.odd import FRAMES, SIZE, Clip, Maker, Pictures, draw, look, tree
 
 RUN = "harmonize fg.mkv bg.mkv --mask mask.mkv -o out.mkv"
 
 # DESIGN's fixed words: arguments and options that scripts may rely on.
 FIXED = {
-    "harmonize": "foreground background -o --out --mask --model --strength --detail --output --fit --seed --device",
+    "harmonize": "foreground background -o --out --mask --model --steps --strength --detail --output --fit --seed "
+                 "--device",
     "matte": "video -o --out",
     "evaluate score": "results -o --out",
 }
@@ -240,7 +245,10 @@ class TestSettings:
         ("--shrink nan", "shrink is nan"), ("--soften -1", "soften is -1.0"), ("--steady -1", "--steady is 0 or more"),
         ("--fps 0", "--fps takes frames per second such as 25"), ("--fps pal", "--fps takes frames per second"),
         ("--fps 1/0", "--fps takes frames per second"), ("--device tpu", "--device is cpu or cuda, got 'tpu'"),
-        ("--model nonsense", "classical, histogram"), ("--foreground-transfer slog9", "known: srgb, linear"),
+        ("--model nonsense", "classical, histogram; a network is nano, or the folder of a checkpoint"),
+        ("--model fg.mkv", "a network is nano, or the folder"),
+        ("--model classical --steps 4", "--steps is a network's, and the classical model is none"),
+        ("--foreground-transfer slog9", "known: srgb, linear"),
         ("--set nonsense", "--set takes name=value"), ("--set nonsense=1", "there is no setting 'nonsense'"),
         ("--set transfer.nonsense=1", "settings here: cell, bins, prior"), ("--set a.b=1", "there is no group 'a'"),
         ("--set transfer.cell=much", "cell takes int"),
@@ -380,6 +388,76 @@ class TestHarmonize:
         (work / "out.mkv").unlink()
         (work / "c.png").touch()
         assert "c.png exists already" in invoke(RUN.replace("--mask mask.mkv", "--compare c.png"), 2).stderr
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a network with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save(tiny(), folder)
+    return folder
+
+
+class TestNetwork:
+    @pytest.fixture(autouse=True)
+    def one_thread(self) -> Iterator[None]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+    def made(self, options: str) -> np.ndarray:
+        invoke(f"{RUN} --overwrite {options}")
+        return look(Path("out.mkv")).pictures.astype(int)
+
+    def test_end_to_end(self, work, checkpoint):
+        plain, picture = self.made("--strength 0"), self.made(f"--model {checkpoint}")
+        assert picture.shape == plain.shape == (FRAMES, *SIZE[::-1], 3)
+        assert np.array_equal(picture[:, :8, :8], plain[:, :8, :8])
+        assert np.abs(picture - plain)[:, 30:, 26:36].mean() > 2
+        said = json.loads(invoke(f"{RUN} --overwrite --json --model {checkpoint}").stdout)
+        assert said["harmonizer"] == "tiny" and said["notes"] == [] and said["seconds"]["harmonize"] > 0
+        assert np.array_equal(look(Path("out.mkv")).pictures, picture)
+
+    def test_the_networks_own_picture(self, work, checkpoint):
+        pictures = self.made(f"--model {checkpoint} --detail network")
+        assert pictures.shape == (FRAMES, 32, 32, 3)
+        assert np.abs(pictures - self.made(f"--model {checkpoint} --detail network --seed 1")).max() > 2
+
+    def test_one_frame_and_a_preview(self, work, checkpoint):
+        assert len(self.made(f"--model {checkpoint} --end 1")) == 1
+        assert len(self.made(f"--model {checkpoint} --preview 3")) == 3
+
+    def test_steps(self, work, checkpoint, monkeypatch):
+        told = []
+        monkeypatch.setattr(cli, "_bars", lambda: nullcontext(lambda *step: told.append(step)))
+        pictures = [self.made(f"--model {checkpoint} --detail network {steps}") for steps in ("", "--steps 3")]
+        assert [step for step in told if step[0] == "sample"] == [
+            ("sample", 1, 2), ("sample", 2, 2), ("sample", 1, 3), ("sample", 2, 3), ("sample", 3, 3)]
+        assert np.abs(pictures[0] - pictures[1]).max() > 2
+
+    def test_steps_without_meaning(self, work, checkpoint):
+        before = tree(work)
+        for steps in (0, 1001):
+            assert "1 to 1000 steps, got" in invoke(f"{RUN} --model {checkpoint} --steps {steps}", 2).stderr
+        assert tree(work) == before
+
+    def test_without_cuda_the_processor_serves_and_it_is_said(self, work, checkpoint, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        result = invoke(f"{RUN} --end 1 --json --model {checkpoint} --device cuda")
+        note, = json.loads(result.stdout)["notes"]
+        assert "no CUDA device here" in note and note in result.stderr
+
+    def test_a_folder_that_is_no_checkpoint(self, work):
+        (work / "empty").mkdir()
+        assert "empty cannot be read as a checkpoint" in invoke(f"{RUN} --model empty", 2).stderr
+
+    def test_without_a_network_torch_is_not_loaded(self):
+        code = ("import sys; from harmovid import cli\n"
+                "cli._harmonizer('classical', None, 'cpu')\n"
+                "print('torch' in sys.modules)")
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert ran.stdout == "False\n", ran.stderr
 
 
 class TestMatte:

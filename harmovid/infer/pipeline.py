@@ -24,6 +24,7 @@ from harmovid.composite import blend, matte
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer import framing, transfer
 from harmovid.infer.compare import Comparison
+from harmovid.infer.memory import give_back_pictures
 from harmovid.infer.plan import Plan
 from harmovid.infer.views import Harmonized, Harmonizer
 from harmovid.video import encode, io
@@ -111,6 +112,7 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None 
     """
     if compare is not None and plan.options.detail == "network":
         raise OptionError("--compare shows the light transfer's pictures; leave out --detail network")
+    give_back_pictures()
     clock = _Clock()
     try:
         with clock("other"), ExitStack() as stack:
@@ -214,6 +216,7 @@ def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, so
             if compare is not None:
                 with clock("compare"):
                     compare.add(picture.panels() if compare.wants_next else None)
+            del picture, out  # before the next ones are made
             progress("finish", i + 1, len(plan))
 
 
@@ -273,15 +276,14 @@ class _Picture:
         inside = alpha > 0
         if not inside.any():
             return out
-        band = inside & (alpha < 1)
-        # Only the band mixes light. Where no person is the background keeps its own bits, and where the
-        # person is solid it is not looked at.
-        mixed = linear.copy()
-        if band.any():
-            behind = to_linear(out[self.box][band], name)
-            mixed[band] = blend.over(linear[band][None], behind[None], alpha[band][None])[0]
+        # Where no person is the background keeps its own bits, and where the person is solid it is not looked at.
         # (cv2 masks three channels several times faster than numpy.)
-        out[self.box] = cv2.copyTo(from_linear(mixed, name), inside.view(np.uint8), out[self.box].copy())
+        cv2.copyTo(from_linear(linear, name), inside.view(np.uint8), out[self.box])
+        band = inside & (alpha < 1)  # only here light is mixed
+        if band.any():
+            behind = to_linear(self.background[self.box][band], name)
+            mixed = blend.over(linear[band][None], behind[None], alpha[band][None])[0]
+            out[self.box][band] = from_linear(mixed, name)
         return out
 
 

@@ -1,0 +1,89 @@
+"""Real clips in wrong colours, put right: what each method gains on a test set whose truth is known.
+
+    python benchmarks/fetch_luts.py
+    python benchmarks/lut_set.py --data DIR [--split validation] [--per-clip 2] [--models untouched classical nano PATH]
+
+DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. The set is made once (`harmovid.evaluate.testsets`), every
+method runs over it by the path of `harmovid harmonize`, and a table is printed. All of it can be stopped and resumed.
+Methods: untouched (strength 0), background (the person painted in the background's mean colour), reinhard, classical,
+histogram, and any model that `harmovid harmonize --model` takes. Results of a folder of weights are kept under the
+folder's name; --again makes those of the methods named anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+from harmovid.baselines import classical
+from harmovid.evaluate import run, testsets
+from harmovid.infer.plan import Options
+from harmovid.infer.views import Harmonizer
+
+CACHE = Path(__file__).resolve().parent.parent / ".cache"
+CLASSICAL = ("reinhard", "classical", "histogram")
+
+
+def method(name: str) -> Harmonizer:
+    """The harmonizer of that name: classical, or a model's."""
+    if name in CLASSICAL:
+        return classical.by_name(name)
+    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.model import checkpoint
+
+    return NetworkHarmonizer(checkpoint.load(name))
+
+
+def tell(stage: str, done: int, total: int) -> None:
+    """One line that counts up, on the screen alone."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{done}/{total} {stage}" + ("\n" if done == total else ""))
+
+
+def line(name: str, found: run.Gains) -> str:
+    """A method's row of the table."""
+    bands = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f} ({band.count})" for band in found.bands]
+    return f"| {' | '.join([name, f'{found.after:.2f}', f'{found.gain:+.2f}', *bands, f'{100 * found.worse:.0f}%'])} |"
+
+
+def main() -> None:
+    """Make the set, run the methods, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--luts", type=Path, default=CACHE / "luts" / "cube", help="folder of .cube files")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--per-clip", type=int, default=4)
+    parser.add_argument("--out", type=Path, help="the set's folder; its results go to results/ in it")
+    parser.add_argument("--models", nargs="*", default=["background", *CLASSICAL])
+    parser.add_argument("--again", action="store_true", help="discard earlier results of the methods named")
+    args = parser.parse_args()
+    folder = args.out or CACHE / "testsets" / f"{args.split}_{args.per_clip}"
+    made = testsets.lut_set(args.data, folder, sorted(args.luts.glob("*.cube")), args.split, args.per_clip,
+                            progress=tell)
+    found = [item.psnr for item in made.items if item.psnr is not None]
+    print(f"{len(made.items)} composites of {len(made.clips)} clips, {min(found):.1f} to {max(found):.1f} dB, mean "
+          f"{sum(found) / len(found):.2f} dB\n")
+    print("| method | PSNR fg (dB) | gain | below 14 dB | 14 to 19 dB | above 19 dB | worse by > 0.5 dB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    untouched = None
+    for name in ("untouched", *(model for model in args.models if model != "untouched")):
+        out = folder / "results" / (Path(name).name or name)
+        if args.again and name in args.models:
+            shutil.rmtree(out, ignore_errors=True)
+        if name == "background":
+            run.copy_background(folder, out, tell)
+        elif name == "untouched":
+            run.run_set(folder, partial(method, "classical"), out, Options(strength=0), tell)
+        else:
+            run.run_set(folder, partial(method, name), out, progress=tell)
+        rows = run.score_set(folder, out)
+        untouched = untouched or rows
+        print(line(name, run.gains(rows, untouched)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training data: real footage split by person, made small, degraded in light."""

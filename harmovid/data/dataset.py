@@ -1,0 +1,180 @@
+"""Views for training: crops of real footage as the straight path's framing would cut them, and more widely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harmovid.data import shards
+from harmovid.data.shards import OVERVIEW_EVERY, Shard
+from harmovid.errors import InputError
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """Some views of real footage, float32 display sRGB in [0, 1], before anything is done to their light.
+
+    picture: (B, 3, T, H, W), the clip. plate: (B, 3, T, H, W), the same without the person.
+    mask: (B, 1, T, H, W), alpha. overview: (B, 3, T, 64, 64), the whole background without the person.
+    """
+
+    picture: Tensor
+    plate: Tensor
+    mask: Tensor
+    overview: Tensor
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How views are cut.
+
+    margin: (least, most) of room around the person, a share of their size, on each side.
+    shift: how far the box may be moved off centre, a share of its size.
+    flip, reverse: probabilities of a mirrored view, of a clip played backwards.
+    photos: share of draws, where there are clips and photos, that are photos.
+    """
+
+    margin: tuple[float, float] = (0.02, 0.3)
+    shift: float = 0.06
+    flip: float = 0.5
+    reverse: float = 0.5
+    photos: float = 0.5
+
+
+STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
+"""The views that the straight path itself would cut: for validation."""
+
+
+@dataclass(frozen=True)
+class _Take:
+    """One clip or photo on the device. layers: (T, 7, H, W) uint8, picture, plate, mask. boxes: (T, 4) float64."""
+
+    name: str
+    layers: Tensor
+    overview: Tensor  # (To, 3, 64, 64) uint8
+    boxes: np.ndarray
+
+
+class Footage:
+    """Real footage in memory, from which views are drawn without end."""
+
+    def __init__(self, takes: Iterable[Shard], device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.takes = [_take(shard, self.device) for shard in takes]
+        if not self.takes:
+            raise InputError("there is no footage to train on; make shards with `harmovid data shards`")
+        self._videos = [n for n, take in enumerate(self.takes) if len(take.layers) > 1]
+        self._photos = [n for n, take in enumerate(self.takes) if len(take.layers) == 1]
+
+    @classmethod
+    def read(cls, folder: Path, device: torch.device | str = "cpu") -> Footage:
+        """All shards of a folder, by name.
+
+        Raises:
+            InputError: there is none, or one is damaged.
+        """
+        paths = sorted(folder.glob("*.zip"))
+        if not paths:
+            raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
+        return cls(map(shards.read, paths), device)
+
+    def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
+             config: CropConfig = CropConfig()) -> ViewBatch:
+        """Random views of random takes; a photo stands still, or the crop moves over it slowly.
+
+        Args:
+            batch, frames: how many views, of how many consecutive frames; a clip that is shorter is played
+                back and forth.
+            view: (height, width).
+            random: source of all choices.
+        """
+        return _stacked([self._one(self._choose(random, config), frames, view, random, config) for _ in range(batch)])
+
+    def steady(self, index: int, frames: int, view: tuple[int, int], start: int = 0) -> ViewBatch:
+        """The view of take `index` from frame `start` as the straight path would cut it; a batch of one."""
+        random = np.random.default_rng(0)
+        return _stacked([self._one(self.takes[index], frames, view, random, STEADY, start)])
+
+    def _choose(self, random: np.random.Generator, config: CropConfig) -> _Take:
+        pick_photo = random.random() < config.photos if self._videos and self._photos else bool(self._photos)
+        pool: Sequence[int] = self._photos if pick_photo else self._videos
+        return self.takes[pool[int(random.integers(len(pool)))]]
+
+    def _one(self, take: _Take, frames: int, view: tuple[int, int], random: np.random.Generator,
+             config: CropConfig, start: int | None = None) -> tuple[Tensor, Tensor]:
+        """(7, T, H, W) and (3, T, 64, 64), float32 in [0, 1]."""
+        order = _order(len(take.layers), frames, random, start)
+        if random.random() < config.reverse:
+            order = order[::-1].copy()
+        size = take.layers.shape[-1], take.layers.shape[-2]
+        known = take.boxes[order]
+        known = known[~np.isnan(known[:, 0])]
+        person = np.array([*known[:, :2].min(0), *known[:, 2:].max(0)]) if len(known) else np.array([0, 0, *size])
+        flip = random.random() < config.flip
+        box = _crop(person, size, view, random, config)
+        if len(take.layers) == 1 and frames > 1 and config.shift > 0 and random.random() < 0.5:
+            end = _crop(person, size, view, random, config)
+            ways = np.linspace(0, 1, frames)[:, None]
+            pictures = torch.cat([_cut(take.layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
+        else:
+            index = torch.from_numpy(order).to(self.device)
+            pictures = _cut(take.layers[index], box, view)  # (T, 7, H, W)
+        whole = take.overview[torch.from_numpy(np.minimum((order + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY,
+                                                          len(take.overview) - 1)).to(self.device)]  # (T, 3, 64, 64)
+        if flip:
+            pictures, whole = pictures.flip(-1), whole.flip(-1)
+        return pictures.transpose(0, 1) / 255, whole.transpose(0, 1).float() / 255
+
+
+def _take(shard: Shard, device: torch.device) -> _Take:
+    layers = np.concatenate([shard.picture, shard.plate, shard.mask[..., None]], -1)  # (T, H, W, 7)
+    boxes = np.full((len(layers), 4), np.nan)
+    for t, alpha in enumerate(shard.mask):
+        rows, columns = (np.flatnonzero((alpha > 127).any(axis)) for axis in (1, 0))
+        if rows.size:
+            boxes[t] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return _Take(shard.info.name, torch.from_numpy(layers).permute(0, 3, 1, 2).contiguous().to(device),
+                 torch.from_numpy(shard.overview).permute(0, 3, 1, 2).contiguous().to(device), boxes)
+
+
+def _order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:
+    """(wanted,) frame numbers, consecutive; back and forth where there are fewer."""
+    if start is None:
+        start = int(random.integers(max(there - wanted, 0) + 1))
+    if there == 1:
+        return np.zeros(wanted, np.int64)
+    ramp = np.concatenate([np.arange(there), np.arange(there - 2, 0, -1)])
+    return ramp[(start + np.arange(wanted)) % len(ramp)]
+
+
+def _crop(person: np.ndarray, size: tuple[int, int], view: tuple[int, int], random: np.random.Generator,
+          config: CropConfig) -> np.ndarray:
+    """(4,) int, x0, y0, x1, y1: the person with room, in the view's proportions where the picture allows it."""
+    side = np.maximum(person[2:] - person[:2], 8) * (1 + 2 * random.uniform(*config.margin))
+    aspect = view[1] / view[0]
+    side = np.maximum(side, [side[1] * aspect, side[0] / aspect])
+    # A picture too small for it is taken as far as it goes, and squeezed a little less than the straight path does.
+    side = np.minimum(side, size)
+    side = np.minimum(side, 1.3 * np.array([side[1] * aspect, side[0] / aspect]))
+    centre = (person[:2] + person[2:]) / 2 + config.shift * side * random.uniform(-1, 1, 2)
+    corner = np.clip(centre - side / 2, 0, np.array(size) - side)
+    box = np.rint(np.concatenate([corner, corner + side])).astype(int)
+    return np.clip(box, 0, [*size, *size])
+
+
+def _cut(layers: Tensor, box: np.ndarray, view: tuple[int, int]) -> Tensor:
+    """(T, C, H, W) uint8 → (T, C, h, w) float32 in [0, 255]."""
+    x0, y0, x1, y1 = (int(v) for v in box)
+    part = layers[..., y0:y1, x0:x1].float()
+    return F.interpolate(part, size=view, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _stacked(views: list[tuple[Tensor, Tensor]]) -> ViewBatch:
+    layers, whole = (torch.stack(list(part)) for part in zip(*views, strict=True))
+    return ViewBatch(layers[:, :3], layers[:, 3:6], layers[:, 6:], whole)

@@ -1,0 +1,1 @@
+"""The network: codec, transformer, schedule, and the folders they are kept in."""

@@ -1,0 +1,290 @@
+"""The one training loop. Stages differ in their task; the loop knows nothing of pictures.
+
+Batches are a function of (seed, step) alone, so a run that was killed continues on the very same curve, and workers
+may make batches in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, Dataset
+
+from harmovid.errors import InputError, OptionError, OutputError
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast.
+
+    steps: optimiser steps in all.
+    minutes: where given, the learning rate also falls with time, and the run ends after so many, whichever is
+        first; such a run is not repeatable to the bit.
+    lr, warmup, final_lr: peak learning rate, steps up to it, share of it at the end of the cosine.
+    weight_decay, beta2: of AdamW. clip: of the gradient's norm.
+    ema: decay of the averaged weights, which are validated and kept.
+    validate_every, save_every, log_every: steps.
+    workers: processes that make batches; 0 makes them in the loop.
+    precision: bf16 is for GPUs; on processors it is slower.
+    """
+
+    steps: int = 20000
+    minutes: float | None = None
+    lr: float = 1e-3
+    warmup: int = 200
+    final_lr: float = 0.01
+    weight_decay: float = 0.01
+    beta2: float = 0.99
+    clip: float = 1.0
+    ema: float = 0.999
+    validate_every: int = 1000
+    save_every: int = 1000
+    log_every: int = 20
+    workers: int = 0
+    precision: Literal["no", "bf16"] = "no"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.steps < 1:
+            raise OptionError(f"--set loop.steps is 1 or more, got {self.steps}")
+        if not 0 <= self.ema < 1:
+            raise OptionError(f"--set loop.ema is between 0 and 1, got {self.ema}")
+
+
+class Task(Protocol):
+    """What a stage tells the loop.
+
+    name: of the stage. module: what is trained.
+    """
+
+    name: str
+    module: nn.Module
+
+    def batch(self, index: int, seed: int) -> Batch:
+        """Batch number `index`, the same whenever asked."""
+        ...
+
+    def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """Parts of the loss, scalars by name; "loss" is what is minimised."""
+        ...
+
+    def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
+        """Figures, and a contact sheet (H, W, 3) uint8 RGB."""
+        ...
+
+    def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
+        """Keep the weights, with the record of how they came about."""
+        ...
+
+
+class _Batches(Dataset[Batch]):
+    def __init__(self, task: Task, seed: int) -> None:
+        self.task, self.seed = task, seed
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.task.batch(index, self.seed)
+
+
+class _Cosine:
+    """The learning rate's share of its peak, by steps and, where they are given, minutes."""
+
+    def __init__(self, config: LoopConfig) -> None:
+        self.config, self.spent, self.since = config, 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.spent + time.monotonic() - self.since
+
+    def progress(self, step: int) -> float:
+        done = step / self.config.steps
+        if self.config.minutes is not None:
+            done = max(done, self.seconds / (60 * self.config.minutes))
+        return min(done, 1.0)
+
+    def __call__(self, step: int) -> float:
+        config = self.config
+        rise = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+        return rise * (config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * self.progress(step))))
+
+
+def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, device: str = "cpu",
+          progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> dict[str, float]:
+    """Train a task; writes out/log.jsonl, out/sheets/*.png, out/state (to resume from) and out/model.
+
+    Args:
+        task: what is trained, on what.
+        config: how long and how fast.
+        out: folder of the run; must be new or empty, unless it is resumed.
+        resume: go on from out/state; from the beginning where there is none yet.
+        device: cpu or cuda.
+        progress: told after every step.
+
+    Returns:
+        The last validation figures.
+
+    Raises:
+        OutputError: `out` holds a run already.
+        InputError: the state is damaged; or the loss is no longer a number.
+    """
+    state = out / "state"
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
+    (out / "sheets").mkdir(parents=True, exist_ok=True)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=config.precision)
+    clock = _Cosine(config)
+    optimizer = torch.optim.AdamW(_groups(task.module, config), lr=config.lr, betas=(0.9, config.beta2))
+    module, optimizer = accelerator.prepare(task.module, optimizer)
+    averaged = AveragedModel(accelerator.unwrap_model(module),
+                             multi_avg_fn=_ema(config.ema)).to(accelerator.device)
+    step = 0
+    if resume and _recover(state):
+        step, clock.spent = _load(accelerator, averaged, state)
+        _cut_log(out / "log.jsonl", step)
+    world, rank = accelerator.num_processes, accelerator.process_index
+    batches = _batches(task, config, range(step * world + rank, config.steps * world, world))
+    figures: dict[str, float] = {}
+    module.train()
+    began, logged = time.monotonic(), step
+    while step < config.steps and clock.progress(step) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * clock(step)
+        batch = {name: part.to(accelerator.device, non_blocking=True) for name, part in next(batches).items()}
+        with accelerator.autocast():
+            parts = task.loss(module, batch, config.seed * 1_000_003 + step * world + rank)
+        accelerator.backward(parts["loss"])
+        norm = accelerator.clip_grad_norm_(module.parameters(), config.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        averaged.update_parameters(accelerator.unwrap_model(module))
+        step += 1
+        progress(task.name, step, config.steps)
+        if step % config.log_every == 0 or step == config.steps:
+            row = {name: float(part.detach()) for name, part in parts.items()}
+            if not math.isfinite(row["loss"]):
+                raise InputError(f"the loss is {row['loss']} at step {step}; lower --set loop.lr and --resume, which "
+                                 f"goes back to the state of the last {config.save_every} steps")
+            now = time.monotonic()
+            _log(out, accelerator, {"step": step, **row, "norm": float(norm), "lr": config.lr * clock(step - 1),
+                                    "seconds_per_step": (now - began) / (step - logged)})
+            began, logged = now, step
+        last = step == config.steps or clock.progress(step) >= 1
+        if step % config.validate_every == 0 or last:
+            figures = _validate(task, averaged, out, step, accelerator)
+        if step % config.save_every == 0 or last:
+            _save(accelerator, averaged, state, step, clock.seconds)
+    if accelerator.is_main_process:
+        figures = figures or _validate(task, averaged, out, step, accelerator)
+        task.save(averaged.module, out / "model", {"stage": task.name, "steps": step, "figures": figures})
+    return figures
+
+
+def _groups(module: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:
+    """Matrices decay; biases and gains don't."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    return [{"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}]
+
+
+def _ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """The running mean of the weights; young, it forgets its beginning faster."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        now = min(decay, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(averaged, current, 1 - now)
+
+    return update
+
+
+def _batches(task: Task, config: LoopConfig, indices: range) -> Iterator[Batch]:
+    if config.workers == 0:
+        return (task.batch(index, config.seed) for index in indices)
+    return iter(DataLoader(_Batches(task, config.seed), batch_size=None, sampler=indices, num_workers=config.workers,
+                           worker_init_fn=_one_thread, prefetch_factor=2))
+
+
+def _one_thread(_: int) -> None:
+    # Element-wise work in several threads of several processes stalls.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _validate(task: Task, averaged: AveragedModel, out: Path, step: int,
+              accelerator: Accelerator) -> dict[str, float]:
+    if not accelerator.is_main_process:
+        return {}
+    averaged.module.eval()
+    with torch.inference_mode():
+        figures, sheet = task.validate(averaged.module)
+    averaged.module.train()
+    _log(out, accelerator, {"step": step, "validation": figures})
+    cv2.imwrite(str(out / "sheets" / f"{step:07d}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return figures
+
+
+def _log(out: Path, accelerator: Accelerator, row: dict[str, Any]) -> None:
+    if accelerator.is_main_process:
+        with (out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop the lines that come after the state that is gone on from."""
+    if not path.is_file():
+        return
+    kept = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
+    partial = path.with_name(path.name + ".part")
+    partial.write_text("".join(line + "\n" for line in kept))
+    partial.replace(path)
+
+
+def _save(accelerator: Accelerator, averaged: AveragedModel, state: Path, step: int, seconds: float) -> None:
+    partial, old = state.with_name("state.part"), state.with_name("state.old")
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    accelerator.save_state(str(partial), safe_serialization=True)
+    if accelerator.is_main_process:
+        torch.save({"averaged": averaged.state_dict(), "step": step, "seconds": seconds}, partial / "run.pt")
+        shutil.rmtree(old, ignore_errors=True)
+        if state.is_dir():
+            os.replace(state, old)
+        os.replace(partial, state)
+        shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def _recover(state: Path) -> bool:
+    """Whether there is a state; one that was being replaced when the run was killed is put back."""
+    old = state.with_name("state.old")
+    if not state.is_dir() and old.is_dir():
+        os.replace(old, state)
+    return state.is_dir()
+
+
+def _load(accelerator: Accelerator, averaged: AveragedModel, state: Path) -> tuple[int, float]:
+    try:
+        run = torch.load(state / "run.pt", map_location=accelerator.device, weights_only=True)
+        averaged.load_state_dict(run["averaged"])
+        accelerator.load_state(str(state))
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"the state in {state} cannot be gone on from ({error}); it is of another preset or damaged: "
+                         "start anew with another --out") from error
+    return int(run["step"]), float(run["seconds"])

@@ -1,0 +1,43 @@
+"""A tiny test set: two drawn clips, three tables, two composites each."""
+
+from pathlib import Path
+
+import numpy as np
+
+from harmovid.data import split
+from harmovid.evaluate import testsets
+from harmovid.evaluate.testsets import LutSet
+from harmovid.light.lut import Lut, identity, write_cube
+from tests import figures
+
+SIZE, FRAMES = (64, 48), 2
+CLIPS = ("portraits_video/ann.mp4", "portraits_video/bob.mp4")
+
+
+def data(folder: Path) -> Path:
+    """A data folder with the two clips and their hard masks."""
+    (folder / "portraits_video").mkdir(parents=True)
+    for seed, clip in enumerate(CLIPS):
+        film = figures.film(SIZE, FRAMES, seed=seed, step=(2, 0), level=0.4 + 0.2 * seed)
+        path = folder / clip
+        figures.write(path, film.frames)
+        figures.write(path.with_name(f"{path.stem}_mask.mp4"), (film.alpha >= 0.5).astype(np.float32))
+    return folder
+
+
+def luts(folder: Path) -> list[Path]:
+    """Three strong tables: dark and blue, bright and warm, negative."""
+    folder.mkdir(parents=True, exist_ok=True)
+    grid = identity(5).table
+    tables = {"night": grid * (0.2, 0.3, 0.6), "fire": 1 - (1 - grid) * (0.2, 0.45, 0.8), "negative": 1 - grid}
+    for name, table in tables.items():
+        write_cube(Lut(table.astype(np.float32)), folder / f"{name}.cube")
+    return sorted(folder.glob("*.cube"))
+
+
+def make(folder: Path, monkeypatch, mean: float = 16.0) -> LutSet:
+    """The set in folder/set, of the clips in folder/data and the tables in folder/luts."""
+    monkeypatch.setattr(split, "files", lambda part, kind: list(CLIPS))
+    if not (folder / "data").exists():
+        data(folder / "data")
+    return testsets.lut_set(folder / "data", folder / "set", luts(folder / "luts"), "test", 2, mean)

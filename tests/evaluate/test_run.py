@@ -1,0 +1,99 @@
+"""Methods over a test set, against gains known by hand."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+
+from harmovid.baselines.classical import MongeKantorovich
+from harmovid.errors import InputError
+from harmovid.evaluate import run
+from harmovid.infer.plan import Options
+from harmovid.infer.views import Harmonized, ViewSize
+from tests import figures
+from tests.evaluate import recoloured
+
+
+@dataclass
+class Nothing:
+    """Gives everything back as it was."""
+
+    name = "nothing"
+    view = ViewSize(area=32 * 32)
+
+    def harmonize(self, clip, seed=0):
+        for t in range(len(clip)):
+            views = clip.window(t, t + 1)
+            yield Harmonized(views.composite, views.composite)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        manifest = recoloured.make(folder, patch)
+    untouched = folder / "untouched"
+    run.run_set(folder / "set", Nothing, untouched, Options(strength=0))
+    return folder, manifest, run.score_set(folder / "set", untouched)
+
+
+def test_untouched_has_the_psnr_of_the_manifest(made):
+    _, manifest, untouched = made
+    found = {row["clip"]: row["foreground_psnr"] for row in untouched}
+    # (The path frees the edge of the old background's colour, the manifest's composite does not.)
+    assert all(found[item.name] == pytest.approx(item.psnr, abs=0.5) for item in manifest.items)
+    nothing = run.gains(untouched, untouched)
+    assert nothing.gain == 0 and nothing.worse == 0 and nothing.before == nothing.after
+    assert sum(band.count for band in nothing.bands) == len(manifest.items)
+
+
+def test_a_method_that_returns_its_input_gains_nothing_by_the_default_path(made):
+    folder, manifest, untouched = made
+    told = []
+    results = run.run_set(folder / "set", Nothing, folder / "nothing", progress=lambda *step: told.append(step))
+    assert [path.stem for path in results] == [item.name for item in manifest.items]
+    assert told[-1] == (manifest.items[-1].name, 4, 4)
+    found = run.gains(run.score_set(folder / "set", folder / "nothing"), untouched)
+    assert abs(found.gain) < 0.05 and found.worse == 0
+
+
+def test_what_is_there_stays_and_the_method_is_not_even_made(made):
+    folder, manifest, _ = made
+    def never():
+        raise AssertionError
+    before = {path: path.stat().st_mtime_ns for path in (folder / "untouched").glob("*.mkv")}
+    run.run_set(folder / "set", never, folder / "untouched")
+    assert before == {path: path.stat().st_mtime_ns for path in before} and len(before) == len(manifest.items)
+
+
+def test_copying_the_background_shows_no_person(made):
+    folder, _, _ = made
+    for path in run.copy_background(folder / "set", folder / "copied"):
+        result, behind = figures.read(path)[0], figures.read(folder / "set" / "background" / path.name)[0]
+        mask = figures.read(folder / "set" / "mask" / path.name)[0][..., 0]
+        inside = np.stack([cv2.erode(m, np.ones((3, 3))) for m in mask]) == 1
+        assert np.abs(result[inside] - behind.mean((0, 1, 2))).max() <= 1 / 255
+        assert figures.same(result, behind)[:, :2].all()
+
+
+def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):
+    folder, manifest, untouched = made
+    out = folder / "classical"
+    run.run_set(folder / "set", MongeKantorovich, out)
+    assert len(run.gains(run.score_set(folder / "set", out), untouched).items) == 4
+    (out / f"{manifest.items[0].name}.mkv").unlink()
+    with pytest.raises(InputError, match="1 of 4 results"):
+        run.score_set(folder / "set", out)
+
+
+def test_gains_by_hand():
+    before = {"a": 13.0, "b": 14.0, "c": 18.0, "d": 19.0, "e": 25.0}
+    after = {"a": 15.0, "b": 13.6, "c": 17.0, "d": 20.0, "e": 25.5}
+    found = run.gains(*([{"clip": name, "foreground_psnr": value} for name, value in rows.items()]
+                        for rows in (after, before)))
+    assert found.gain == pytest.approx(0.42) and found.worse == pytest.approx(0.2)
+    assert [(band.count, pytest.approx(band.gain)) for band in found.bands] == [(1, 2.0), (2, -0.7), (2, 0.75)]
+    assert (found.before, found.after) == (pytest.approx(17.8), pytest.approx(18.22))
+    with pytest.raises(InputError, match="not of the same items"):
+        run.gains([{"clip": "a", "foreground_psnr": 1.0}], [{"clip": "b", "foreground_psnr": 1.0}])
