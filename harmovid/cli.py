@@ -1,23 +1,23 @@
-"""The command line: parses, calls, prints. What is slow to import is imported inside the commands."""
+"""The command line: parses, calls, prints. What is slow to import is imported inside the commands.
+
+The commands that make data and train stand in `cli_train.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from harmovid import __version__
-from harmovid.errors import HarmoVidError, InputError, MissingExtra, OptionError
+from harmovid import __version__, cli_train
+from harmovid.errors import InputError, MissingExtra, OptionError
+from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
     from harmovid.infer.views import Harmonizer
@@ -27,13 +27,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
                   help="Relight a person in a video by the background they are put on.")
 evaluate = typer.Typer(no_args_is_help=True, help="Measure results.")
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(cli_train.data, name="data")
+app.add_typer(cli_train.train, name="train")
 
-# Progress and messages go to standard error, so that standard output holds --json and tables alone.
-_messages = Console(stderr=True)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
-
-Report = Callable[[str, int, int], None]
-"""Told of each step: name of the stage, steps done, steps in all."""
 
 
 class Fit(StrEnum):
@@ -161,7 +158,7 @@ def harmonize(
 
     Example: `harmovid harmonize person.mp4 street.mp4 -o result.mp4 --mask mask.mp4 --compare compare.mp4`
     """
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from dataclasses import replace
         from tempfile import TemporaryDirectory
 
@@ -200,7 +197,7 @@ def harmonize(
                 raise OptionError("--compare shows the light transfer's pictures; leave out --detail network")
             inputs = tuple(path for path in (foreground, background, mask) if path)
             comparison = Comparison(compare, len(work), work.rate, inputs=inputs, overwrite=overwrite)
-        with TemporaryDirectory(prefix="harmovid-") as folder, _bars() as progress:
+        with TemporaryDirectory(prefix="harmovid-") as folder, bars() as progress:
             if makes_mask:
                 from harmovid.infer.matting import write_matte
 
@@ -222,14 +219,13 @@ def harmonize(
         if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
             summary.notes = (*summary.notes, _fps_unused(front))
         summary.notes = (*summary.notes, *remarks)
-        for note in summary.notes:
-            _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
+        for remark in summary.notes:
+            note(remark)
         if as_json:
             sys.stdout.write(json.dumps(config.to_dict(summary)) + "\n")
         else:
             spent = sum(summary.seconds.values())
-            _messages.print(f"wrote {escape(summary.output)}: {summary.frames} frames, "
-                            f"{summary.size[0]}×{summary.size[1]}, {spent:.1f} s", soft_wrap=True)
+            say(f"wrote {summary.output}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, {spent:.1f} s")
 
 
 @app.command()
@@ -248,7 +244,7 @@ def matte(
 
     Example: `harmovid matte person.mp4 -o mask.mkv`
     """
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from time import perf_counter
 
         from harmovid.infer.matting import write_matte
@@ -261,18 +257,18 @@ def matte(
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
         target = encode.open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
         segmenter = _segmenter(model)
-        with _bars() as progress:
+        with bars() as progress:
             found = write_matte(clip, target, segmenter, steady=steady, progress=progress)
-        for note in (*clip.notes, *([_fps_unused(clip)] if fps and not clip.files else [])):
-            _messages.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
+        for remark in (*clip.notes, *([_fps_unused(clip)] if fps and not clip.files else [])):
+            note(remark)
         if found == 0:
-            _messages.print("[yellow]note[/] no person was found in any frame: the mask is black", soft_wrap=True)
+            note("no person was found in any frame: the mask is black")
         if as_json:
             sys.stdout.write(json.dumps({
                 "output": str(target.pattern or target.path), "frames": clip.frames, "frames_with_person": found,
                 "seconds": {"matte": round(perf_counter() - began, 3)}, "peak_bytes": peak_memory()}) + "\n")
         else:
-            _messages.print(f"wrote {escape(str(out))}: {clip.frames} frames, a person in {found}", soft_wrap=True)
+            say(f"wrote {out}: {clip.frames} frames, a person in {found}")
 
 
 @evaluate.command()
@@ -292,10 +288,10 @@ def score(
 
     Example: `harmovid evaluate score results/ --truth truth/ --masks masks/ -o report.jsonl`
     """
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from harmovid.evaluate.score import score_folder, summary, table
 
-        with _bars() as progress:
+        with bars() as progress:
             rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
                                 resize=resize, on_clip=lambda name, done, total: progress("score", done, total))
         sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
@@ -324,39 +320,6 @@ def _interrupt(number: int, frame: object) -> None:
     for again in _STOPS:  # a second Ctrl-C would stop the clearing up
         signal.signal(again, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    try:
-        yield
-    except HarmoVidError as error:
-        _messages.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from error
-    except OSError as error:  # what the rooms' own sentences don't cover: a name too long, no place for temporary files
-        what = f"{error.filename}: " if error.filename else ""
-        reason = (error.strerror or str(error)).lower()
-        _messages.print(f"[bold red]error[/] {escape(what + reason)}; check the name, the rights, and the space, there "
-                        "and in the folder for temporary files (TMPDIR)", soft_wrap=True)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        _messages.print("[yellow]stopped[/] nothing half-written was left behind")
-        raise typer.Exit(130) from None
-
-
-@contextmanager
-def _bars() -> Iterator[Report]:
-    """Progress bars with the time that is left, one per stage, on standard error."""
-    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_messages, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield progress
 
 
 def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:

@@ -45,7 +45,7 @@ def override(config: T, assignments: list[str]) -> T:
     """Return `config` with ``a.b=value`` assignments applied.
 
     A value is read as JSON where the setting takes what comes of that, else as plain text, so that a text
-    setting can be given 2024 or true without quotes.
+    setting can be given 2024 or true without quotes. A dataclass within it may be a list of its fields in order.
 
     Raises:
         OptionError: an assignment without ``=``, an unknown name, or a value of the wrong type.
@@ -105,6 +105,14 @@ def _parse(hint: Any, text: str, name: str) -> Any:
     return value
 
 
+def _by_name(kind: Any, values: list[Any]) -> dict[str, Any]:
+    """The fields of a dataclass that is given as a list, in their order: shorter to type."""
+    names = [f.name for f in dataclasses.fields(kind)]
+    if len(values) > len(names):
+        raise OptionError(f"{kind.__name__} has {len(names)} settings, {', '.join(names)}; got {len(values)} values")
+    return dict(zip(names, values, strict=False))
+
+
 def _convert(hint: Any, value: Any, name: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
@@ -118,6 +126,8 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
             except OptionError:
                 if option is rest[-1]:
                     raise
+    if dataclasses.is_dataclass(hint) and isinstance(value, list):
+        value = _by_name(hint, value)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_dict(hint, value)  # type: ignore[arg-type]
     if origin is tuple and isinstance(value, (list, tuple)):

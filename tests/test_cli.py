@@ -41,6 +41,9 @@ FIXED = {
                  "--device",
     "matte": "video -o --out",
     "evaluate score": "results -o --out",
+    "data shards": "footage -o --out",
+    "train codec": "--preset --data --out --resume",
+    "train harmonize": "--preset --data --out --resume",
 }
 
 
@@ -98,7 +101,7 @@ class TestHelp:
 
     def test_without_a_command_there_is_help(self):
         shown = invoke("", 2).output
-        assert all(name in shown for name in ("harmonize", "matte", "evaluate"))
+        assert all(name in shown for name in ("harmonize", "matte", "evaluate", "data", "train"))
 
     @pytest.mark.parametrize("words", commands())
     def test_help_shows_and_explains_everything(self, words):
@@ -430,7 +433,7 @@ class TestNetwork:
 
     def test_steps(self, work, checkpoint, monkeypatch):
         told = []
-        monkeypatch.setattr(cli, "_bars", lambda: nullcontext(lambda *step: told.append(step)))
+        monkeypatch.setattr(cli, "bars", lambda: nullcontext(lambda *step: told.append(step)))
         pictures = [self.made(f"--model {checkpoint} --detail network {steps}") for steps in ("", "--steps 3")]
         assert [step for step in told if step[0] == "sample"] == [
             ("sample", 1, 2), ("sample", 2, 2), ("sample", 1, 3), ("sample", 2, 3), ("sample", 3, 3)]

@@ -169,6 +169,19 @@ def test_overrides_add_up_and_leave_the_original():
     assert override(BASE, []) == BASE
 
 
+@dataclass(frozen=True)
+class Jobs:
+    all: tuple[Optimizer, ...] = ()
+
+
+def test_a_dataclass_may_be_a_list_of_its_fields():
+    assert override(Jobs(), ['all=[[1, [0, 0.5]], {"warmup": 3}, []]']) == Jobs((
+        Optimizer(1.0, (0.0, 0.5)), Optimizer(warmup=3), Optimizer()))
+    assert override(BASE, ["second=[2]"]).second == Optimizer(2.0)
+    with pytest.raises(OptionError, match="Optimizer has 4 settings, rate, betas, name, warmup; got 5 values"):
+        override(Jobs(), ["all=[[1, 2, 3, 4, 5]]"])
+
+
 @pytest.mark.parametrize(("assignment", "said"), [
     ("steps", "takes name=value, got 'steps'"),
     ("speed=1", "no setting 'speed'; settings here: steps"),

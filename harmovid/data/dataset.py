@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +73,11 @@ class Footage:
         self._photos = [n for n, take in enumerate(self.takes) if len(take.layers) == 1]
 
     @classmethod
-    def read(cls, folder: Path, device: torch.device | str = "cpu") -> Footage:
+    def read(cls, folder: Path, device: torch.device | str = "cpu",
+             progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Footage:
         """All shards of a folder, by name.
+
+        progress: told after every shard.
 
         Raises:
             InputError: there is none, or one is damaged.
@@ -82,7 +85,13 @@ class Footage:
         paths = sorted(folder.glob("*.zip"))
         if not paths:
             raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
-        return cls(map(shards.read, paths), device)
+
+        def each() -> Iterator[Shard]:
+            for n, path in enumerate(paths, 1):
+                yield shards.read(path)
+                progress(folder.name, n, len(paths))
+
+        return cls(each(), device)
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig = CropConfig()) -> ViewBatch:
@@ -172,7 +181,7 @@ def _cut(layers: Tensor, box: np.ndarray, view: tuple[int, int]) -> Tensor:
     """(T, C, H, W) uint8 → (T, C, h, w) float32 in [0, 255]."""
     x0, y0, x1, y1 = (int(v) for v in box)
     part = layers[..., y0:y1, x0:x1].float()
-    return F.interpolate(part, size=view, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(part, size=view, mode="bilinear", antialias=True, align_corners=False).clamp(0, 255)
 
 
 def _stacked(views: list[tuple[Tensor, Tensor]]) -> ViewBatch:

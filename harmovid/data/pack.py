@@ -2,20 +2,139 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
 from harmovid.composite import plate
+from harmovid.composite.segment import PersonSegmenter
+from harmovid.data import shards
+from harmovid.data import split as listed
 from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
-from harmovid.errors import InputError
+from harmovid.errors import HarmoVidError, InputError, OptionError
 from harmovid.infer import framing
+from harmovid.infer.matting import write_matte
 from harmovid.infer.views import ViewSize
-from harmovid.video import io
+from harmovid.video import encode, io
+from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert
 
 _ROOM = 0.35  # around the person's box, a share of its side: what crops may move and grow into
+_UNMASKED = 33  # frames of a clip without a mask; those are talking heads, which hardly move
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What `pack_footage` did.
+
+    made, kept: shards made now, and those that were there. absent: files of the list that the footage lacks.
+    failed: what was wrong, by file.
+    """
+
+    made: int
+    kept: int
+    absent: int
+    failed: dict[str, str]
+
+
+def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "validation", "test"), *,
+                 photos: bool = True, processes: int = 1,
+                 progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Packed:
+    """Make shards of the portraits that the split list names; what is there already is left.
+
+    Args:
+        footage: a folder with portraits_video/NAME.mp4 beside NAME_mask.mp4, and portraits_photo/NAME.jpg beside
+            NAME_alpha.png. Where the list says that there is no mask, one is made.
+        out: shards go to out/SPLIT/NAME.zip.
+        photos: make them of photos, too.
+        processes: at work at the same time, of one thread each.
+        progress: told after every file.
+
+    Raises:
+        InputError: nothing of the list is there.
+        OptionError: an unknown split; fewer than one process; or more than there is memory for.
+        MissingExtra: a mask is to be made, and the segmenter is not installed.
+    """
+    if processes < 1:
+        raise OptionError(f"--processes is 1 or more, got {processes}")
+    folders = ("portraits_video", "portraits_photo") if photos else ("portraits_video",)
+    wanted = {file for folder in folders for name in splits for file in listed.files(name, folder)}
+    entries = [entry for entry in listed.read() if entry.file in wanted]
+    there = [entry for entry in entries if (footage / entry.file).is_file()]
+    if not there:
+        raise InputError(f"{footage} has none of the {len(entries)} files of the split list, such as "
+                         f"{entries[0].file}; name the folder that holds {' and '.join(folders)}")
+    todo = [entry for entry in there if not _place(entry, out).is_file()]
+    if not all(entry.masked for entry in todo):
+        _segmenter()  # is it installed?
+    for name in splits:
+        (out / name).mkdir(parents=True, exist_ok=True)
+    failed = {}
+    for n, (entry, wrong) in enumerate(_pack_each(todo, footage, out, processes), 1):
+        if wrong is not None:
+            failed[entry.file] = wrong
+        progress("pack", n, len(todo))
+    return Packed(len(todo) - len(failed), len(there) - len(todo), len(entries) - len(there), failed)
+
+
+def _pack_each(entries: list[listed.Entry], footage: Path, out: Path,
+               processes: int) -> Iterator[tuple[listed.Entry, str | None]]:
+    if processes == 1:
+        yield from ((entry, _pack_entry(entry, footage, out)) for entry in entries)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_one_of_many) as pool:
+        try:
+            work = {pool.submit(_pack_entry, entry, footage, out): entry for entry in entries}
+            for done in as_completed(work):
+                yield work[done], done.result()
+        except BrokenProcessPool as error:
+            raise OptionError(f"one of --processes {processes} was killed, for want of memory perhaps; start again "
+                              "with fewer: what is made is kept") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_of_many() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: what is begun is finished
+    cv2.setNumThreads(1)
+
+
+def _pack_entry(entry: listed.Entry, footage: Path, out: Path) -> str | None:
+    """Make one shard; what is wrong where that fails."""
+    video, place = footage / entry.file, _place(entry, out)
+    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split)
+    try:
+        if entry.masked:
+            ending = "_mask.mp4" if entry.folder == "portraits_video" else "_alpha.png"
+            shard = made(video.with_name(video.stem + ending))
+        else:
+            with TemporaryDirectory(prefix="harmovid-") as folder:
+                target = encode.open_target(Path(folder) / "mask.mkv")
+                clip = io.open_clip(video)
+                write_matte(clip, target, _segmenter(), indices=range(min(clip.frames, _UNMASKED)))
+                shard = made(target.path, frames=_UNMASKED)
+        shards.write(place, shard)
+    except HarmoVidError as error:
+        return str(error)
+    return None
+
+
+def _place(entry: listed.Entry, out: Path) -> Path:
+    return out / entry.split / f"{Path(entry.file).stem}.zip"
+
+
+@cache
+def _segmenter() -> PersonSegmenter:
+    return PersonSegmenter(num_threads=1)
 
 
 def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: int = 136 * 136,
@@ -35,27 +154,29 @@ def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: i
     count = min(clip.frames, frames)
     if min(matte.frames, frames) != count:
         raise InputError(f"{mask} has {matte.frames} frames, {video} has {clip.frames}; give the mask of this clip")
-    alphas = [np.clip(frame.rgb, 0, 1) for frame in io.read(matte, range(count), grey=True)]
     size = clip.width, clip.height
-    if alphas[0].shape[::-1] != size:
-        alphas = [cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) for alpha in alphas]
-    boxes = _boxes(alphas, size, mask)
+    # The mask is read twice: a long clip's would not fit in memory at full size, and its scale comes from its boxes.
+    boxes = _boxes((_shrunk(alpha, size) for alpha in _alphas(matte, count)), size, mask)
     region, scale = _region(boxes, size, area)
     width, height = (max(16, round(side * scale)) for side in size)
     small = [_shrunk(np.clip(convert(frame.rgb, clip.tags, SRGB), 0, 1), (width, height))
              for frame in io.read(clip, range(count))]
-    soft = [_shrunk(alpha, (width, height)) for alpha in alphas]
+    soft = [_shrunk(alpha, (width, height)) for alpha in _alphas(matte, count)]
     empty = plate.fill(np.stack(small), np.stack(soft))
     x0, y0, x1, y1 = (round(v * scale) for v in region)
     inside = slice(y0, y1), slice(x0, x1)
     every = slice(None, None, OVERVIEW_EVERY)
     overview = [_shrunk(picture, (OVERVIEW, OVERVIEW)) for picture in empty[every]]
     info = ShardInfo(name, person, split, count, (y1 - y0, x1 - x0))
-    return Shard(info, *(_bytes([picture[inside] for picture in pictures]) for pictures in (small, soft, empty)),
-                 _bytes(overview))
+    kept, alpha, behind = (_bytes([picture[inside] for picture in pictures]) for pictures in (small, soft, empty))
+    return Shard(info, kept, alpha, behind, _bytes(overview))
 
 
-def _boxes(alphas: list[np.ndarray], size: tuple[int, int], mask: Path) -> np.ndarray:
+def _alphas(matte: Clip, count: int) -> Iterator[np.ndarray]:
+    return (np.clip(frame.rgb, 0, 1) for frame in io.read(matte, range(count), grey=True))
+
+
+def _boxes(alphas: Iterable[np.ndarray], size: tuple[int, int], mask: Path) -> np.ndarray:
     found = [framing.find(alpha) for alpha in alphas]
     if not any(box is not None for box in found):
         raise InputError(f"the mask {mask} is empty: no person in any of {len(found)} frames")

@@ -62,17 +62,20 @@ class Shard:
 def write(path: Path, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
     partial = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(partial, "w") as file:
-        for t in range(shard.info.frames):
-            _write(file, "picture", t, shard.picture[t])
-            file.writestr(f"mask/{t:04d}.png", cv2.imencode(".png", shard.mask[t])[1].tobytes())
-            height, width = shard.mask[t].shape
-            half = (width + 1) // 2, (height + 1) // 2
-            _write(file, "plate", t, cv2.resize(shard.plate[t], half, interpolation=cv2.INTER_AREA))
-        for n, whole in enumerate(shard.overview):
-            _write(file, "overview", n, whole)
-        file.writestr("shard.json", json.dumps(asdict(shard.info)))
-    partial.replace(path)
+    try:
+        with zipfile.ZipFile(partial, "w") as file:
+            for t in range(shard.info.frames):
+                _write(file, "picture", t, shard.picture[t])
+                _put(file, f"mask/{t:04d}.png", cv2.imencode(".png", shard.mask[t])[1].tobytes())
+                height, width = shard.mask[t].shape
+                half = (width + 1) // 2, (height + 1) // 2
+                _write(file, "plate", t, cv2.resize(shard.plate[t], half, interpolation=cv2.INTER_AREA))
+            for n, whole in enumerate(shard.overview):
+                _write(file, "overview", n, whole)
+            _put(file, "shard.json", json.dumps(asdict(shard.info)).encode())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Shard:
@@ -87,7 +90,7 @@ def read(path: Path) -> Shard:
             picture, mask, small, overview = (np.stack(list(_pictures(file, kind)))
                                               for kind in ("picture", "mask", "plate", "overview"))
             return Shard(info, picture, mask, _plates(picture, mask, small), overview)
-    except (zipfile.BadZipFile, KeyError, ValueError, cv2.error) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
 
 
@@ -109,16 +112,20 @@ def _info(file: zipfile.ZipFile) -> ShardInfo:
 
 
 def _pictures(file: zipfile.ZipFile, kind: str) -> Iterator[np.ndarray]:
+    how = cv2.IMREAD_GRAYSCALE if kind == "mask" else cv2.IMREAD_COLOR_RGB
     for name in sorted(name for name in file.namelist() if name.startswith(kind + "/")):
-        data = np.frombuffer(file.read(name), np.uint8)
-        if kind == "mask":
-            yield cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-        else:
-            yield cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        picture = cv2.imdecode(np.frombuffer(file.read(name), np.uint8), how)
+        if picture is None:
+            raise ValueError(f"{name} is no picture")
+        yield np.asarray(picture)
 
 
 def _write(file: zipfile.ZipFile, kind: str, index: int, picture: np.ndarray) -> None:
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[kind], cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1]
-    file.writestr(f"{kind}/{index:04d}.jpg", coded.tobytes())
+    _put(file, f"{kind}/{index:04d}.jpg", coded.tobytes())
+
+
+def _put(file: zipfile.ZipFile, name: str, data: bytes) -> None:
+    file.writestr(zipfile.ZipInfo(name), data)  # without the time, so that the same shard is the same file

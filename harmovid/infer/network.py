@@ -19,7 +19,7 @@ from harmovid.infer.sampler import draw, sample
 from harmovid.infer.views import Harmonized, ViewClip, ViewSize
 from harmovid.model.checkpoint import Model
 from harmovid.model.codec import TIME, Codec
-from harmovid.model.conditions import conditions
+from harmovid.model.conditions import conditions, mask_channels
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, steps done, steps in all."""
@@ -27,6 +27,7 @@ Progress = Callable[[str, int, int], None]
 Chunk = tuple[int, int, int]
 """Latents start <= k < stop are coded, and those from `first` on are kept."""
 
+_COVERED = 12  # latents whose masks are read at once
 _TOKENS = 4096  # that go through the transformer together, about; more are no faster
 
 
@@ -69,6 +70,7 @@ class NetworkHarmonizer:
         count = len(clip)
         pictures, told = self._encode(clip)
         answer = self._sample(clip, pictures, told, seed)
+        answer = held_back(pictures[:1], answer, _cover(clip, answer), self.model.preset.doubt)  # (1, 16, Tl, h, w)
         both = torch.cat([pictures[:1], answer])  # (2, 16, Tl, h, w)
         for video in decode_clip(self.model.codec, both, count):
             reference, result = video.clamp(0, 1).float().cpu().numpy()  # (3, T, H, W) each
@@ -120,6 +122,21 @@ class NetworkHarmonizer:
 
     def _tensor(self, planes: np.ndarray) -> Tensor:
         return torch.from_numpy(planes).to(self.device, torch.float32)
+
+
+def held_back(composite: Tensor, answer: Tensor, cover: Tensor, doubt: float) -> Tensor:
+    """Shrink a predicted change towards none, the more the smaller it is beside the error known of such predictions.
+
+    With m² the change's mean square over the person, the change is multiplied by m² / (m² + doubt²), Wiener's factor
+    for a signal of power m² in noise of power doubt². One factor for a clip: it cannot flicker.
+
+    Args:
+        composite, answer: (1, 16, Tl, h, w), latents. cover: (1, 1, Tl, h, w), the person's share of each.
+        doubt: see `harmovid.model.presets.Preset`.
+    """
+    change = answer - composite  # (1, 16, Tl, h, w)
+    power = (change.square().mean(1, keepdim=True) * cover).sum() / cover.sum().clamp(min=1e-6)
+    return composite + change * (power / (power + doubt**2).clamp(min=1e-12))  # (1, 16, Tl, h, w)
 
 
 def encode_clip(codec: Codec, frames: Callable[[int, int], Tensor], count: int, latents: int | None = None) -> Tensor:
@@ -174,6 +191,15 @@ def _chunks(codec: Codec, latents: int) -> Iterator[Chunk]:
 def _latents(frames: int) -> int:
     """Latents that hold so many frames."""
     return -(-(frames - 1) // TIME) + 1
+
+
+def _cover(clip: ViewClip, like: Tensor) -> Tensor:
+    """(1, 1, Tl, h, w), the mean of the mask over the pixels of each of the clip's latents, on the device of `like`."""
+    latents, parts = list(range(like.shape[2])), []
+    for start in range(0, len(latents), _COVERED):
+        mask = torch.from_numpy(_mask(clip, latents[start : start + _COVERED]))  # (1, 1, 4n + 1, H, W)
+        parts.append(mask_channels(mask)[:, :, 1:].mean(1, keepdim=True))  # (1, 1, n, h, w)
+    return torch.cat(parts, 2).to(like)  # (1, 1, Tl, h, w)
 
 
 def _mask(clip: ViewClip, latents: list[int]) -> np.ndarray:

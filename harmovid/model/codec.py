@@ -1,7 +1,8 @@
 """Codecs: video to latents and back, with CogVideoX's geometry of 8 × 8 × 4.
 
 A codec takes display sRGB in [0, 1]; [−1, 1] exists in this file only. Frame 0 has a latent of its own, each later
-latent stands for four frames: T = 4 · (Tl − 1) + 1. Both codecs are causal: what comes later never changes a latent.
+latent stands for four frames: T = 4 · (Tl − 1) + 1. Ours is causal: what comes later never changes a latent. So is
+the published one, but for its norms, which see 8 frames (at the beginning up to 13) at a time.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class CausalCodec(ModelMixin, ConfigMixin):
         super().__init__()
         self.latent_channels = latent_channels
         # The first latent of a chunk is another one (it stands for one frame); each block hands it one further.
-        self.context_latents = max(encoder_blocks + 1, decoder_blocks + 2)
+        self.context_latents: int | None = max(encoder_blocks, decoder_blocks) + 1
         self.encoder = _Encoder(latent_channels, fine, coarse, encoder_blocks, fine_blocks)
         self.decoder = _Decoder(latent_channels, fine, frame, coarse, decoder_blocks, fine_blocks)
         self.register_buffer("mean", torch.tensor(latents_mean or [0.0] * latent_channels), persistent=False)
@@ -115,7 +116,7 @@ class CausalCodec(ModelMixin, ConfigMixin):
 class CogVideoXCodec(nn.Module):
     """The published `AutoencoderKLCogVideoX`, its scaling read from its own configuration."""
 
-    context_latents = None
+    context_latents: int | None = None
 
     def __init__(self, vae: AutoencoderKLCogVideoX) -> None:
         super().__init__()
@@ -141,8 +142,11 @@ class CogVideoXCodec(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, Tl, h, w) → (B, 3, T, 8h, 8w), display sRGB, not clipped."""
-        signal = self.vae.decode((latents / self.factor).to(self.vae.dtype)).sample  # (B, 3, T, H, W)
-        return (signal.to(latents.dtype) + 1) / 2  # (B, 3, T, H, W)
+        count = latents.shape[2]
+        if count % 2 == 0:  # an even number would be decoded as if none of them stood for a single frame
+            latents = torch.cat([latents, latents[:, :, -1:]], 2)  # (B, C, Tl + 1, h, w)
+        signal = self.vae.decode((latents / self.factor).to(self.vae.dtype)).sample  # (B, 3, T or T + 4, H, W)
+        return (signal[:, :, : TIME * (count - 1) + 1].to(latents.dtype) + 1) / 2  # (B, 3, T, H, W)
 
 
 class _Encoder(nn.Module):

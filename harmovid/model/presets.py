@@ -36,6 +36,8 @@ class Preset:
 
     codec: None is the `AutoencoderKLCogVideoX` of the published folder, which knows its own sizes.
     steps: of sampling, where the user names none.
+    doubt: standard deviation, in latents, of the error of the change of light that the network predicts, measured on
+        validation footage. A change no larger than that is mostly error, and is held back; 0 takes all as it comes.
     source: the hub name of the published weights it begins from; None is from nothing.
     """
 
@@ -45,6 +47,7 @@ class Preset:
     schedule: ScheduleConfig
     codec: CausalCodecConfig | None = None
     steps: int = 50
+    doubt: float = 0.0
     source: str | None = None
 
 
@@ -59,6 +62,7 @@ def nano() -> Preset:
         schedule=ScheduleConfig(),
         codec=CausalCodecConfig(),
         steps=1,
+        doubt=0.15,
     )
 
 

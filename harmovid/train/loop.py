@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -144,25 +144,30 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         InputError: the state is damaged; or the loss is no longer a number.
     """
     state = out / "state"
-    if not resume and out.is_dir() and any(out.iterdir()):
-        raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
-    (out / "sheets").mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=config.precision)
+    if accelerator.is_main_process:  # the others would find what it has just made
+        if not resume and out.is_dir() and any(out.iterdir()):
+            raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
+        (out / "sheets").mkdir(parents=True, exist_ok=True)
+        _recover(state)
+    accelerator.wait_for_everyone()
     clock = _Cosine(config)
     optimizer = torch.optim.AdamW(_groups(task.module, config), lr=config.lr, betas=(0.9, config.beta2))
     module, optimizer = accelerator.prepare(task.module, optimizer)
     averaged = AveragedModel(accelerator.unwrap_model(module),
                              multi_avg_fn=_ema(config.ema)).to(accelerator.device)
     step = 0
-    if resume and _recover(state):
+    if state.is_dir():
         step, clock.spent = _load(accelerator, averaged, state)
+    if accelerator.is_main_process:
         _cut_log(out / "log.jsonl", step)
     world, rank = accelerator.num_processes, accelerator.process_index
     batches = _batches(task, config, range(step * world + rank, config.steps * world, world))
     figures: dict[str, float] = {}
     module.train()
     began, logged = time.monotonic(), step
-    while step < config.steps and clock.progress(step) < 1:
+    last = clock.progress(step) >= 1
+    while not last:
         for group in optimizer.param_groups:
             group["lr"] = config.lr * clock(step)
         batch = {name: part.to(accelerator.device, non_blocking=True) for name, part in next(batches).items()}
@@ -175,19 +180,21 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         averaged.update_parameters(accelerator.unwrap_model(module))
         step += 1
         progress(task.name, step, config.steps)
-        if step % config.log_every == 0 or step == config.steps:
+        last = clock.progress(step) >= 1
+        save = last or step % config.save_every == 0
+        if save or step % config.log_every == 0:  # a state that is kept is one that has been looked at
             row = {name: float(part.detach()) for name, part in parts.items()}
-            if not math.isfinite(row["loss"]):
-                raise InputError(f"the loss is {row['loss']} at step {step}; lower --set loop.lr and --resume, which "
-                                 f"goes back to the state of the last {config.save_every} steps")
+            if not math.isfinite(row["loss"] + float(norm)):
+                raise InputError(f"the loss is {row['loss']:g}, its gradient {float(norm):g} at step {step}; lower "
+                                 f"--set loop.lr and --resume, which goes back to the state of the last "
+                                 f"{config.save_every} steps")
             now = time.monotonic()
-            _log(out, accelerator, {"step": step, **row, "norm": float(norm), "lr": config.lr * clock(step - 1),
+            _log(out, accelerator, {"step": step, **row, "norm": float(norm), "lr": optimizer.param_groups[0]["lr"],
                                     "seconds_per_step": (now - began) / (step - logged)})
             began, logged = now, step
-        last = step == config.steps or clock.progress(step) >= 1
         if step % config.validate_every == 0 or last:
             figures = _validate(task, averaged, out, step, accelerator)
-        if step % config.save_every == 0 or last:
+        if save:
             _save(accelerator, averaged, state, step, clock.seconds)
     if accelerator.is_main_process:
         figures = figures or _validate(task, averaged, out, step, accelerator)
@@ -202,13 +209,13 @@ def _groups(module: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}]
 
 
-def _ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def _ema(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     """The running mean of the weights; young, it forgets its beginning faster."""
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         now = min(decay, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(averaged, current, 1 - now)
+        torch._foreach_lerp_(tuple(averaged), tuple(current), 1 - now)
 
     return update
 
@@ -249,9 +256,9 @@ def _cut_log(path: Path, step: int) -> None:
     """Drop the lines that come after the state that is gone on from."""
     if not path.is_file():
         return
-    kept = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
+    lines = path.read_text().splitlines(keepends=True)
     partial = path.with_name(path.name + ".part")
-    partial.write_text("".join(line + "\n" for line in kept))
+    partial.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step))
     partial.replace(path)
 
 
@@ -271,12 +278,11 @@ def _save(accelerator: Accelerator, averaged: AveragedModel, state: Path, step: 
     accelerator.wait_for_everyone()
 
 
-def _recover(state: Path) -> bool:
-    """Whether there is a state; one that was being replaced when the run was killed is put back."""
+def _recover(state: Path) -> None:
+    """Put back a state that was being replaced when the run was killed."""
     old = state.with_name("state.old")
     if not state.is_dir() and old.is_dir():
         os.replace(old, state)
-    return state.is_dir()
 
 
 def _load(accelerator: Accelerator, averaged: AveragedModel, state: Path) -> tuple[int, float]:
@@ -284,7 +290,8 @@ def _load(accelerator: Accelerator, averaged: AveragedModel, state: Path) -> tup
         run = torch.load(state / "run.pt", map_location=accelerator.device, weights_only=True)
         averaged.load_state_dict(run["averaged"])
         accelerator.load_state(str(state))
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"the state in {state} cannot be gone on from ({error}); it is of another preset or damaged: "
+    except Exception as error:  # pickle, safetensors and accelerate each have errors of their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset or damaged: "
                          "start anew with another --out") from error
     return int(run["step"]), float(run["seconds"])

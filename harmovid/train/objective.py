@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harmovid.model.backbone import Backbone
 from harmovid.model.codec import TIME, CausalCodec
 from harmovid.model.schedule import Schedule
 
@@ -110,7 +109,7 @@ def colour_map(latents: Tensor, video: Tensor) -> Tensor:
     return torch.linalg.solve(gram, x.T @ y)[:-1].T.float()  # (3, C)
 
 
-def one_step(backbone: Backbone, schedule: Schedule, conditions: Tensor, noise: Tensor) -> Tensor:
+def one_step(backbone: torch.nn.Module, schedule: Schedule, conditions: Tensor, noise: Tensor) -> Tensor:
     """x0 as predicted from noise alone; (B, 16, Tl, h, w)."""
     steps = torch.full((len(noise),), schedule.last, device=noise.device)
     return schedule.to_x0(backbone(noise, conditions, steps), noise, steps)  # (B, 16, Tl, h, w)

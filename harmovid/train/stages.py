@@ -20,7 +20,7 @@ from harmovid.light.grade import linear_to_srgb, srgb_to_linear
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.checkpoint import Model
-from harmovid.model.codec import TIME, CausalCodec
+from harmovid.model.codec import SPACE, CausalCodec, latent_frames
 from harmovid.model.conditions import conditions, mask_channels
 from harmovid.model.presets import Preset
 from harmovid.model.schedule import Schedule
@@ -126,7 +126,7 @@ class Codec(_OnFootage):
         super().__init__(preset, train, validation, stage.lengths, stage.crop)
         assert preset.codec is not None, f"{preset.name} has a published codec, which is not trained here"
         torch.manual_seed(seed)
-        self.stage = stage
+        self.stage, self.channels = stage, preset.codec.latent_channels
         self.module: nn.Module = _CodecLoss(CausalCodec(**config.to_dict(preset.codec)), stage.objective)
 
     def batch(self, index: int, seed: int) -> Batch:
@@ -147,13 +147,13 @@ class Codec(_OnFootage):
     def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Of `objective.codec_loss`."""
         video = batch["video"]
-        shape = (len(video), self.preset.codec.latent_channels, (video.shape[2] - 1) // TIME + 1,  # type: ignore
-                 video.shape[3] // 8, video.shape[4] // 8)
+        count, _, frames, height, width = video.shape
+        shape = count, self.channels, latent_frames(frames), height // SPACE, width // SPACE
         return module(video, _noise(shape, video.device, seed))
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """PSNR on held-out clips, white, and the first frame's brightness against the sixth's."""
-        codec = module.codec
+        codec = _codec(module)
         clips, first, rows = [], [], []
         for _, views in self.held_out():
             back = codec.decode_raw(codec.encode_raw(views.picture)).clamp(0, 1)
@@ -170,7 +170,7 @@ class Codec(_OnFootage):
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The codec alone, its latents' statistics measured on training footage."""
-        codec = module.codec
+        codec = _codec(module)
         with torch.inference_mode():
             latents = [codec.encode_raw(self.batch(n, 1_000_003)["video"]) for n in range(12)]
         values = torch.cat([part.transpose(0, 1).flatten(1) for part in latents], 1).float()
@@ -188,6 +188,11 @@ class _CodecLoss(nn.Module):
 
     def forward(self, video: Tensor, noise: Tensor) -> dict[str, Tensor]:
         return codec_loss(self.codec, video, noise, self.objective)
+
+
+def _codec(module: nn.Module) -> CausalCodec:
+    assert isinstance(module, _CodecLoss)
+    return module.codec
 
 
 class Harmonize(_OnFootage):
@@ -264,7 +269,7 @@ class Harmonize(_OnFootage):
                 composite = _over(wrong, views.plate, views.mask)
                 batch = self.encoded(views.picture, composite, views.plate, views.overview, views.mask)
                 noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
-                result = one_step(module, self.schedule, batch["conditions"], noise)  # type: ignore[arg-type]
+                result = one_step(module, self.schedule, batch["conditions"], noise)
                 # In [0, 1], all three through the codec: target, composite, ours.
                 truth, plain, ours = (self.codec.decode(x).clamp(0, 1) for x in (
                     batch["target"], batch["conditions"][:, :16], result))
@@ -285,8 +290,8 @@ class Harmonize(_OnFootage):
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The whole model."""
-        checkpoint.save(Model(self.preset, self.codec, module, self.schedule), folder,  # type: ignore[arg-type]
-                        dtype=torch.float16)
+        assert isinstance(module, Backbone)
+        checkpoint.save(Model(self.preset, self.codec, module, self.schedule), folder, dtype=torch.float16)
         _write_record(folder, self.stage, record)
 
     def _mask(self, given: Tensor, random: np.random.Generator, generator: torch.Generator) -> Tensor:

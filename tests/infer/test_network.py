@@ -278,3 +278,29 @@ class TestHarmonize:
         got = [joined(NetworkHarmonizer(model).harmonize(clip(6)))
                for model in (tiny(), checkpoint.load(tmp_path / "model"))]
         np.testing.assert_allclose(got[0].result, got[1].result, atol=1e-5)
+
+
+class TestHeldBack:
+    def test_the_factor_is_wieners_over_the_person_alone(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        composite = torch.randn(1, 16, 3, 4, 4, generator=generator)
+        cover = torch.zeros(1, 1, 3, 4, 4)
+        cover[..., :2] = 1
+        change = torch.where(cover > 0, 0.3, 5.0).expand_as(composite)  # what happens beside the person does not count
+        got = network.held_back(composite, composite + change, cover, doubt=0.4)
+        torch.testing.assert_close(got, composite + change * 0.09 / (0.09 + 0.16))
+
+    def test_without_doubt_all_is_taken(self) -> None:
+        composite, answer = torch.zeros(1, 16, 1, 2, 2), torch.ones(1, 16, 1, 2, 2)
+        torch.testing.assert_close(network.held_back(composite, answer, torch.ones(1, 1, 1, 2, 2), 0.0), answer)
+        torch.testing.assert_close(network.held_back(composite, composite, torch.ones(1, 1, 1, 2, 2), 0.0), composite)
+
+    def test_a_clip_without_a_person_is_left_alone(self) -> None:
+        composite, answer = torch.zeros(1, 16, 1, 2, 2), torch.ones(1, 16, 1, 2, 2)
+        torch.testing.assert_close(network.held_back(composite, answer, torch.zeros(1, 1, 1, 2, 2), 0.1), composite)
+
+    def test_a_model_in_doubt_gives_back_its_reference(self) -> None:
+        model = tiny()
+        doubting = replace(model, preset=replace(model.preset, doubt=1e6))
+        for part in NetworkHarmonizer(doubting).harmonize(clip(9)):
+            np.testing.assert_allclose(part.result, part.reference, atol=1e-4)

@@ -1,0 +1,141 @@
+"""The commands that make training data and train: `harmovid data`, `harmovid train`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harmovid.errors import InputError
+from harmovid.screen import bars, errors_as_sentences, note, say
+
+data = typer.Typer(no_args_is_help=True, help="Make training data.")
+train = typer.Typer(no_args_is_help=True, help="Train the networks.")
+
+_STOPPED = "go on with --resume; what was done since the last state is done again"
+
+
+class Split(StrEnum):
+    """Words of --split."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+class Device(StrEnum):
+    """Words of --device."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Preset = Annotated[str, typer.Option(help="Size of the model: nano, small.")]
+Shards = Annotated[Path, typer.Option("--data", help="Folder of shards: what `harmovid data shards` made.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: config.json, log.jsonl, sheets/, state/, "
+                                   "and in the end model/.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run was stopped, with its own settings; begin "
+                                      "where there is none.")]
+Where = Annotated[Device, typer.Option(help="What is not there is replaced by what is.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. loop.steps=2000 or stage.flat=0; "
+                                                    "all of them stand in the run's config.json.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
+
+
+@data.command()
+def shards(
+    footage: Annotated[Path, typer.Argument(help="Folder with portraits_video/ and portraits_photo/.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where shards go: OUT/SPLIT/NAME.zip. What is there already "
+                                      "is left.")],
+    split: Annotated[list[Split] | None, typer.Option(help="Which part of the split list; may be given more than once. "
+                                                      "Default: all three.")] = None,
+    photos: Annotated[bool, typer.Option(help="Photos as well as clips.")] = True,
+    processes: Annotated[int, typer.Option(help="At work at the same time, each of one thread.")] = 1,
+) -> None:
+    """Make shards of real footage, small pictures of person, mask and filled background, to train on.
+
+    Example: `harmovid data shards footage/ -o shards/ --processes 4`
+    """
+    with errors_as_sentences("run it again to go on; shards that are whole are left"):
+        from harmovid.data.pack import pack_footage
+
+        with bars() as progress:
+            packed = pack_footage(footage, out, split or list(Split), photos=photos, processes=processes,
+                                  progress=progress)
+        if packed.absent:
+            note(f"{packed.absent} files of the split list are not in {footage}")
+        say(f"wrote {packed.made} shards to {out}; {packed.kept} were there")
+        for file, wrong in packed.failed.items():
+            note(f"{file}: {wrong}")
+        if packed.failed:
+            tried = packed.made + len(packed.failed)
+            raise InputError(f"{len(packed.failed)} of {tried} files gave no shard, see above; mend or remove them, "
+                             "and run it again")
+
+
+@train.command()
+def codec(
+    data: Shards,
+    out: Out,
+    preset: Preset = "nano",
+    resume: Resume = False,
+    device: Where = Device.cpu,
+    set_: Settings = None,
+    seed: Seed = None,
+) -> None:
+    """Train the codec, which turns video into latents and back.
+
+    Example: `harmovid train codec --preset nano --data shards/ --out runs/codec --set loop.steps=4000`
+    """
+    with errors_as_sentences(_STOPPED):
+        from harmovid.train import recipe
+
+        there = _there(device)
+        chosen = recipe.resolve(recipe.CodecRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
+        with bars() as progress:
+            figures = recipe.train_codec(chosen, data, out, device=there, resume=resume, progress=progress)
+        _tell(out, figures)
+
+
+@train.command()
+def harmonize(
+    data: Shards,
+    out: Out,
+    codec: Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a "
+                                        "checkpoint.")],
+    init: Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or "
+                                             "nano.")] = None,
+    preset: Preset = "nano",
+    resume: Resume = False,
+    device: Where = Device.cpu,
+    set_: Settings = None,
+    seed: Seed = None,
+) -> None:
+    """Train the harmonizer on latents of a trained codec.
+
+    Example: `harmovid train harmonize --data shards/ --out runs/nano --codec runs/codec/model`
+    """
+    with errors_as_sentences(_STOPPED):
+        from harmovid.train import recipe
+
+        there = _there(device)
+        chosen = recipe.resolve(recipe.HarmonizeRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
+        with bars() as progress:
+            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, init=init, device=there, resume=resume,
+                                              progress=progress)
+        _tell(out, figures)
+
+
+def _there(device: Device) -> str:
+    import torch
+
+    if device is Device.cuda and not torch.cuda.is_available():
+        note("there is no CUDA device here: training runs on the processor")
+        return "cpu"
+    return device.value
+
+
+def _tell(out: Path, figures: dict[str, float]) -> None:
+    say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))

@@ -1,0 +1,163 @@
+"""Recipes: all that a training run depends on beside its footage, and the run by one.
+
+A run is a folder: config.json (its recipe, resolved), log.jsonl, sheets/, state/ (to resume from), model/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from harmovid import config
+from harmovid.data.dataset import Footage
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.model import checkpoint
+from harmovid.model.backbone import Backbone
+from harmovid.model.codec import CausalCodec
+from harmovid.model.presets import PRESETS, Preset
+from harmovid.train.loop import LoopConfig, Task, train
+from harmovid.train.stages import Codec, CodecStage, Harmonize, HarmonizeStage
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CodecRecipe:
+    """How a codec is trained."""
+
+    preset: Preset
+    loop: LoopConfig = LoopConfig()
+    stage: CodecStage = field(default_factory=CodecStage)
+
+
+@dataclass(frozen=True)
+class HarmonizeRecipe:
+    """How a harmonizer is trained."""
+
+    preset: Preset
+    loop: LoopConfig = LoopConfig()
+    stage: HarmonizeStage = field(default_factory=HarmonizeStage)
+
+
+Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe)
+
+
+def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[str] = (), *, seed: int | None = None,
+            device: str = "cpu", resume: bool = False) -> Recipe:
+    """The recipe of a run: its defaults, or what a run that is resumed began with, and what is changed of that.
+
+    Args:
+        preset: a name in `presets.PRESETS`.
+        out: folder of the run.
+        assignments: as "loop.steps=100", "stage.flat=0", "preset.transformer.num_layers=6".
+        seed: of everything random; the recipe's own where None.
+        device: a new run on cuda computes in bf16.
+        resume: go on with the run in `out`, where there is one.
+
+    Raises:
+        OptionError: unknown preset or setting, or another preset than the run's.
+    """
+    if preset not in PRESETS:
+        raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    recipe = kind(PRESETS[preset](), LoopConfig(precision="bf16" if device == "cuda" else "no"))
+    if recipe.preset.codec is None:
+        raise OptionError(f"{preset} begins from published weights, which cannot be trained here yet; choose one of "
+                          f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
+    if resume and _record(out).is_file():
+        recipe = config.load(kind, _record(out))
+        if recipe.preset.name != preset:
+            raise OptionError(f"the run in {out} is of the preset {recipe.preset.name}, not {preset}; leave out "
+                              "--resume and name another --out")
+    if seed is not None:
+        recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
+    return config.override(recipe, list(assignments))
+
+
+def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cpu", resume: bool = False,
+                progress: Report = lambda stage, done, total: None) -> dict[str, float]:
+    """Train a codec; out/model is then a folder that `train_harmonizer` takes.
+
+    Args:
+        data: folder of shards, train/ and validation/.
+        out: folder of the run, new or empty unless it is resumed.
+        device: cpu or cuda.
+
+    Returns:
+        The last validation figures.
+
+    Raises:
+        OutputError, InputError: as `loop.train` and `Footage.read`.
+    """
+    _check_new(out, resume)
+    task = Codec(recipe.preset, *_footage(data, device, progress), recipe.stage, recipe.loop.seed)
+    return _run(task, recipe, out, device, progress)
+
+
+def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: Path, init: str | None = None,
+                     device: str = "cpu", resume: bool = False,
+                     progress: Report = lambda stage, done, total: None) -> dict[str, float]:
+    """Train a harmonizer; out/model is then a checkpoint for `harmovid harmonize --model`.
+
+    Args:
+        data, out, device, resume, progress: as in `train_codec`.
+        codec: folder of a trained codec, or of a checkpoint, whose codec serves.
+        init: name or folder of a checkpoint whose transformer is where this one begins; from nothing where None.
+
+    Returns:
+        The last validation figures.
+
+    Raises:
+        OutputError: as `train_codec`.
+        InputError: so too; or codec or checkpoint cannot be read, or are not of this preset.
+    """
+    _check_new(out, resume)
+    coder = _read_codec(codec, recipe.preset)
+    begun = None if init is None else _read_backbone(init, recipe.preset, device)
+    task = Harmonize(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun)
+    return _run(task, recipe, out, device, progress)
+
+
+def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe, out: Path, device: str,
+         progress: Report) -> dict[str, float]:
+    out.mkdir(parents=True, exist_ok=True)
+    config.save(recipe, _record(out))
+    # Whether it is a new one was checked before.
+    return train(task, recipe.loop, out, resume=True, device=device, progress=progress)
+
+
+def _record(out: Path) -> Path:
+    return out / "config.json"
+
+
+def _check_new(out: Path, resume: bool) -> None:
+    """Before the footage is read, which takes a while."""
+    if not resume and out.exists() and (out.is_file() or any(out.iterdir())):
+        raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
+
+
+def _footage(data: Path, device: str, progress: Report) -> tuple[Footage, Footage]:
+    return Footage.read(data / "train", device, progress), Footage.read(data / "validation", device, progress)
+
+
+def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
+    inner = folder / "vae"
+    try:
+        codec = CausalCodec.from_pretrained(inner if inner.is_dir() else folder)
+    except Exception as error:  # diffusers and safetensors each have errors of their own
+        raise InputError(f"{folder} cannot be read as a codec; give the model/ of a run of `harmovid train codec`, or "
+                         "a checkpoint of such a one") from error
+    wanted = config.to_dict(preset.codec)
+    if {name: codec.config.get(name) for name in wanted} != wanted:
+        raise InputError(f"the codec in {folder} is of other sizes than the preset {preset.name}'s; train one with "
+                         f"`harmovid train codec --preset {preset.name}`")
+    return codec
+
+
+def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:
+    model = checkpoint.load(init, device)
+    if model.preset.transformer != preset.transformer:
+        raise InputError(f"the transformer of {init} is of other sizes than the preset {preset.name}'s; leave out "
+                         "--init, or name the preset that it is of")
+    return model.backbone

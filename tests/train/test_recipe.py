@@ -1,0 +1,83 @@
+"""Recipes: what a run begins with, what it is resumed with, what is refused before anything is read or written.
+
+Whole runs stand in tests/test_cli_train.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harmovid import config
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.model.presets import PRESETS, nano, small
+from harmovid.train.loop import LoopConfig
+from harmovid.train.recipe import CodecRecipe, HarmonizeRecipe, resolve, train_codec, train_harmonizer
+from harmovid.train.stages import CodecStage, HarmonizeStage, Length
+
+NEW = Path("nowhere")
+
+
+def test_defaults():
+    assert resolve(CodecRecipe, "nano", NEW) == CodecRecipe(nano(), LoopConfig(), CodecStage())
+    assert resolve(HarmonizeRecipe, "small", NEW) == HarmonizeRecipe(small(), LoopConfig(), HarmonizeStage())
+
+
+def test_a_gpu_computes_in_bf16_unless_told_otherwise():
+    assert resolve(CodecRecipe, "nano", NEW, device="cuda").loop.precision == "bf16"
+    assert resolve(CodecRecipe, "nano", NEW, ["loop.precision=no"], device="cuda").loop.precision == "no"
+
+
+def test_settings_of_all_three_parts():
+    found = resolve(HarmonizeRecipe, "nano", NEW, [
+        "stage.lengths=[[1, 256, 0.4], [21, 40, 0.6]]", "stage.crop.flip=0", "loop.minutes=7.1", "preset.steps=4"])
+    assert found.stage.lengths == (Length(1, 256, 0.4), Length(21, 40, 0.6))
+    assert (found.stage.crop.flip, found.loop.minutes, found.preset) == (0.0, 7.1, replace(nano(), steps=4))
+
+
+def test_a_seed_and_what_is_set_beside_it():
+    assert resolve(CodecRecipe, "nano", NEW, seed=5).loop.seed == 5
+    assert resolve(CodecRecipe, "nano", NEW, ["loop.seed=6"], seed=5).loop.seed == 6
+
+
+@pytest.mark.parametrize("kind", [CodecRecipe, HarmonizeRecipe])
+def test_a_recipe_comes_back_from_its_file(tmp_path, kind):
+    begun = resolve(kind, "nano", tmp_path, ["stage.crop.margin=[0.1, 0.2]", "loop.lr=0.01"], seed=7, device="cuda")
+    config.save(begun, tmp_path / "config.json")
+    assert config.load(kind, tmp_path / "config.json") == begun
+    assert resolve(kind, "nano", tmp_path, resume=True) == begun
+    changed = resolve(kind, "nano", tmp_path, ["loop.lr=0.001"], resume=True, seed=8)
+    assert changed == replace(begun, loop=replace(begun.loop, lr=0.001, seed=8))
+    assert resolve(kind, "nano", tmp_path).loop == LoopConfig()  # unless it is a new one
+
+
+def test_presets_that_cannot_be_trained():
+    with pytest.raises(OptionError, match="there is no preset 'nanno'; choose one of nano, small"):
+        resolve(CodecRecipe, "nanno", NEW)
+    for name in PRESETS:
+        if name.startswith("cogvideox"):
+            with pytest.raises(OptionError, match=f"{name} begins from published weights.* choose one of nano, small$"):
+                resolve(HarmonizeRecipe, name, NEW)
+
+
+def test_another_preset_than_the_runs(tmp_path):
+    config.save(CodecRecipe(small()), tmp_path / "config.json")
+    with pytest.raises(OptionError, match="is of the preset small, not nano; leave out --resume"):
+        resolve(CodecRecipe, "nano", tmp_path, resume=True)
+
+
+def test_a_folder_in_use_is_found_before_anything_is_read(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for out in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(OutputError, match="holds a run already"):
+            train_codec(CodecRecipe(nano()), tmp_path / "no data", out)
+        with pytest.raises(OutputError, match="holds a run already"):
+            train_harmonizer(HarmonizeRecipe(nano()), tmp_path / "no data", out, codec=tmp_path / "no codec")
+
+
+def test_without_footage_nothing_is_written(tmp_path):
+    with pytest.raises(InputError, match="there are no shards"):
+        train_codec(CodecRecipe(nano()), tmp_path / "no data", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
