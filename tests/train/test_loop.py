@@ -58,7 +58,8 @@ class Regression:
     def __init__(self, killed: int | None = None, spoilt: int | None = None) -> None:
         torch.manual_seed(0)
         self.module: nn.Module = Line()
-        self.killed, self.spoilt, self.asked = killed, spoilt, []  # type: ignore[var-annotated]
+        self.killed, self.spoilt = killed, spoilt
+        self.asked: list[int] = []
         self.weights: list[Tensor] = []
         self.saved: dict[str, Any] = {}
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -113,12 +114,15 @@ def test_a_strided_window_leaves_latents_out_evenly():
 
 @pytest.mark.parametrize("index", range(4))
 def test_the_composite_differs_from_the_target_only_where_the_person_or_the_fill_is(index):
-    seen = pixels(index)
+    made = shard("a", 21)
+    ring = np.stack([cv2.dilate(mask, np.ones((7, 7), np.uint8)) for mask in made.mask]) > 5
+    filled = Footage([replace(made, plate=np.where(ring[..., None], made.plate // 2, made.plate))])
+    seen = pixels(index, replace(PLAIN, own=1.0), filled)
     apart = (seen["target"] - seen["plate"]).abs().amax(1, keepdim=True) > 1e-5  # the plate is not the picture there
     outside = (seen["mask"] == 0) & ~apart
     assert 0.2 < outside.float().mean() < 0.98
     off = (seen["composite"] - seen["target"]).abs().amax(1, keepdim=True)
-    assert off[outside].max() < 1e-4
+    assert off[outside].max() < 1e-4 < off[(seen["mask"] == 0) & apart].max()
     # Without a mask it is the plate, nothing of the person.
     none = (seen["mask"] == 0).expand_as(seen["plate"])
     torch.testing.assert_close(seen["composite"][none], seen["plate"][none], rtol=0, atol=1e-4)
@@ -179,7 +183,8 @@ def test_a_batch_of_codec_is_pictures_of_every_kind():
 
 def test_codec_validates_trains_and_is_kept(tmp_path):
     task = codec_stage()
-    figures, sheet = task.validate(task.module.eval())
+    with torch.inference_mode():
+        figures, sheet = task.validate(task.module.eval())
     assert figures.keys() == {"psnr", "psnr_worst", "white_off", "first_frame_off", "first_frame_mean"}
     assert all(np.isfinite(value) for value in figures.values()) and figures["psnr_worst"] <= figures["psnr"]
     assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.shape[2] == 3
@@ -200,14 +205,16 @@ def test_codec_validates_trains_and_is_kept(tmp_path):
 
 def test_harmonize_validates_trains_and_is_kept(tmp_path):
     task = harmonize()
-    figures, sheet = task.validate(task.module.eval())
+    with torch.inference_mode():
+        figures, sheet = task.validate(task.module.eval())
     assert {"psnr", "psnr_composite", "gain", "worse", "amplitude"} <= figures.keys()
     assert all(np.isfinite(value) for value in figures.values())
     # A fresh network gives the composite back.
     assert figures["gain"] == pytest.approx(0, abs=1e-4) and figures["worse"] == 0
     assert figures["amplitude"] == pytest.approx(0, abs=1e-4)
     assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.shape[2] == 3
-    assert task.validate(task.module)[0] == figures
+    with torch.inference_mode():
+        assert task.validate(task.module)[0] == figures
 
     frozen = [p.detach().clone() for p in task.codec.parameters()]
     train(task, LOOP, tmp_path / "run")
@@ -238,9 +245,10 @@ def test_the_right_answer_has_full_amplitude_and_gain(monkeypatch):
             return -truths[-1]  # v where there is noise alone
 
     monkeypatch.setattr(task, "encoded", noted)
-    figures, _ = task.validate(Knows())
-    assert figures["psnr"] == pytest.approx(100) and figures["gain"] > 0
-    assert figures["amplitude"] == pytest.approx(1, abs=1e-3) or figures["psnr_composite"] == pytest.approx(100)
+    with torch.inference_mode():
+        figures, _ = task.validate(Knows())
+    assert figures["psnr"] == pytest.approx(100) and figures["gain"] > 10
+    assert figures["amplitude"] == pytest.approx(1, abs=1e-3)
 
 
 def test_losses_are_a_function_of_the_seed():
