@@ -7,6 +7,8 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
+	# This very version first: it is the one tested, and where a CPU build of it lies ready pip takes that.
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[matte,dev]'
 	touch $@
 

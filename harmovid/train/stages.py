@@ -66,6 +66,8 @@ class HarmonizeStage:
     recast: strongest change of the person alone, target and all: as another person, otherwise lit, in the same scene.
         Without it the people of the training footage are learned by heart, and a network that is sure of what it
         cannot know spoils what was right; with it, it departs from its input where the evidence is strong.
+    placed: share of batches whose person comes as they were filmed, while the scene is graded by up to `setting`: an
+        ordinary clip put into a night, a sunset, a stage, which is what users do.
     begun: share of batches whose windows begin in the middle of a clip, where the first latent stands for
         four frames as all others do.
     strided: share of batches that leave latents out, evenly, as an overview of a long clip does.
@@ -76,7 +78,9 @@ class HarmonizeStage:
     crop: CropConfig = CropConfig()
     degrade: DegradeConfig = DegradeConfig()
     scene: float = 0.45
-    recast: float = 0.7
+    recast: float = 0.5
+    placed: float = 0.4
+    setting: float = 1.0
     begun: float = 0.5
     strided: float = 0.15
     soft: float = 0.4
@@ -218,14 +222,16 @@ class Harmonize(_OnFootage):
         """Latents of target and conditions; windows may begin in the middle of a clip."""
         random, generator = self.generators(index, seed)
         views = self.views(random)
-        target, plate, overview = grade_scene([views.picture, views.plate, views.overview], generator,
-                                              self.stage.scene)
+        picture = views.picture
         if self.stage.recast:
             most = self.stage.recast
             other = DegradeConfig(untouched=0.15, shares=(0.85, 0, 0), strengths=(0, most, most, most), moving=0)
-            target = _over(degrade_light(target, views.mask, other, generator), target, views.mask)
+            picture = _over(degrade_light(picture, views.mask, other, generator), picture, views.mask)
+        placed = random.random() < self.stage.placed
+        target, plate, overview = grade_scene([picture, views.plate, views.overview], generator,
+                                              self.stage.setting if placed else self.stage.scene)
         mask = self._mask(views.mask, random, generator)
-        wrong = degrade_light(target, views.mask, self.stage.degrade, generator)
+        wrong = degrade_light(picture if placed else target, views.mask, self.stage.degrade, generator)
         batch = self.encoded(target, _over(wrong, plate, mask), plate, overview, mask)
         if batch["target"].shape[2] > 1 and random.random() < self.stage.begun:
             batch = {name: part[:, :, 1:] for name, part in batch.items()}
