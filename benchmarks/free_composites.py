@@ -1,6 +1,6 @@
 """The same people before different backgrounds: a sheet to look at, as there is no truth to measure against.
 
-    python -m benchmarks.free_composites --data DIR --people NAME … --backgrounds FILE … [--models nano] [--out sheet.png]
+    python -m benchmarks.free_composites --data DIR --people NAME … --backgrounds FILE … [--models nano] [--out SHEET]
 
 A block of rows for each person, a column for each background: the plain composite, and the result of each model, at the
 middle of the clip (--frames 3: at three places, one below the other). NAME is a clip of DIR/portraits_video.
