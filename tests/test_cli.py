@@ -401,14 +401,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("one_thread")
 class TestNetwork:
-    @pytest.fixture(autouse=True)
-    def one_thread(self) -> Iterator[None]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)
-
     def made(self, options: str) -> np.ndarray:
         invoke(f"{RUN} --overwrite {options}")
         return look(Path("out.mkv")).pictures.astype(int)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -36,12 +35,7 @@ def numbers(batch: ViewBatch, name: str = "picture") -> list[list[int]]:
     return (getattr(batch, name)[:, 0, :, 8, 8] * 255).round().int().tolist()
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def draw(footage: Footage, batch: int = 2, frames: int = 5, view: tuple[int, int] = (32, 32), seed: int = 0,

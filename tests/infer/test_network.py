@@ -26,12 +26,7 @@ from tests.infer.tiny import tiny
 COUNTS = [1, 2, 5, 44, 45, 60, 101, 190]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @dataclass

@@ -14,13 +14,7 @@ from torch import Tensor, nn
 from harmovid.model.codec import CausalCodec, CogVideoXCodec, latent_frames
 from tests.model import published
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def codec(**sizes: int) -> CausalCodec:

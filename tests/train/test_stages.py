@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -25,12 +24,7 @@ PLAIN = HarmonizeStage(lengths=CLIPS, begun=0, strided=0)
 LOOP = LoopConfig(steps=2, validate_every=2, save_every=2, log_every=1, warmup=0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def footage(colour: tuple[float, float, float] | None = None) -> Footage:
