@@ -223,8 +223,9 @@ def _ema(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor |
 def _batches(task: Task, config: LoopConfig, indices: range) -> Iterator[Batch]:
     if config.workers == 0:
         return (task.batch(index, config.seed) for index in indices)
+    # Spawned: a fork of a process whose libraries have threads running can wait for them for ever.
     return iter(DataLoader(_Batches(task, config.seed), batch_size=None, sampler=indices, num_workers=config.workers,
-                           worker_init_fn=_one_thread, prefetch_factor=2))
+                           worker_init_fn=_one_thread, prefetch_factor=2, multiprocessing_context="spawn"))
 
 
 def _one_thread(_: int) -> None:
