@@ -24,7 +24,8 @@ CODEC=(
 )
 HARMONIZE=(
   --set 'stage.lengths=[[1, 256, 0.4], [21, 40, 0.45], [49, 14, 0.15]]'
-  --set stage.recast=0.7
+  --set stage.recast=0.35
+  --set stage.placed=0.4
   --set loop.minutes=7.1
   --set loop.lr=0.001
   --set loop.warmup=200

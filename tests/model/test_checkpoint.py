@@ -12,8 +12,9 @@ from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXT
 from harmovid.errors import InputError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone, TransformerConfig
-from harmovid.model.checkpoint import Model, create, load, load_published, save
+from harmovid.model.checkpoint import WEIGHTS, Model, create, load, load_published, save
 from harmovid.model.codec import CausalCodec, CausalCodecConfig, CogVideoXCodec
+from harmovid.model.conditions import conditions
 from harmovid.model.presets import PRESETS, Preset, ViewConfig, cogvideox_2b
 from harmovid.model.schedule import ScheduleConfig
 from tests.model.published import folder, transformer
@@ -255,3 +256,39 @@ def test_a_fresh_model_is_made_for_presets_of_ours_alone():
     assert isinstance(tiny().codec, CausalCodec)
     with pytest.raises(InputError, match="begins from published weights"):
         create(cogvideox_2b())
+
+
+class TestNano:
+    """The weights that come with the package."""
+
+    def test_they_are_small(self):
+        assert sum(file.stat().st_size for file in (WEIGHTS / "nano").rglob("*") if file.is_file()) < 30e6
+
+    def test_the_codec_keeps_white_and_does_not_begin_brighter(self):
+        codec = load("nano").codec
+        with torch.inference_mode():
+            for level in (1.0, 0.5):
+                back = codec.decode(codec.encode(torch.full((1, 3, 9, 64, 64), level)))
+                inside = back[..., 16:-16, 16:-16]
+                assert (inside - level).abs().max() < 0.01
+                assert back[:, :, 0].mean().sub(back[:, :, 5].mean()).abs() < 0.003 * level
+
+    def test_a_person_in_green_light_before_grey_is_made_less_green(self):
+        model = load("nano")
+        grey = torch.full((1, 3, 1, 128, 128), 0.5)
+        mask = torch.zeros(1, 1, 1, 128, 128)
+        mask[..., 24:, 40:88] = 1
+        person = torch.tensor([0.35, 0.6, 0.3]).reshape(1, 3, 1, 1, 1)
+        composite = torch.lerp(grey, person.expand_as(grey), mask)
+        with torch.inference_mode():
+            pictures = [model.codec.encode(picture) for picture in (composite, grey, grey[..., :64, :64])]
+            noise = torch.randn(1, 16, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+            last = torch.tensor([model.schedule.last])
+            told = conditions(*pictures, mask)
+            result = model.codec.decode(model.schedule.to_x0(model.backbone(noise, told, last), noise, last))
+
+        def greenness(picture):
+            red, green, blue = (picture[0, c, 0, 40:, 48:80].mean() for c in range(3))
+            return float(green - (red + blue) / 2)
+
+        assert greenness(result) < 0.9 * greenness(composite)
