@@ -185,6 +185,7 @@ def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
     vae = model.codec.vae if isinstance(model.codec, CogVideoXCodec) else model.codec
     for name, part in (("transformer", transformer), ("vae", vae)):
         part.save_config(folder / name)
+        _forget_origin(folder / name / "config.json")
         _write_weights(part, folder / name / _WEIGHTS_FILE, dtype)
     scheduler = CogVideoXDDIMScheduler(**model.schedule.config.to_diffusers())
     scheduler.save_pretrained(folder / "scheduler")
@@ -194,6 +195,13 @@ def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
         index[name] = [type(part).__module__.split(".")[0], type(part).__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     config.save(model.preset, folder / "config.json")  # last: it makes the folder a checkpoint
+
+
+def _forget_origin(path: Path) -> None:
+    """Take out the folder that the part was once loaded from: nobody else's business, and wrong from now on."""
+    values = json.loads(path.read_text())
+    values.pop("_name_or_path", None)
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def _write_weights(part: nn.Module, path: Path, dtype: torch.dtype | None) -> None:

@@ -264,6 +264,12 @@ class TestNano:
     def test_they_are_small(self):
         assert sum(file.stat().st_size for file in (WEIGHTS / "nano").rglob("*") if file.is_file()) < 30e6
 
+    def test_they_do_not_say_where_they_once_lay(self, tmp_path):
+        save(load("nano"), tmp_path / "again")
+        for place in (WEIGHTS / "nano", tmp_path / "again"):
+            for file in place.rglob("*.json"):
+                assert "_name_or_path" not in file.read_text()
+
     def test_the_codec_keeps_white_and_does_not_begin_brighter(self):
         codec = load("nano").codec
         with torch.inference_mode():
