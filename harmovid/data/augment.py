@@ -198,12 +198,6 @@ def disturb_mask(mask: Tensor, generator: torch.Generator, untouched: float = 0.
     return torch.where(kept[:, None, None, None, None], mask, worse.to(mask.dtype))
 
 
-def random_flip(pictures: Sequence[Tensor], generator: torch.Generator, share: float = 0.5) -> list[Tensor]:
-    """Mirror left and right, by chance, all pictures (B, C, T_i, H_i, W_i) of a sample together."""
-    flipped = torch.rand(len(pictures[0]), generator=generator, device=generator.device) < share
-    return [torch.where(flipped[:, None, None, None, None], p.flip(-1), p) for p in pictures]
-
-
 def _strengths(count: int, config: DegradeConfig, generator: torch.Generator) -> Tensor:
     """(B,): 0 for untouched samples, else drawn evenly within mild, medium or strong."""
     kind, place = torch.rand(2, count, generator=generator, device=generator.device)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harmovid import config
-from harmovid.data.augment import DegradeConfig, degrade_light, disturb_mask, grade_scene, pseudo_alpha
+from harmovid.data.augment import DegradeConfig, binary, degrade_light, disturb_mask, grade_scene, pseudo_alpha
 from harmovid.data.dataset import CropConfig, Footage, ViewBatch
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize
@@ -306,7 +306,7 @@ class Harmonize(_OnFootage):
         pick = torch.rand(count, generator=generator, device=generator.device)[:, None, None, None, None]
         disturbed = disturb_mask(given, generator)
         width = torch.rand(count, generator=generator, device=generator.device) * 3 + 0.5
-        hard = (disturbed >= 0.5).float()
+        hard = binary(disturbed)
         soft = pseudo_alpha(hard, width, widest=4.0)
         return torch.where(pick < self.stage.own, given,
                            torch.where(pick < self.stage.own + self.stage.soft, soft, hard))

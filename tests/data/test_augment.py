@@ -159,13 +159,3 @@ def test_an_empty_and_a_full_mask_bear_it():
         mask = torch.full((32, 1, 2, 24, 24), value)
         assert (augment.disturb_mask(mask, _seeded(13)) - mask).abs().mean() < 0.05
         assert torch.equal(augment.pseudo_alpha(mask, 3.0), mask)
-
-
-def test_pictures_of_a_sample_flip_together():
-    video, mask = _clip(32, 2, 9)
-    mirrored, turned = augment.random_flip([video, mask], _seeded(14))
-    flipped = ~(mirrored == video).flatten(1).all(1)
-    assert 4 < flipped.sum() < 28
-    assert torch.equal(mirrored[flipped], video[flipped].flip(-1))
-    assert torch.equal(turned[flipped], mask[flipped].flip(-1))
-    assert torch.equal(turned[~flipped], mask[~flipped])
