@@ -20,6 +20,7 @@ from harmovid.infer.views import Harmonized, ViewClip, ViewSize
 from harmovid.model.checkpoint import Model
 from harmovid.model.codec import TIME, Codec
 from harmovid.model.conditions import conditions, mask_channels
+from harmovid.model.palette import palette
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, steps done, steps in all."""
@@ -69,7 +70,7 @@ class NetworkHarmonizer:
         """
         count = len(clip)
         pictures, told = self._encode(clip)
-        answer = self._sample(clip, pictures, told, seed)
+        answer = self._sample(clip, pictures, told, self._palettes(clip, pictures.shape[2]), seed)
         answer = held_back(pictures[:1], answer, _cover(clip, answer), self.model.preset.doubt)  # (1, 16, Tl, h, w)
         both = torch.cat([pictures[:1], answer])  # (2, 16, Tl, h, w)
         for video in decode_clip(self.model.codec, both, count):
@@ -93,12 +94,23 @@ class NetworkHarmonizer:
         return encode_clip(codec, near, count, latents), encode_clip(codec, whole, count, latents)
 
     @torch.inference_mode()
-    def _sample(self, clip: ViewClip, pictures: Tensor, overview: Tensor, seed: int) -> Tensor:
+    def _palettes(self, clip: ViewClip, latents: int) -> Tensor:
+        """(Tl, 141), of each latent's last frame."""
+        parts = []
+        for start in range(0, latents, _COVERED):
+            wanted = np.arange(TIME * start, TIME * min(start + _COVERED, latents), TIME).clip(max=len(clip) - 1)
+            views = clip.window(wanted[0], wanted[-1] + 1)
+            planes = (views.composite, views.background, views.overview, views.mask)
+            parts.append(palette(*(self._tensor(part[None, :, wanted - wanted[0]]) for part in planes))[0])
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def _sample(self, clip: ViewClip, pictures: Tensor, overview: Tensor, palettes: Tensor, seed: int) -> Tensor:
         """(1, 16, Tl, h, w), the latents of the harmonized clip."""
         def predict(noisy: Tensor, frames: Tensor, t: int) -> Tensor:
             told = torch.cat([self._conditions(clip, pictures, overview, some) for some in frames.tolist()])
             step = torch.full((len(noisy),), t, device=self.device)  # (N,)
-            return self.model.backbone(noisy, told, step)  # (N, 16, n, h, w)
+            return self.model.backbone(noisy, told, step, palettes[frames].mean(1))  # (N, 16, n, h, w)
 
         window = _latents(self.model.preset.view.window)
         tokens = window * pictures[0, 0, 0].numel() // self.model.preset.transformer.patch_size**2

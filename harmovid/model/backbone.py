@@ -37,6 +37,7 @@ class TransformerConfig:
     positions: "plain": a token's position is its index, at every shape of the view. "resized": the grid is resized
         to fit the sample's and centred in it, as CogVideoX 1.0 with RoPE was trained.
     residual: the network says how the target differs from the composite; see `Backbone`. Not for published weights.
+    palette: the one token of text is `palette.palette`, whose length is `text_embed_dim`. Not for published weights.
     """
 
     num_attention_heads: int = 30
@@ -58,6 +59,7 @@ class TransformerConfig:
     use_learned_positional_embeddings: bool = False
     positions: Positions = "plain"
     residual: bool = False
+    palette: bool = False
 
     @classmethod
     def from_diffusers(cls, values: Mapping[str, Any]) -> TransformerConfig:
@@ -81,13 +83,14 @@ class Backbone(nn.Module):
         residual: the schedule, where the transformer's output is the prediction of v for what the target adds to the
             composite c: v = a·noise − s·x0, and x0 = c + r, so −s·c is added to it. A fresh network then gives the
             composite back in one step, and where the evidence is weak a trained one stays near it.
+        palette: whether the palette stands in the text's place.
     """
 
     null_text: Tensor
 
     def __init__(self, transformer: CogVideoXTransformer3DModel, condition_channels: int = CONDITION_CHANNELS,
                  null_text: Tensor | None = None, positions: Positions = "plain", wide: bool = False,
-                 residual: Schedule | None = None) -> None:
+                 residual: Schedule | None = None, palette: bool = False) -> None:
         super().__init__()
         assert residual is None or residual.config.prediction == "v_prediction", "a residual is one of v"
         if not wide:
@@ -100,7 +103,7 @@ class Backbone(nn.Module):
         self.unused_channels = int(config.in_channels) - self.channels - condition_channels
         assert self.unused_channels >= 0, f"{config.in_channels} input channels hold no conditions: not wide?"
         self.positions = positions
-        self.residual = residual
+        self.residual, self.palette = residual, palette
         shape = (1, int(config.max_text_seq_length), int(config.text_embed_dim))
         if null_text is None:
             null_text = torch.zeros(shape)  # (1, L, D)
@@ -116,7 +119,7 @@ class Backbone(nn.Module):
         The last layer begins at zero, so that the first prediction is 0, whose error is the target's own variance.
         """
         settings = asdict(config)
-        positions, residual = settings.pop("positions"), settings.pop("residual")
+        positions, residual, palette = (settings.pop(name) for name in ("positions", "residual", "palette"))
         settings["in_channels"] += condition_channels
         transformer = CogVideoXTransformer3DModel(**settings)
         nn.init.zeros_(transformer.proj_out.weight)
@@ -124,19 +127,21 @@ class Backbone(nn.Module):
         with torch.no_grad():  # the many channels of the mask, all 1 inside, would drown those of the pictures
             transformer.patch_embed.proj.weight[:, :-MASK_CHANNELS] *= _PICTURE_GAIN
         return cls(transformer, condition_channels, positions=positions, wide=True,
-                   residual=schedule if residual else None)
+                   residual=schedule if residual else None, palette=palette)
 
     def enable_gradient_checkpointing(self) -> None:
         """Keep no activations inside the blocks: less memory, a third more time."""
         self.transformer.enable_gradient_checkpointing()
 
-    def forward(self, noisy: Tensor, conditions: Tensor, timestep: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, conditions: Tensor, timestep: Tensor, palette: Tensor | None = None) -> Tensor:
         """What the schedule asks for (v or noise).
 
         Args:
             noisy: (B, 16, Tl, h, w) latents with noise; h and w divide by the patch size, Tl by the temporal one.
             conditions: (B, 304, Tl, h, w), of `harmovid.model.conditions.conditions`.
             timestep: (B,) long, in 0 … 999.
+            palette: (B, D), mean over the frames of `harmovid.model.palette.palette`; networks that were not made for
+                it leave it unread.
 
         Returns:
             (B, 16, Tl, h, w), of the dtype of `noisy`.
@@ -148,12 +153,16 @@ class Backbone(nn.Module):
         assert channels == self.channels, f"{channels} latent channels, expected {self.channels}"
         assert conditions.shape == (batch, self.condition_channels, frames, height, width), tuple(conditions.shape)
         self._check(frames, height, width)
+        text = self.null_text.expand(batch, -1, -1)  # (B, L, D)
+        if self.palette:
+            assert palette is not None, "this network was made to be told the palette"
+            text = palette[:, None].to(text.dtype)  # (B, 1, D)
         unused = noisy.new_zeros(batch, self.unused_channels, frames, height, width)
         x = torch.cat([noisy, unused, conditions.to(noisy.dtype)], 1)  # (B, C, Tl, h, w)
         x = x.transpose(1, 2).to(self.null_text.dtype)  # (B, Tl, C, h, w)
         out = self.transformer(
             hidden_states=x,
-            encoder_hidden_states=self.null_text.expand(batch, -1, -1),  # (B, L, D)
+            encoder_hidden_states=text,
             timestep=timestep,
             ofs=None if self.transformer.config.ofs_embed_dim is None else x.new_full((1,), _OFS),
             image_rotary_emb=self._rotary(frames, height, width, x.device),
@@ -213,6 +222,24 @@ def widen(transformer: CogVideoXTransformer3DModel, channels: int) -> None:
             new.bias.copy_(old.bias)
     embed.proj = new
     transformer.register_to_config(in_channels=wide)
+
+
+def tell_palette(backbone: Backbone, length: int) -> None:
+    """Put the palette, of `length` numbers, in the place of the null text, with zero weights; in place.
+
+    The network's answers are at first what they were. For networks of ours, whose text is one token.
+    """
+    transformer = backbone.transformer
+    old = transformer.patch_embed.text_proj
+    assert backbone.null_text.shape[1] == 1, "the palette is one token"
+    new = nn.Linear(length, old.out_features).to(old.weight)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.bias.copy_(old(backbone.null_text[0, 0]))
+    transformer.patch_embed.text_proj = new
+    transformer.register_to_config(text_embed_dim=length)
+    backbone.null_text = backbone.null_text.new_zeros(1, 1, length)
+    backbone.palette = True
 
 
 @lru_cache(maxsize=8)

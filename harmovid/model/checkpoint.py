@@ -172,7 +172,8 @@ def _load_ours(folder: Path, dtype: torch.dtype) -> Model:
         raise _unreadable(folder, error) from error
     schedule = Schedule(preset.schedule)
     backbone = Backbone(transformer, null_text=text, positions=preset.transformer.positions, wide=True,
-                        residual=schedule if preset.transformer.residual else None)
+                        residual=schedule if preset.transformer.residual else None,
+                        palette=preset.transformer.palette)
     model = Model(preset, codec.eval(), backbone.eval(), schedule)
     # A tensor that is a view of the file lies at an odd address, and sums there come out otherwise in the last bit.
     for weight in (*codec.parameters(), *backbone.parameters()):

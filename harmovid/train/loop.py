@@ -6,11 +6,13 @@ may make batches in any order.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,8 @@ class LoopConfig:
     weight_decay, beta2: of AdamW. clip: of the gradient's norm.
     ema: decay of the averaged weights, which are validated and kept.
     validate_every, save_every, log_every: steps.
+    echo, pool: where batches are dear: each is trained on `echo` times in the mean, with other noise each time, while
+        it is among the last `pool` ones (data echoing, Choi et al. 2019, arXiv 1907.05550).
     workers: processes that make batches; 0 makes them in the loop.
     precision: bf16 is for GPUs; on processors it is slower.
     """
@@ -56,6 +60,8 @@ class LoopConfig:
     validate_every: int = 1000
     save_every: int = 1000
     log_every: int = 20
+    echo: int = 1
+    pool: int = 32
     workers: int = 0
     precision: Literal["no", "bf16"] = "no"
     seed: int = 0
@@ -64,6 +70,8 @@ class LoopConfig:
         """Refuse what has no meaning."""
         if self.steps < 1:
             raise OptionError(f"--set loop.steps is 1 or more, got {self.steps}")
+        if self.echo < 1 or self.pool < 1:
+            raise OptionError(f"--set loop.echo and loop.pool are 1 or more, got {self.echo} and {self.pool}")
         if not 0 <= self.ema < 1:
             raise OptionError(f"--set loop.ema is between 0 and 1, got {self.ema}")
 
@@ -162,7 +170,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     if accelerator.is_main_process:
         _cut_log(out / "log.jsonl", step)
     world, rank = accelerator.num_processes, accelerator.process_index
-    batches = _batches(task, config, range(step * world + rank, config.steps * world, world))
+    batches = _echoed(task, config, step, world, rank)
     figures: dict[str, float] = {}
     module.train()
     began, logged = time.monotonic(), step
@@ -218,6 +226,21 @@ def _ema(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor |
         torch._foreach_lerp_(tuple(averaged), tuple(current), 1 - now)
 
     return update
+
+
+def _echoed(task: Task, config: LoopConfig, step: int, world: int, rank: int) -> Iterator[Batch]:
+    """The batches from `step` on, a function of the step alone: every `echo`-th is fresh, the others are of the pool."""
+    seen = -(-step // config.echo)  # fresh batches that the steps before this one have had
+    begin = max(0, seen - config.pool) if config.echo > 1 else seen
+    stop = -(-config.steps // config.echo)
+    fresh = _batches(task, config, range(begin * world + rank, stop * world, world))
+    pool = deque(itertools.islice(fresh, seen - begin), maxlen=config.pool)
+    for now in range(step, config.steps):
+        if now % config.echo == 0:
+            pool.append(next(fresh))
+            yield pool[-1]
+        else:
+            yield pool[int(np.random.default_rng([config.seed, now, rank]).integers(len(pool)))]
 
 
 def _batches(task: Task, config: LoopConfig, indices: range) -> Iterator[Batch]:

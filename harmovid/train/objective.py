@@ -68,7 +68,8 @@ def draw_steps(count: int, schedule: Schedule, config: DiffusionObjective, gener
 
 
 def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor, conditions: Tensor, cover: Tensor,
-                   noise: Tensor, steps: Tensor, colours: Tensor, config: DiffusionObjective) -> dict[str, Tensor]:
+                   noise: Tensor, steps: Tensor, colours: Tensor, config: DiffusionObjective,
+                   palette: Tensor | None = None) -> dict[str, Tensor]:
     """Squared error of v (or noise, as the schedule says), weighted towards the person, and of their colours.
 
     L = E ‖v − v_θ(z^I, z^B, z^T_t, V^M, t)‖² (PAPER's L_harm with v in the place of ε).
@@ -78,9 +79,10 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
         cover: (B, 1, Tl, h, w), mean alpha of each latent's pixels.
         noise: as target. steps: (B,) long.
         colours: (3, 16), of `colour_map`.
+        palette: (B, D), for networks that are told it.
     """
     noisy = schedule.add_noise(target, noise, steps)  # (B, 16, Tl, h, w)
-    predicted = backbone(noisy, conditions, steps).float()  # (B, 16, Tl, h, w)
+    predicted = backbone(noisy, conditions, steps, palette).float()  # (B, 16, Tl, h, w)
     weight = 1 + config.foreground * cover  # (B, 1, Tl, h, w)
     error = (predicted - schedule.target(target, noise, steps)).square()  # (B, 16, Tl, h, w)
     base = (error * weight).mean() / weight.mean()
@@ -109,7 +111,8 @@ def colour_map(latents: Tensor, video: Tensor) -> Tensor:
     return torch.linalg.solve(gram, x.T @ y)[:-1].T.float()  # (3, C)
 
 
-def one_step(backbone: torch.nn.Module, schedule: Schedule, conditions: Tensor, noise: Tensor) -> Tensor:
+def one_step(backbone: torch.nn.Module, schedule: Schedule, conditions: Tensor, noise: Tensor,
+             palette: Tensor | None = None) -> Tensor:
     """x0 as predicted from noise alone; (B, 16, Tl, h, w)."""
     steps = torch.full((len(noise),), schedule.last, device=noise.device)
-    return schedule.to_x0(backbone(noise, conditions, steps), noise, steps)  # (B, 16, Tl, h, w)
+    return schedule.to_x0(backbone(noise, conditions, steps, palette), noise, steps)  # (B, 16, Tl, h, w)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from harmovid.light.grade import linear_to_srgb, srgb_to_linear
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.checkpoint import Model
-from harmovid.model.codec import SPACE, CausalCodec, latent_frames
+from harmovid.model.codec import SPACE, TIME, CausalCodec, latent_frames
 from harmovid.model.conditions import conditions, mask_channels
+from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
 from harmovid.model.schedule import Schedule
 from harmovid.train.loop import Batch
@@ -40,11 +41,16 @@ _ASPECTS = (0.5, 0.65, 0.8, 1.0, 1.0, 1.25, 1.6)  # of training views; a person'
 
 @dataclass(frozen=True)
 class Length:
-    """Clips of so many frames, so many at a time, in this share of the batches."""
+    """Clips of so many frames, so many at a time, in this share of the batches.
+
+    area: pixels of their views, about; None is the preset's. Small ones are cheap, and show the network light and colour
+        without the detail by which it could learn its footage by heart.
+    """
 
     frames: int
     batch: int
     share: float
+    area: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,8 @@ class _OnFootage:
     def views(self, random: np.random.Generator) -> ViewBatch:
         """A batch of one length and one shape."""
         length = self.lengths[int(random.choice(len(self.lengths), p=self.shares))]
-        view = view_shape(float(random.choice(_ASPECTS)), self.size)
+        size = replace(self.size, area=length.area or self.size.area)
+        view = view_shape(float(random.choice(_ASPECTS)), size)
         return self.train.draw(length.batch, length.frames, view, random, self.crop)
 
     def generators(self, index: int, seed: int) -> tuple[np.random.Generator, torch.Generator]:
@@ -234,21 +241,22 @@ class Harmonize(_OnFootage):
         wrong = degrade_light(picture if placed else target, views.mask, self.stage.degrade, generator)
         batch = self.encoded(target, _over(wrong, plate, mask), plate, overview, mask)
         if batch["target"].shape[2] > 1 and random.random() < self.stage.begun:
-            batch = {name: part[:, :, 1:] for name, part in batch.items()}
+            batch = _times(batch, slice(1, None))
         if batch["target"].shape[2] > 4 and random.random() < self.stage.strided:
             stride = int(random.integers(2, 4))
-            batch = {name: part[:, :, ::stride] for name, part in batch.items()}
+            batch = _times(batch, slice(None, None, stride))
         return batch
 
     @torch.no_grad()
     def encoded(self, target: Tensor, composite: Tensor, plate: Tensor, overview: Tensor, mask: Tensor) -> Batch:
-        """Pixels to latents; all (B, ·, Tl, h, w)."""
+        """Pixels to latents, all (B, ·, Tl, h, w), and the palette, (B, 141)."""
         cuda = target.device.type == "cuda"
         with torch.autocast(target.device.type, torch.bfloat16, enabled=cuda):
             latents = self.codec.encode(torch.cat([target, composite, plate])).float().chunk(3)
             whole = self.codec.encode(overview).float()
         return {"target": latents[0], "conditions": conditions(latents[1], latents[2], whole, mask),
-                "cover": mask_channels(mask).mean(1, keepdim=True)}
+                "cover": mask_channels(mask).mean(1, keepdim=True),
+                "palette": palette(*(part[:, :, ::TIME] for part in (composite, plate, overview, mask))).mean(1)}
 
     def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Of `objective.diffusion_loss`."""
@@ -258,7 +266,7 @@ class Harmonize(_OnFootage):
         noise = torch.randn(target.shape, generator=generator, device=target.device)
         steps = draw_steps(len(target), self.schedule, self.stage.objective, generator)
         return diffusion_loss(module, self.schedule, target, batch["conditions"], batch["cover"], noise, steps,
-                              self.colours.to(target.device), self.stage.objective)
+                              self.colours.to(target.device), self.stage.objective, batch["palette"])
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """Foreground PSNR of composite and result against the truth, all through the codec, and relight amplitude.
@@ -275,7 +283,7 @@ class Harmonize(_OnFootage):
                 composite = _over(wrong, views.plate, views.mask)
                 batch = self.encoded(views.picture, composite, views.plate, views.overview, views.mask)
                 noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
-                result = one_step(module, self.schedule, batch["conditions"], noise)
+                result = one_step(module, self.schedule, batch["conditions"], noise, batch["palette"])
                 # In [0, 1], all three through the codec: target, composite, ours.
                 truth, plain, ours = (self.codec.decode(x).clamp(0, 1) for x in (
                     batch["target"], batch["conditions"][:, :16], result))
@@ -337,6 +345,11 @@ def _gains(plain: Tensor, truth: Tensor, ours: Tensor, mask: Tensor) -> tuple[fl
     inside = (weight > 0.9).float()
     wanted, got = ((c / cells[0]).log() * inside for c in cells[1:])
     return float((wanted * got).sum()), float(wanted.square().sum()) + 1e-9
+
+
+def _times(batch: Batch, kept: slice) -> Batch:
+    """Some latents of every clip; the palette is of the whole clip."""
+    return {name: part if name == "palette" else part[:, :, kept] for name, part in batch.items()}
 
 
 def _tiles(*clips: Tensor) -> np.ndarray:

@@ -20,6 +20,7 @@ from harmovid.infer.views import Harmonized, Views
 from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.model.conditions import conditions, mask_channels
+from harmovid.model.palette import palette
 from harmovid.model.schedule import Schedule, ScheduleConfig
 from tests.infer.tiny import tiny
 
@@ -79,9 +80,11 @@ class Answers(nn.Module):
         super().__init__()
         self.schedule, self.which = schedule, which
         self.seen: list[Tensor] = []
+        self.palettes: list[Tensor] = []
 
-    def forward(self, noisy: Tensor, told: Tensor, t: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, told: Tensor, t: Tensor, palette: Tensor) -> Tensor:
         self.seen.append(told)
+        self.palettes.append(palette)
         x0 = told[:, 16 * self.which : 16 * self.which + 16]
         at = self.schedule.alphas_cumprod[t].float().view(-1, 1, 1, 1, 1)
         return self.schedule.target(x0, (noisy - at.sqrt() * x0) / (1 - at).sqrt(), t)
@@ -194,6 +197,21 @@ class TestConditions:
                 continue  # the overview, of strided latents
             assert torch.equal(told, whole[0, :, first : first + told.shape[1]])
         assert windows[0].shape[1] == min(whole.shape[2], 4)
+
+    @pytest.mark.parametrize("frames", [1, 6, 13, 61])
+    def test_each_window_is_told_the_palette_of_its_own_frames(self, frames: int) -> None:
+        given, model = clip(frames), answering()
+        joined(NetworkHarmonizer(model, 1).harmonize(given))
+        composite, background, mask, overview = (
+            padded(torch.from_numpy(plane)[None]) for plane in vars(given.views).values())
+        every = palette(*(part[:, :, ::4] for part in (composite, background, overview, mask)))  # (1, Tl, 141)
+        for window, told in zip(torch.cat(model.backbone.palettes), torch.cat(model.backbone.seen), strict=True):
+            if told.shape[1] == every.shape[1]:
+                torch.testing.assert_close(window, every[0].mean(0))
+            else:
+                first = [float((window - every[0, k : k + told.shape[1]].mean(0)).abs().max())
+                         for k in range(every.shape[1])]
+                assert min(first) < 1e-5 or torch.equal(told, torch.cat(model.backbone.seen)[-1])  # the overview
 
     def test_little_is_read_at_once(self) -> None:
         given = clip(300, 16)

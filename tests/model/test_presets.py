@@ -6,6 +6,7 @@ import torch
 from harmovid import config
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import SPACE, latent_frames
+from harmovid.model.palette import PALETTE
 from harmovid.model.presets import PRESETS, Preset
 from harmovid.model.schedule import Schedule
 
@@ -64,7 +65,7 @@ def test_a_window_of_the_preset_passes_through_its_network(name):
     frames = latent_frames(preset.view.window)
     with torch.device("meta"):
         noisy, told = torch.empty(1, 16, frames, 4, 6), torch.empty(1, 304, frames, 4, 6)
-        out = backbone(preset)(noisy, told, torch.zeros(1, dtype=torch.long))
+        out = backbone(preset)(noisy, told, torch.zeros(1, dtype=torch.long), torch.empty(1, PALETTE))
     assert out.shape == noisy.shape
 
 

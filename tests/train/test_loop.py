@@ -142,6 +142,29 @@ def test_a_killed_run_goes_on_the_same_to_the_bit(killed, whole, tmp_path):
     same(out, whole)
 
 
+@pytest.mark.parametrize("echo", [2, 3])
+def test_batches_are_echoed_while_they_are_in_the_pool(echo, tmp_path):
+    config = replace(CONFIG, steps=90, echo=echo, pool=4, save_every=200, log_every=1)
+    task = Regression()
+    train(task, config, tmp_path)
+    assert task.asked == list(range(90 // echo))
+    trained = [int(row["index"]) for row in log(tmp_path) if "loss" in row]
+    fresh = np.arange(90) // echo
+    assert trained[::echo] == list(range(90 // echo))  # every fresh one at once
+    assert (fresh - 3 <= trained).all() and (trained <= fresh).all()
+    assert np.bincount(trained)[4:-4].mean() == pytest.approx(echo, rel=0.15) and np.bincount(trained).max() > echo
+
+
+@pytest.mark.parametrize("killed", [3, 5, 7])
+def test_a_killed_run_with_echoes_goes_on_the_same_to_the_bit(killed, tmp_path):
+    config = replace(CONFIG, echo=3, pool=4)
+    train(Regression(), config, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(Regression(killed), config, tmp_path / "run")
+    train(Regression(), config, tmp_path / "run", resume=True)
+    same(tmp_path / "run", tmp_path / "whole")
+
+
 def test_a_run_may_be_killed_again_and_again(whole, tmp_path):
     for killed in (2, 6, 12, 13, 22):
         with pytest.raises(Killed):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
+from harmovid.model.palette import PALETTE
 from harmovid.model.schedule import Schedule, ScheduleConfig
 from harmovid.train.objective import (
     CodecObjective,
@@ -45,7 +46,7 @@ class Says(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def forward(self, noisy: Tensor, conditions: Tensor, steps: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, conditions: Tensor, steps: Tensor, palette: Tensor | None = None) -> Tensor:
         return self.answer(noisy, conditions, steps) if callable(self.answer) else self.answer
 
 
@@ -181,7 +182,8 @@ def test_both_predictions_train(prediction, residual):
             conditions = torch.cat([composite, torch.zeros(4, 288, 2, 4, 4)], 1)
             noise = torch.randn(4, 16, 2, 4, 4, generator=generator)
             t = draw_steps(4, schedule, config, generator)
-            parts = diffusion_loss(backbone, schedule, 0.4 * composite, conditions, cover, noise, t, colours, config)
+            parts = diffusion_loss(backbone, schedule, 0.4 * composite, conditions, cover, noise, t, colours, config,
+                                   torch.zeros(4, PALETTE))
             if learn:
                 optimizer.zero_grad()
                 parts["loss"].backward()
@@ -204,18 +206,19 @@ def test_a_residual_is_one_of_v():
 def test_a_fresh_residual_network_gives_the_composite_back_in_one_step():
     backbone = Backbone.from_config(preset().transformer, V)
     conditions, noise = random(2, 304, 3, 4, 4), random(2, 16, 3, 4, 4, seed=1)
+    told = random(2, PALETTE, seed=2)
     with torch.no_grad():
-        assert torch.equal(one_step(backbone, V, conditions, noise), conditions[:, :16])
+        assert torch.equal(one_step(backbone, V, conditions, noise, told), conditions[:, :16])
         # Without it, nothing at all.
         plain = Backbone.from_config(preset(residual=False).transformer, V)
-        assert not one_step(plain, V, conditions, noise).any()
+        assert not one_step(plain, V, conditions, noise, told).any()
 
 
 def test_one_step_is_x0_of_the_last_step():
     noise = random(2, 16, 3, 4, 4)
     seen = []
 
-    def answer(noisy: Tensor, conditions: Tensor, steps: Tensor) -> Tensor:
+    def answer(noisy: Tensor, conditions: Tensor, steps: Tensor, palette: Tensor | None = None) -> Tensor:
         seen.append((noisy, steps))
         return -0.25 * torch.ones_like(noisy)
 

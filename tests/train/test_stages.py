@@ -81,15 +81,23 @@ def test_a_batch_of_harmonize_has_latents_of_one_shape(frames, latents):
     assert (count, channels, there) == (3, 16, latents) and 10 <= height * width <= 24
     assert height % 2 == width % 2 == 0
     assert batch["conditions"].shape == (3, 304, latents, height, width)
-    assert batch["cover"].shape == (3, 1, latents, height, width)
+    assert batch["cover"].shape == (3, 1, latents, height, width) and batch["palette"].shape == (3, 141)
     assert 0 <= batch["cover"].min() and batch["cover"].max() <= 1 and batch["cover"].max() > 0.5
     assert all(part.dtype == torch.float32 and part.isfinite().all() and not part.requires_grad
                for part in batch.values())
     torch.testing.assert_close(batch["cover"], batch["conditions"][:, 48:].mean(1, keepdim=True))
 
 
+def test_a_length_may_have_views_of_its_own_area():
+    small = harmonize(replace(PLAIN, lengths=(Length(5, 3, 1.0, area=16 * 16),))).batch(0, 0)
+    count, _, latents, height, width = small["target"].shape
+    assert (count, latents) == (3, 2) and height * width <= 8
+    assert small["conditions"].shape == (3, 304, 2, height, width)
+
+
 def test_a_window_begun_in_mid_clip_is_without_its_first_latent():
     whole, begun = (harmonize(replace(PLAIN, begun=share)).batch(0, 0) for share in (0.0, 1.0))
+    assert torch.equal(begun.pop("palette"), whole.pop("palette"))
     assert all(torch.equal(begun[name], whole[name][:, :, 1:]) and begun[name].shape[2] == 3 for name in whole)
     # One latent stays one.
     photo = replace(PLAIN, begun=1.0, lengths=(Length(1, 2, 1.0),))
@@ -102,6 +110,7 @@ def test_a_strided_window_leaves_latents_out_evenly():
     for index in range(6):
         whole, strided = (harmonize(replace(stage, strided=share)).batch(index, 0) for share in (0.0, 1.0))
         strides.add(stride := {3: 3, 4: 2}[strided["target"].shape[2]])
+        assert torch.equal(strided.pop("palette"), whole.pop("palette"))
         assert all(torch.equal(strided[name], whole[name][:, :, ::stride]) for name in whole)
     assert strides == {2, 3}
 
@@ -235,7 +244,7 @@ def test_the_right_answer_has_full_amplitude_and_gain(monkeypatch):
         return batch
 
     class Knows(nn.Module):
-        def forward(self, noisy: Tensor, conditions: Tensor, steps: Tensor) -> Tensor:
+        def forward(self, noisy: Tensor, conditions: Tensor, steps: Tensor, palette: Tensor) -> Tensor:
             return -truths[-1]  # v where there is noise alone
 
     monkeypatch.setattr(task, "encoded", noted)
