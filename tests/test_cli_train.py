@@ -148,7 +148,7 @@ class TestTrain:
         assert {"config.json", "log.jsonl", "sheets", "state", "model"} == {p.name for p in (made / "codec").iterdir()}
         kept = json.loads((made / "codec/config.json").read_text())
         assert (kept["loop"]["steps"], kept["loop"]["seed"], kept["loop"]["precision"]) == (2, 3, "no")
-        assert kept["stage"]["lengths"][1] == {"frames": 5, "batch": 1, "share": 0.5}
+        assert kept["stage"]["lengths"][1] == {"frames": 5, "batch": 1, "share": 0.5, "area": None}
         assert kept["preset"]["name"] == "nano" and kept["preset"]["codec"]["fine"] == 8
         codec = CausalCodec.from_pretrained(made / "codec/model")
         assert codec.config["coarse"] == 16 and len(codec.config["latents_std"]) == 16

@@ -7,7 +7,8 @@ This is the only place that knows the transformer's axis order (B, Tl, C, h, w).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal
@@ -20,11 +21,13 @@ from torch import Tensor, nn
 
 from harmovid.errors import InputError, OptionError
 from harmovid.model.conditions import CONDITION_CHANNELS, MASK_CHANNELS
+from harmovid.model.palette import PALETTE
 from harmovid.model.schedule import Schedule
 
 Positions = Literal["plain", "resized"]
 
 _PICTURE_GAIN = 4.0  # of the fresh weights of latents, against those of the mask
+_WIDE = 256  # of the hidden layers that read the palette
 _OFS = 2.0  # the constant that CogVideoX 1.5's image-to-video pipeline passes as "ofs"
 
 
@@ -37,7 +40,7 @@ class TransformerConfig:
     positions: "plain": a token's position is its index, at every shape of the view. "resized": the grid is resized
         to fit the sample's and centred in it, as CogVideoX 1.0 with RoPE was trained.
     residual: the network says how the target differs from the composite; see `Backbone`. Not for published weights.
-    palette: the one token of text is `palette.palette`, whose length is `text_embed_dim`. Not for published weights.
+    palette: `harmovid.model.palette` is added to the embedding of time. Not for published weights.
     """
 
     num_attention_heads: int = 30
@@ -83,7 +86,7 @@ class Backbone(nn.Module):
         residual: the schedule, where the transformer's output is the prediction of v for what the target adds to the
             composite c: v = a·noise − s·x0, and x0 = c + r, so −s·c is added to it. A fresh network then gives the
             composite back in one step, and where the evidence is weak a trained one stays near it.
-        palette: whether the palette stands in the text's place.
+        palette: whether the network is told the palette, by `palette_embedding`.
     """
 
     null_text: Tensor
@@ -103,7 +106,8 @@ class Backbone(nn.Module):
         self.unused_channels = int(config.in_channels) - self.channels - condition_channels
         assert self.unused_channels >= 0, f"{config.in_channels} input channels hold no conditions: not wide?"
         self.positions = positions
-        self.residual, self.palette = residual, palette
+        self.residual = residual
+        self.palette_embedding = _palette_embedding(int(config.time_embed_dim)) if palette else None
         shape = (1, int(config.max_text_seq_length), int(config.text_embed_dim))
         if null_text is None:
             null_text = torch.zeros(shape)  # (1, L, D)
@@ -140,8 +144,8 @@ class Backbone(nn.Module):
             noisy: (B, 16, Tl, h, w) latents with noise; h and w divide by the patch size, Tl by the temporal one.
             conditions: (B, 304, Tl, h, w), of `harmovid.model.conditions.conditions`.
             timestep: (B,) long, in 0 … 999.
-            palette: (B, D), mean over the frames of `harmovid.model.palette.palette`; networks that were not made for
-                it leave it unread.
+            palette: (B, 141), mean over the frames of `harmovid.model.palette.palette`; networks that were not made
+                for it leave it unread.
 
         Returns:
             (B, 16, Tl, h, w), of the dtype of `noisy`.
@@ -153,26 +157,37 @@ class Backbone(nn.Module):
         assert channels == self.channels, f"{channels} latent channels, expected {self.channels}"
         assert conditions.shape == (batch, self.condition_channels, frames, height, width), tuple(conditions.shape)
         self._check(frames, height, width)
-        text = self.null_text.expand(batch, -1, -1)  # (B, L, D)
-        if self.palette:
-            assert palette is not None, "this network was made to be told the palette"
-            text = palette[:, None].to(text.dtype)  # (B, 1, D)
         unused = noisy.new_zeros(batch, self.unused_channels, frames, height, width)
         x = torch.cat([noisy, unused, conditions.to(noisy.dtype)], 1)  # (B, C, Tl, h, w)
         x = x.transpose(1, 2).to(self.null_text.dtype)  # (B, Tl, C, h, w)
-        out = self.transformer(
-            hidden_states=x,
-            encoder_hidden_states=text,
-            timestep=timestep,
-            ofs=None if self.transformer.config.ofs_embed_dim is None else x.new_full((1,), _OFS),
-            image_rotary_emb=self._rotary(frames, height, width, x.device),
-            return_dict=False,
-        )[0]  # (B, Tl, 16, h, w)
+        with self._told(palette):
+            out = self.transformer(
+                hidden_states=x,
+                encoder_hidden_states=self.null_text.expand(batch, -1, -1),  # (B, L, D)
+                timestep=timestep,
+                ofs=None if self.transformer.config.ofs_embed_dim is None else x.new_full((1,), _OFS),
+                image_rotary_emb=self._rotary(frames, height, width, x.device),
+                return_dict=False,
+            )[0]  # (B, Tl, 16, h, w)
         out = out.transpose(1, 2).to(noisy.dtype)  # (B, 16, Tl, h, w)
         if self.residual is not None:
             _, s = self.residual.levels(timestep, noisy)  # (B, 1, …)
             out = out - s * conditions[:, :channels].to(out.dtype)  # (B, 16, Tl, h, w)
         return out
+
+    @contextmanager
+    def _told(self, palette: Tensor | None) -> Iterator[None]:
+        """While it lasts, the embedding of time is one of time and palette, which modulates every block."""
+        if self.palette_embedding is None:
+            yield
+            return
+        assert palette is not None, "this network was made to be told the palette"
+        said = self.palette_embedding(palette.to(self.null_text.dtype))  # (B, time_embed_dim)
+        hook = self.transformer.time_embedding.register_forward_hook(lambda module, given, time: time + said.to(time))
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _check(self, frames: int, height: int, width: int) -> None:
         config = self.transformer.config
@@ -224,22 +239,10 @@ def widen(transformer: CogVideoXTransformer3DModel, channels: int) -> None:
     transformer.register_to_config(in_channels=wide)
 
 
-def tell_palette(backbone: Backbone, length: int) -> None:
-    """Put the palette, of `length` numbers, in the place of the null text, with zero weights; in place.
-
-    The network's answers are at first what they were. For networks of ours, whose text is one token.
-    """
-    transformer = backbone.transformer
-    old = transformer.patch_embed.text_proj
-    assert backbone.null_text.shape[1] == 1, "the palette is one token"
-    new = nn.Linear(length, old.out_features).to(old.weight)
-    with torch.no_grad():
-        new.weight.zero_()
-        new.bias.copy_(old(backbone.null_text[0, 0]))
-    transformer.patch_embed.text_proj = new
-    transformer.register_to_config(text_embed_dim=length)
-    backbone.null_text = backbone.null_text.new_zeros(1, 1, length)
-    backbone.palette = True
+def _palette_embedding(dim: int) -> nn.Sequential:
+    """From (B, 141) to what is added to the embedding of time, (B, dim)."""
+    return nn.Sequential(nn.Linear(PALETTE, _WIDE), nn.GELU(), nn.Linear(_WIDE, _WIDE), nn.GELU(),
+                         nn.Linear(_WIDE, dim))
 
 
 @lru_cache(maxsize=8)

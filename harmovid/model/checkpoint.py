@@ -5,6 +5,7 @@ The layout is diffusers' own, so that other programs can read the parts:
     config.json             the resolved preset; its presence marks a folder as ours
     model_index.json        which class each part is
     null_text.safetensors   what stands in the text's place
+    palette_embedding.safetensors   what reads the palette, where the preset has one
     scheduler/scheduler_config.json
     transformer/{config.json, diffusion_pytorch_model.safetensors}     already with the conditions' channels
     vae/{config.json, diffusion_pytorch_model.safetensors}
@@ -40,6 +41,7 @@ from harmovid.model.schedule import Schedule, ScheduleConfig
 WEIGHTS = Path(__file__).parent / "weights"  # shipped with the package, a folder for each preset
 _WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 _NULL_TEXT = "null_text"
+_PALETTE_FILE = "palette_embedding.safetensors"
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,12 @@ def _load_ours(folder: Path, dtype: torch.dtype) -> Model:
     backbone = Backbone(transformer, null_text=text, positions=preset.transformer.positions, wide=True,
                         residual=schedule if preset.transformer.residual else None,
                         palette=preset.transformer.palette)
+    if backbone.palette_embedding is not None:
+        try:
+            backbone.palette_embedding.load_state_dict(load_file(folder / _PALETTE_FILE))
+        except Exception as error:  # as above
+            raise _unreadable(folder, error) from error
+        backbone.palette_embedding.to(dtype)
     model = Model(preset, codec.eval(), backbone.eval(), schedule)
     # A tensor that is a view of the file lies at an odd address, and sums there come out otherwise in the last bit.
     for weight in (*codec.parameters(), *backbone.parameters()):
@@ -191,6 +199,8 @@ def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
     scheduler = CogVideoXDDIMScheduler(**model.schedule.config.to_diffusers())
     scheduler.save_pretrained(folder / "scheduler")
     save_file({_NULL_TEXT: _kept(model.backbone.null_text, None)}, folder / f"{_NULL_TEXT}.safetensors")
+    if model.backbone.palette_embedding is not None:
+        _write_weights(model.backbone.palette_embedding, folder / _PALETTE_FILE, dtype)
     index = {"_class_name": "HarmoVid", "_diffusers_version": diffusers.__version__}
     for name, part in (("scheduler", scheduler), ("transformer", transformer), ("vae", vae)):
         index[name] = [type(part).__module__.split(".")[0], type(part).__name__]

@@ -1,4 +1,4 @@
-"""The palette: the colours of person and scene in numbers, which the network is told in the text's place.
+"""The palette: the colours of person and scene in numbers, of which the network is told in every block.
 
 How far a person's light is off shows in the distribution of their pixels: where black and white lie, how grey the
 greys are, how the shadows are tinted. Latents hold that spread over many tokens; a network that has seen few people

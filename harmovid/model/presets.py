@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from harmovid.model.backbone import TransformerConfig
 from harmovid.model.codec import CausalCodecConfig
-from harmovid.model.palette import PALETTE
 from harmovid.model.schedule import ScheduleConfig
 
 
@@ -58,7 +57,8 @@ def nano() -> Preset:
         name="nano",
         view=ViewConfig(area=128 * 128, window=49),
         transformer=TransformerConfig(
-            num_attention_heads=4, num_layers=10, time_embed_dim=56, text_embed_dim=PALETTE, max_text_seq_length=1,
+            num_attention_heads=4, attention_head_dim=48, num_layers=8, time_embed_dim=192, text_embed_dim=16,
+            max_text_seq_length=1,
             sample_height=16, sample_width=16, use_rotary_positional_embeddings=True, residual=True,
             palette=True),
         schedule=ScheduleConfig(),
@@ -74,7 +74,7 @@ def small() -> Preset:
         name="small",
         view=ViewConfig(area=256 * 256),
         transformer=TransformerConfig(
-            num_attention_heads=12, num_layers=16, time_embed_dim=256, text_embed_dim=PALETTE, max_text_seq_length=1,
+            num_attention_heads=12, num_layers=16, time_embed_dim=256, text_embed_dim=16, max_text_seq_length=1,
             sample_height=32, sample_width=32, sample_frames=85, use_rotary_positional_embeddings=True, residual=True,
             palette=True),
         schedule=ScheduleConfig(),

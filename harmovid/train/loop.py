@@ -229,7 +229,7 @@ def _ema(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor |
 
 
 def _echoed(task: Task, config: LoopConfig, step: int, world: int, rank: int) -> Iterator[Batch]:
-    """The batches from `step` on, a function of the step alone: every `echo`-th is fresh, the others are of the pool."""
+    """The batches from `step` on, a function of the step alone: every `echo`-th is fresh, others are of the pool."""
     seen = -(-step // config.echo)  # fresh batches that the steps before this one have had
     begin = max(0, seen - config.pool) if config.echo > 1 else seen
     stop = -(-config.steps // config.echo)

@@ -14,7 +14,7 @@ from harmovid import config
 from harmovid.data.dataset import Footage
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
-from harmovid.model.backbone import Backbone, tell_palette
+from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
 from harmovid.model.presets import PRESETS, Preset
 from harmovid.train.loop import LoopConfig, Task, train
@@ -157,11 +157,7 @@ def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
 
 def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:
     model = checkpoint.load(init, device)
-    wanted, found = preset.transformer, model.preset.transformer
-    if wanted.palette and replace(found, palette=True, text_embed_dim=wanted.text_embed_dim) == wanted != found:
-        tell_palette(model.backbone, wanted.text_embed_dim)  # it was trained before there was one
-        found = wanted
-    if found != wanted:
+    if model.preset.transformer != preset.transformer:
         raise InputError(f"the transformer of {init} is of other sizes than the preset {preset.name}'s; leave out "
                          "--init, or name the preset that it is of")
     return model.backbone

@@ -43,8 +43,8 @@ _ASPECTS = (0.5, 0.65, 0.8, 1.0, 1.0, 1.25, 1.6)  # of training views; a person'
 class Length:
     """Clips of so many frames, so many at a time, in this share of the batches.
 
-    area: pixels of their views, about; None is the preset's. Small ones are cheap, and show the network light and colour
-        without the detail by which it could learn its footage by heart.
+    area: pixels of their views, about; None is the preset's. Small ones are cheap, and show light and colour without
+        the detail by which footage can be learned by heart.
     """
 
     frames: int

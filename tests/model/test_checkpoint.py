@@ -15,6 +15,7 @@ from harmovid.model.backbone import Backbone, TransformerConfig
 from harmovid.model.checkpoint import WEIGHTS, Model, create, load, load_published, save
 from harmovid.model.codec import CausalCodec, CausalCodecConfig, CogVideoXCodec
 from harmovid.model.conditions import conditions
+from harmovid.model.palette import PALETTE
 from harmovid.model.presets import PRESETS, Preset, ViewConfig, cogvideox_2b
 from harmovid.model.schedule import ScheduleConfig
 from tests.model.published import folder, transformer
@@ -22,7 +23,8 @@ from tests.model.published import folder, transformer
 TINY = Preset(
     name="tiny", view=ViewConfig(area=1024, overview=(32, 48), window=9),
     transformer=TransformerConfig(num_attention_heads=2, attention_head_dim=16, num_layers=1, time_embed_dim=16,
-                                  text_embed_dim=8, max_text_seq_length=1, use_rotary_positional_embeddings=True),
+                                  text_embed_dim=8, max_text_seq_length=1, use_rotary_positional_embeddings=True,
+                                  palette=True),
     schedule=ScheduleConfig(prediction="epsilon", snr_shift=2.0),
     codec=CausalCodecConfig(fine=8, frame=8, coarse=8, encoder_blocks=1, decoder_blocks=1, fine_blocks=1), steps=3)
 
@@ -44,7 +46,8 @@ def results(model: Model, frames: int = 2) -> list[torch.Tensor]:
     noisy = torch.randn(1, 16, frames, 8, 12, generator=generator)
     told = torch.randn(1, 304, frames, 8, 12, generator=generator)
     latents = model.codec.encode(torch.rand(1, 3, 5, 16, 16, generator=generator))
-    return [model.backbone(noisy, told, torch.tensor([500])), latents, model.codec.decode(latents),
+    palette = torch.randn(1, PALETTE, generator=generator)
+    return [model.backbone(noisy, told, torch.tensor([500]), palette), latents, model.codec.decode(latents),
             model.schedule.add_noise(noisy, noisy, 700)]
 
 
@@ -68,9 +71,9 @@ def test_the_folder_is_in_the_layout_of_diffusers(tmp_path):
     model = tiny()
     save(model, tmp_path / "a")
     assert set(files(tmp_path / "a")) == {
-        "config.json", "model_index.json", "null_text.safetensors", "scheduler/scheduler_config.json",
-        "transformer/config.json", "transformer/diffusion_pytorch_model.safetensors",
-        "vae/config.json", "vae/diffusion_pytorch_model.safetensors"}
+        "config.json", "model_index.json", "null_text.safetensors", "palette_embedding.safetensors",
+        "scheduler/scheduler_config.json", "transformer/config.json",
+        "transformer/diffusion_pytorch_model.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.safetensors"}
     index = json.loads((tmp_path / "a" / "model_index.json").read_text())
     assert index["transformer"] == ["diffusers", "CogVideoXTransformer3DModel"]
     assert index["vae"] == ["harmovid", "CausalCodec"]
@@ -158,7 +161,8 @@ def test_a_model_moves_as_one():
     x = torch.empty(1, 16, 2, 8, 12, device="meta")
     steps = torch.zeros(1, dtype=torch.long, device="meta")
     told = torch.empty(1, 304, 2, 8, 12, device="meta")
-    assert model.schedule.to_x0(model.backbone(x, told, steps), x, steps).device.type == "meta"
+    palette = torch.empty(1, PALETTE, device="meta")
+    assert model.schedule.to_x0(model.backbone(x, told, steps, palette), x, steps).device.type == "meta"
     assert model.codec.decode(x).device.type == "meta"
 
 

@@ -55,7 +55,7 @@ def test_the_published_sizes_stand(name):
 
 
 def test_ours_are_as_small_as_they_say():
-    assert 9.5e6 < parameters(PRESETS["nano"]()) < 10.2e6
+    assert 7e6 < parameters(PRESETS["nano"]()) < 8e6
     assert parameters(PRESETS["small"]()) < 0.2e9
 
 
