@@ -70,7 +70,8 @@ class NetworkHarmonizer:
         """
         count = len(clip)
         pictures, told = self._encode(clip)
-        answer = self._sample(clip, pictures, told, self._palettes(clip, pictures.shape[2]), seed)
+        palettes = self._palettes(clip, pictures.shape[2]) if self.model.preset.transformer.palette else None
+        answer = self._sample(clip, pictures, told, palettes, seed)
         answer = held_back(pictures[:1], answer, _cover(clip, answer), self.model.preset.doubt)  # (1, 16, Tl, h, w)
         both = torch.cat([pictures[:1], answer])  # (2, 16, Tl, h, w)
         for video in decode_clip(self.model.codec, both, count):
@@ -105,12 +106,14 @@ class NetworkHarmonizer:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def _sample(self, clip: ViewClip, pictures: Tensor, overview: Tensor, palettes: Tensor, seed: int) -> Tensor:
+    def _sample(self, clip: ViewClip, pictures: Tensor, overview: Tensor, palettes: Tensor | None,
+                seed: int) -> Tensor:
         """(1, 16, Tl, h, w), the latents of the harmonized clip."""
         def predict(noisy: Tensor, frames: Tensor, t: int) -> Tensor:
             told = torch.cat([self._conditions(clip, pictures, overview, some) for some in frames.tolist()])
             step = torch.full((len(noisy),), t, device=self.device)  # (N,)
-            return self.model.backbone(noisy, told, step, palettes[frames].mean(1))  # (N, 16, n, h, w)
+            colours = None if palettes is None else palettes[frames].mean(1)  # (N, 141)
+            return self.model.backbone(noisy, told, step, colours)  # (N, 16, n, h, w)
 
         window = _latents(self.model.preset.view.window)
         tokens = window * pictures[0, 0, 0].numel() // self.model.preset.transformer.patch_size**2

@@ -80,9 +80,9 @@ class Answers(nn.Module):
         super().__init__()
         self.schedule, self.which = schedule, which
         self.seen: list[Tensor] = []
-        self.palettes: list[Tensor] = []
+        self.palettes: list[Tensor | None] = []
 
-    def forward(self, noisy: Tensor, told: Tensor, t: Tensor, palette: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, told: Tensor, t: Tensor, palette: Tensor | None) -> Tensor:
         self.seen.append(told)
         self.palettes.append(palette)
         x0 = told[:, 16 * self.which : 16 * self.which + 16]
@@ -200,7 +200,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("frames", [1, 6, 13, 61])
     def test_each_window_is_told_the_palette_of_its_own_frames(self, frames: int) -> None:
-        given, model = clip(frames), answering()
+        given, model = clip(frames), answering(palette=True)
         joined(NetworkHarmonizer(model, 1).harmonize(given))
         composite, background, mask, overview = (
             padded(torch.from_numpy(plane)[None]) for plane in vars(given.views).values())

@@ -83,6 +83,13 @@ def test_the_folder_is_in_the_layout_of_diffusers(tmp_path):
     assert network.config.in_channels == 320
 
 
+def test_a_checkpoint_without_what_reads_its_palette_is_refused(tmp_path):
+    save(tiny(), tmp_path / "a")
+    (tmp_path / "a" / "palette_embedding.safetensors").unlink()
+    with pytest.raises(InputError, match="palette_embedding"):
+        load(tmp_path / "a")
+
+
 def test_saving_twice_gives_the_same_bytes(tmp_path):
     for name in "ab":
         save(tiny(), tmp_path / name)
