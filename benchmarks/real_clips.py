@@ -3,22 +3,28 @@
     python benchmarks/real_clips.py --data DIR --out DIR
 
 DIR of --data holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`, and `backgrounds_video/NAME.mp4`. Each result is
-scored against its source. With --own each clip goes before its own background at strength 0: what comes back should be
-the clip.
+scored against its source. With --own each clip goes before itself at strength 0, with --filled its first frames before
+their own background from which the person is taken: what comes back should be the clip.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from harmovid.baselines import classical
+from harmovid.composite.plate import fill
 from harmovid.evaluate.fidelity import SquaredError
 from harmovid.evaluate.score import score_folder, table
 from harmovid.infer import pipeline
 from harmovid.infer.compare import Comparison
 from harmovid.infer.plan import Options, plan
 from harmovid.video import io
+from harmovid.video.color import from_linear, to_linear
 
 PAIRS = {
     "lumen_single_1843056": "tclight_drive2", "lumen_single_1428515": "lofi_forest",
@@ -29,19 +35,36 @@ PAIRS = {
 }
 
 
-def unchanged(data: Path, out: Path, edge: float) -> None:
-    """Print the foreground PSNR of each clip put before itself at strength 0."""
+_FRAMES = 11  # of each clip that --filled takes
+
+
+def unchanged(data: Path, out: Path, edge: float, filled: bool) -> None:
+    """Print the foreground PSNR of each clip put before its own background at strength 0."""
     out.mkdir(parents=True, exist_ok=True)
     for person in PAIRS:
         front = io.open_clip(data / "portraits_video" / f"{person}.mp4")
         mask = io.open_clip(data / "portraits_video" / f"{person}_mask.mp4")
-        work = plan(front, front, mask, out / "own.mkv", Options(strength=0, edge=edge), overwrite=True)
+        behind = _filled(front, mask, out / person) if filled else front
+        options = Options(strength=0, edge=edge, end=_FRAMES if filled else None)
+        work = plan(front, behind, mask, out / "own.mkv", options, overwrite=True)
         pipeline.harmonize(work, classical.by_name("classical"))
         error = SquaredError()
-        streams = io.read(io.open_clip(out / "own.mkv")), io.read(front), io.read(mask, grey=True)
-        for result, source, alpha in zip(*streams, strict=True):
+        for result, source, alpha in zip(io.read(io.open_clip(out / "own.mkv")), io.read(front),
+                                         io.read(mask, grey=True), strict=False):
             error.add(result.rgb, source.rgb, alpha.rgb)
         print(f"{person}: foreground {error.psnr():.1f} dB")
+
+
+def _filled(front: io.Clip, mask: io.Clip, folder: Path) -> io.Clip:
+    """The first frames without the person, as a folder of 16-bit pictures."""
+    folder.mkdir(exist_ok=True)
+    frames = np.stack([frame.rgb for frame in itertools.islice(io.read(front), _FRAMES)])
+    masks = np.stack([frame.rgb for frame in itertools.islice(io.read(mask, grey=True), _FRAMES)])
+    plate = from_linear(fill(to_linear(frames, front.tags.transfer), masks), front.tags.transfer)
+    for n, picture in enumerate(plate):
+        codes = (np.clip(picture, 0, 1) * 65535).round().astype(np.uint16)
+        cv2.imwrite(str(folder / f"{n:04d}.png"), cv2.cvtColor(codes, cv2.COLOR_RGB2BGR))
+    return io.open_clip(folder)
 
 
 def main() -> None:
@@ -52,10 +75,11 @@ def main() -> None:
     parser.add_argument("--model", default="classical")
     parser.add_argument("--strength", type=float, default=1.0, help="0 is the row of doing nothing")
     parser.add_argument("--edge", type=float, default=Options().edge, help="soft edge of hard masks")
-    parser.add_argument("--own", action="store_true", help="clips before their own background at strength 0")
+    parser.add_argument("--own", action="store_true", help="clips before themselves at strength 0")
+    parser.add_argument("--filled", action="store_true", help="clips before their own background, person filled in")
     args = parser.parse_args()
-    if args.own:
-        unchanged(args.data, args.out, args.edge)
+    if args.own or args.filled:
+        unchanged(args.data, args.out, args.edge, args.filled)
         return
     folders = {name: args.out / name for name in ("results", "masks", "source", "sheets")}
     for folder in folders.values():

@@ -171,7 +171,9 @@ def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, cloc
                 own = _shrunk(rgb[inside] * alpha[inside][..., None], frames.view)
                 own /= np.maximum(mask, 1e-6)[..., None]
             else:
-                own = blend.estimate_foreground(_shrunk(rgb[inside], frames.view), mask)
+                own = _shrunk(rgb[inside], frames.view)
+                if not _is_in_place(plan, rgb[inside], background[inside]):
+                    own = blend.estimate_foreground(own, mask)
             lit = to_linear(np.clip(convert(own, plan.foreground.tags, SRGB), 0, 1), "srgb")
             behind, whole = (np.clip(convert(_shrunk(picture, size), plan.tags, SRGB), 0, 1) for picture, size in (
                 (background[inside], frames.view), (background, views.overview_size)))
@@ -231,8 +233,9 @@ class _Picture:
         x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
         self.corner = x, y
         self.box = slice(y, y + height), slice(x, x + width)
-        inside = rgb[self.box]
-        own = inside if _is_cut_out(plan) or not inside.size else blend.estimate_foreground(inside, alpha[self.box])
+        own = rgb[self.box]
+        if own.size and not _is_cut_out(plan) and not _is_in_place(plan, own, background[self.box]):
+            own = blend.estimate_foreground(own, alpha[self.box])
         source = plan.foreground.tags
         self.linear = linear_between(to_linear(own, source.transfer), source, plan.tags)
         self.relit = self.linear
@@ -290,6 +293,11 @@ class _Picture:
 def _is_cut_out(plan: Plan) -> bool:
     # A foreground with alpha of its own brings its own colour; a filmed one has its old background in it.
     return plan.mask is None
+
+
+def _is_in_place(plan: Plan, rgb: np.ndarray, background: np.ndarray) -> bool:
+    # Light is changed where the person was filmed: what shines through their edges is the background that stays.
+    return plan.foreground.tags == plan.tags and np.array_equal(rgb, background)
 
 
 def _picture(planes: np.ndarray) -> np.ndarray:

@@ -3,15 +3,17 @@
 A harmonizer works at a low size; what leaves the program is the source at full size. Between the view
 before and the view after, two things are fitted, both in scene-linear light:
 
-1. a local affine colour transform on a bilateral grid (space × luminance), after Chen et al., "Bilateral
-   Guided Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is the transform of a
-   coarser cell, the coarsest one's prior a gain per channel, and that one's the identity: where the
+1. an affine colour transform that goes evenly across the view, as light from one side does; its prior is a gain
+   per channel, and that one's the identity. It is solved from pixels, so that an even light comes back as it
+   was, wherever the person stands in it.
+2. what is left of it locally, on a bilateral grid (space × luminance), after Chen et al., "Bilateral Guided
+   Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is that of a coarser cell: where the
    picture says nothing, the transform is the one of its surroundings.
-2. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, upsampled
+3. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, upsampled
    along the luminance of the full-size picture.
 
 The weights are the eroded alpha over the noise of a code value in linear light, so that no background
-sample enters and dark pixels count by what is known of them. Both parts are smoothed over time before
+sample enters and dark pixels count by what is known of them. All three are smoothed over time before
 they are solved.
 """
 
@@ -86,6 +88,13 @@ class _Frame:
     result: np.ndarray  # (H, W, 3)
     weight: np.ndarray  # (H, W), the eroded alpha
 
+    @property
+    def precision(self) -> np.ndarray:
+        """(H, W): the weight over the noise of a code value in linear light."""
+        # d(linear)/d(code) of sRGB grows as linear^(1.4 / 2.4): what one code value of noise is worth.
+        slope = np.maximum(self.reference.mean(axis=2), 0) ** np.float32(1.4 / 2.4)
+        return self.weight / (4 * slope * slope + np.float32(0.01))
+
 
 def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
            config: TransferConfig = TransferConfig()) -> Iterator[Light]:
@@ -104,7 +113,7 @@ def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
     sigma = config.temporal_sigma
     moments = ((frame, _moments(frame, config)) for frame in map(_linear, pairs))
     left = ((solved, _left_over(*solved)) for solved in (
-        (frame, _solve_grid(sums, config)) for frame, sums in _smoothed(moments, sigma)))
+        (frame, _solve(sums, frame.weight.shape, config)) for frame, sums in _smoothed(moments, sigma)))
     for (frame, grid), sums in _smoothed(left, sigma, _alike):
         yield Light(grid, _residual(frame, sums, config), config.stops)
 
@@ -158,14 +167,67 @@ def _linear(pair: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Frame:
     return _Frame(to_linear(reference, "srgb"), to_linear(result, "srgb"), _inside(alpha))
 
 
+def _across(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(H, W, 3): what the slanted transform is made of at each place: 1, x and y, from −½ to ½ over the view."""
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    return np.stack([np.ones_like(x), x, y], axis=2)
+
+
+def _pixels_across(height: int, width: int) -> np.ndarray:
+    return _across(*((np.arange(side, dtype=np.float32) + np.float32(0.5)) / side - np.float32(0.5)
+                     for side in (height, width)))
+
+
 def _moments(frame: _Frame, config: TransferConfig) -> np.ndarray:
-    """Moments of the regressions of one frame, (GH, GW, L, 22)."""
-    # d(linear)/d(code) of sRGB grows as linear^(1.4 / 2.4): what one code value of noise is worth.
-    slope = np.maximum(frame.reference.mean(axis=2), 0) ** np.float32(1.4 / 2.4)
-    precision = frame.weight / (4 * slope * slope + np.float32(0.01))
-    height, width = frame.weight.shape
-    shape = (max(2, round(height / config.cell) + 1), max(2, round(width / config.cell) + 1), config.bins)
-    return apply.splat(frame.reference, frame.result, precision, apply.guide(frame.reference), shape)
+    """All moments of one frame in a row: the whole view's, and the cells' of what the frame's own slant leaves."""
+    whole = _slant_moments(frame)
+    return np.concatenate([whole.reshape(-1), _cell_moments(frame, _solve_slant(whole, config), config).reshape(-1)])
+
+
+def _solve(moments: np.ndarray, view: tuple[int, ...], config: TransferConfig) -> np.ndarray:
+    """The grid, (GH, GW, L, 12), from all moments."""
+    whole, cells = moments[: 12 * 15].reshape(12, 15), moments[12 * 15 :].reshape(*_grid_shape(view, config), 22)
+    return _solve_grid(cells, _solve_slant(whole, config), config)
+
+
+def _grid_shape(view: tuple[int, ...], config: TransferConfig) -> tuple[int, int, int]:
+    return max(2, round(view[0] / config.cell) + 1), max(2, round(view[1] / config.cell) + 1), config.bins
+
+
+def _slant_moments(frame: _Frame) -> np.ndarray:
+    """Moments of the regression y ≈ (A + x B + y C) x̃ over the whole view: (12, 15), Σ w ffᵀ and Σ w f yᵀ."""
+    there = frame.weight > 0
+    colours = np.pad(frame.reference[there], ((0, 0), (0, 1)), constant_values=1)  # (N, 4)
+    features = (_pixels_across(*there.shape)[there][:, :, None] * colours[:, None]).reshape(-1, 12)
+    wanted = np.concatenate([features, frame.result[there]], axis=1).astype(np.float64)
+    return np.asarray((features * frame.precision[there][:, None]).T.astype(np.float64) @ wanted)
+
+
+def _solve_slant(sums: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """(3, 3, 4): the transform in the middle of the view, and how it grows with x and with y."""
+    left, right = sums[:, :12], sums[:, 12:].T
+    weight = left[3, 3]
+    if weight <= 1e-6:
+        return np.stack([np.eye(3, 4), np.zeros((3, 4)), np.zeros((3, 4))])
+    xx = left[:4, :4]
+    spread = xx / weight + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
+    gain = (np.diag(right)[:3] + 0.02 * weight * spread.diagonal()[:3]) / (
+        xx.diagonal()[:3] + 0.02 * weight * spread.diagonal()[:3])
+    prior = np.zeros((3, 12))
+    prior[:, :3] = np.diag(gain)
+    # A slope needs pixels to be believed; the transform in the middle hardly any.
+    firmness = np.kron(np.diag([3e-4 * weight, config.prior, config.prior]), spread)
+    solved = np.linalg.solve(left + firmness, (right + prior @ firmness).T).T  # (3, 12)
+    return np.asarray(solved.reshape(3, 3, 4).swapaxes(0, 1))
+
+
+def _cell_moments(frame: _Frame, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """Moments of the regressions of what the slanted transform leaves in one frame, (GH, GW, L, 22)."""
+    shape = _grid_shape(frame.weight.shape, config)
+    told = np.zeros_like(frame.reference)
+    for where, part in zip(np.moveaxis(_pixels_across(*told.shape[:2]), 2, 0), slant.astype(np.float32), strict=True):
+        told += where[..., None] * (frame.reference @ part[:, :3].T + part[:, 3])
+    return apply.splat(frame.reference, frame.result - told, frame.precision, apply.guide(frame.reference), shape)
 
 
 def _inside(alpha: np.ndarray) -> np.ndarray:
@@ -178,31 +240,24 @@ def _inside(alpha: np.ndarray) -> np.ndarray:
     return np.zeros_like(solid)
 
 
-def _solve_grid(moments: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """Ridge regressions from coarse to fine, (GH, GW, L, 22) → (GH, GW, L, 12)."""
-    total = moments.sum(axis=(0, 1, 2), dtype=np.float64)
-    identity = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1)
+def _solve_grid(moments: np.ndarray, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """The slanted transform and, from coarse to fine, what it leaves: (GH, GW, L, 22) → (GH, GW, L, 12)."""
+    rows, columns, bins, _ = moments.shape
+    slanted = np.tensordot(_across(np.linspace(-0.5, 0.5, rows), np.linspace(-0.5, 0.5, columns)), slant, 1)
+    whole = np.broadcast_to(slanted[:, :, None], (rows, columns, bins, 3, 4))
+    total = moments.sum(axis=(0, 1, 2))
     weight = total[9]
-    if weight <= 1e-6:
-        return np.broadcast_to(identity.reshape(12), (*moments.shape[:3], 12)).astype(np.float32).copy()
-    # Weights are scaled so that an average pixel that counts weighs 1.
-    scale = _pixels(moments, config.cell) / weight
-    xx, xy = _unpack(total * scale)
-    spread = xx / xx[3, 3] + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
-    pixels = xx[3, 3]
-    gain = (np.diag(xy)[:3] + 0.02 * pixels * spread.diagonal()[:3]) / (
-        xx.diagonal()[:3] + 0.02 * pixels * spread.diagonal()[:3])
-    prior = np.concatenate([np.diag(gain), np.zeros((3, 1))], axis=1)
-    transform = _ridge(xx, xy, prior, 3e-4 * pixels, spread)
-    cells = np.broadcast_to(transform, (*moments.shape[:3], 3, 4))
-    scaled = moments * np.float32(scale)
-    everywhere = scaled.sum(axis=(0, 1), keepdims=True)  # one curve over luminance for the whole view comes first
-    for sums, sigma_space, sigma_luma in ((everywhere, 0.0, 0.6), (scaled, 2.0, 1.5), (scaled, 0.6, 0.6)):
-        wide = _blur(sums, sigma_space, sigma_luma)
-        xx, xy = _unpack(wide)
-        cells = _ridge(xx, xy, cells, config.prior, spread)
-        cells = _bounded(cells, transform)
-    return np.ascontiguousarray(cells, np.float32).reshape(*moments.shape[:3], 12)
+    cells = _bounded(whole, slant[0])
+    if weight > 1e-6:
+        # Weights are scaled so that an average pixel that counts weighs 1.
+        scaled = moments * (_pixels(moments, config.cell) / weight)
+        xx, _ = _unpack(total)
+        spread = xx / weight + np.diag([1e-5, 1e-5, 1e-5, 0])
+        everywhere = scaled.sum(axis=(0, 1), keepdims=True)  # one curve over luminance for the whole view comes first
+        for sums, sigma_space, sigma_luma in ((everywhere, 0.0, 0.6), (scaled, 2.0, 1.5), (scaled, 0.6, 0.6)):
+            xx, xy = _unpack(_blur(sums, sigma_space, sigma_luma))
+            cells = _bounded(whole + _ridge(xx, xy, cells - whole, config.prior, spread), slant[0])
+    return np.ascontiguousarray(cells, np.float32).reshape(rows, columns, bins, 12)
 
 
 def _pixels(moments: np.ndarray, cell: int) -> float:

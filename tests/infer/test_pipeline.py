@@ -24,7 +24,7 @@ from harmovid.infer.plan import Options, plan
 from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer
 from harmovid.video import io
-from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags, convert, from_linear, to_linear
+from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags, convert, from_linear, luminance, to_linear
 from tests import figures
 from tests.figures import Lamp
 
@@ -169,6 +169,19 @@ def test_a_clip_on_its_own_background_comes_back(tmp_path: Path) -> None:
     source, alpha = figures.codes(film.frames), figures.codes(film.alpha)
     assert psnr(got, source, alpha) >= 45
     assert figures.same(got, source)[alpha == 0].all() and figures.same(got, source)[alpha == 1].all()
+
+
+def test_a_clip_before_itself_is_the_very_clip(tmp_path: Path) -> None:
+    """Light changed in place: the soft edge of a hard mask takes nothing out of what is filmed there."""
+    film = figures.film((320, 180), 3, step=(4, 0))
+    filmed = figures.write(tmp_path / "filmed.mkv", film.frames)
+    mask = figures.write(tmp_path / "mask.mkv", (film.alpha >= 0.5).astype(np.float32))
+    run(filmed, filmed, tmp_path / "out.mkv", Lamp(0.5), mask, strength=0.0)
+    run(filmed, filmed, tmp_path / "lit.mkv", Lamp(0.5), mask)
+    got, lit = (figures.read(tmp_path / name)[0] for name in ("out.mkv", "lit.mkv"))
+    assert figures.same(got, figures.codes(film.frames)).all()
+    assert luminance(to_linear(lit, "srgb"))[film.alpha == 1].mean() < 0.55 * luminance(
+        to_linear(got, "srgb"))[film.alpha == 1].mean()
 
 
 def test_the_edge_of_the_person_is_free_of_the_old_background(tmp_path: Path) -> None:
