@@ -23,7 +23,7 @@ check: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/python benchmarks/straight_path.py
+	$(BIN)/python -m benchmarks.straight_path
 
 clean:
 	rm -rf .venv .cache demo/out build *.egg-info

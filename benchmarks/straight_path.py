@@ -1,8 +1,8 @@
-"""Where the time and the memory of the straight path go: `make bench`, or with clips of your own.
+"""Where the time and the memory of the straight path go: `make bench`, or with clips and a model of your own.
 
 Two figures, each within one run so that the machine cancels:
 
-- 720p × 85 frames, classical model, three rounds: seconds in all over seconds to decode three clips and encode one.
+- 720p × 85 frames, three rounds: seconds in all over seconds to decode three clips and encode one.
 - 1080p, 200 and 1,000 frames: peak memory and seconds per frame, each in a process of its own.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from harmovid.baselines import classical
+from benchmarks.lut_set import method
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
 from harmovid.video import encode, io
@@ -55,12 +55,12 @@ def alone(clips: dict[str, Path]) -> float:
     return time.perf_counter() - begin
 
 
-def run(clips: dict[str, Path]) -> pipeline.Summary:
-    """The whole path with the classical model."""
+def run(clips: dict[str, Path], model: str) -> pipeline.Summary:
+    """The whole path."""
     opened = {role: io.open_clip(path) for role, path in clips.items()}
     work = plan(opened["foreground"], opened["background"], opened["mask"], CACHE / "result.mp4", Options(),
                 overwrite=True)
-    return pipeline.harmonize(work, classical.by_name("classical"))
+    return pipeline.harmonize(work, method(model))
 
 
 def default_clips() -> dict[str, Path]:
@@ -82,26 +82,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for role in ("foreground", "mask", "background"):
         parser.add_argument(f"--{role}", type=Path)
+    parser.add_argument("--model", default="classical")
     parser.add_argument("--frames", type=int, nargs="*", default=[200, 1000], help="lengths of the 1080p runs")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)  # a run in a process of its own
     args = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     if args.one:
-        summary = run({role: Path(path) for role, path in args.one.items()})
+        summary = run({role: Path(path) for role, path in args.one.items()}, args.model)
         print(json.dumps({"peak": summary.peak_bytes, "seconds": summary.seconds, "frames": summary.frames}))
         return
     given = {role: getattr(args, role) for role in ("foreground", "mask", "background")}
     clips = given if all(given.values()) else default_clips()
 
     small = prepare(clips, (1280, 720), 85)
-    run(prepare(clips, (320, 180), 8))  # compile what is compiled at first use
+    run(prepare(clips, (320, 180), 8), args.model)  # compile what is compiled at first use
     rounds = []
     for _ in range(3):
         base, begin = alone(small), time.perf_counter()
-        summary = run(small)
+        summary = run(small, args.model)
         rounds.append((time.perf_counter() - begin, base, summary.seconds))
     for total, base, _ in rounds:
-        print(f"720p × 85 frames, classical: {total:.1f} s; decode and encode alone {base:.1f} s; "
+        print(f"720p × 85 frames, {args.model}: {total:.1f} s; decode and encode alone {base:.1f} s; "
               f"ratio {total / base:.2f}")
     total, base, seconds = sorted(rounds)[1]  # the middle one of three; all are printed
     for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
@@ -110,7 +111,8 @@ def main() -> None:
 
     for frames in args.frames:
         large = prepare(clips, (1920, 1080), frames)
-        call = [sys.executable, __file__, "--one", json.dumps({role: str(path) for role, path in large.items()})]
+        call = [sys.executable, "-m", "benchmarks.straight_path", "--model", args.model, "--one",
+                json.dumps({role: str(path) for role, path in large.items()})]
         done = json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         spent = float(np.sum(list(done["seconds"].values())))
         print(f"1080p × {frames} frames: peak {done['peak'] / 1e6:.0f} MB, {1000 * spent / frames:.0f} ms a frame")
