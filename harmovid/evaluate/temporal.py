@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import cv2
 import numpy as np
 
-from harmovid.errors import InputError
+from harmovid.errors import InputError, OptionError
 from harmovid.evaluate.fidelity import check_frames
 from harmovid.video.color import luminance, to_linear
 
 CELL = 8
+LEAST_CHANGE = 0.02  # natural log of light: a smaller one is no step
+ARRIVED = 0.9  # of the way
 # Linear luminance of 8-bit code 6.6: below it, rounding to a code alone moves the log by up to 8%.
 DARK = 0.002
 _STOPS = math.log(64)  # six stops, the most that a light may differ from the reference's
@@ -58,12 +61,12 @@ class LuminanceJitter:
             InputError: shapes differ, from each other or from the frame before.
         """
         check_frames(result, reference, alpha)
-        covered = self._mean(alpha)
+        covered = cell_means(alpha, self._cell)
         if self._last and self._last[-1][1].shape != covered.shape:
             raise InputError(f"the frame is {result.shape[:2]}, of another size than the frame before; "
                              "expected one size for the whole clip")
-        of_result = self._mean(luminance(to_linear(result, "srgb")) * alpha)
-        of_reference = self._mean(luminance(to_linear(reference, "srgb")) * alpha)
+        of_result = cell_means(luminance(to_linear(result, "srgb")) * alpha, self._cell)
+        of_reference = cell_means(luminance(to_linear(reference, "srgb")) * alpha, self._cell)
         usable = (covered > 0.5) & (of_reference > DARK * covered)
         ratio = np.ones(covered.shape)
         np.divide(of_result, of_reference, out=ratio, where=usable)
@@ -80,11 +83,6 @@ class LuminanceJitter:
         """The mean so far, ≥ 0, in natural log of light per frame²; NaN while no cell had three frames."""
         return self._total / self.count if self.count else math.nan
 
-    def _mean(self, plane: np.ndarray) -> np.ndarray:
-        cell, (rows, columns) = self._cell, (side // self._cell for side in plane.shape)
-        cells = plane[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell)
-        return cells.mean(axis=(1, 3), dtype=np.float64)
-
 
 def luminance_jitter(result: np.ndarray, reference: np.ndarray, alpha: np.ndarray, cell: int = CELL) -> float:
     """Luminance jitter of a clip: (T, H, W, 3) float32 twice and the alpha (T, H, W); see `LuminanceJitter`.
@@ -98,3 +96,132 @@ def luminance_jitter(result: np.ndarray, reference: np.ndarray, alpha: np.ndarra
     for frames in zip(result, reference, alpha, strict=True):
         jitter.add(*frames)
     return jitter.value
+
+
+class StepResponse:
+    """How long the person's light takes to follow a step of the background's; HarmoVid's own definition.
+
+    With Y the linear luminance (ITU-R BT.709 weights), α the alpha, and frame k the first in the new light:
+
+        g_t = log(Σ α Y_output / Σ α Y_source)
+        before = median of g over t < k,   after = median of g over the last quarter of t ≥ k, at least 3 frames
+        response = the smallest n such that (g_t − before) / (after − before) ≥ 0.9 for all t ≥ k + n
+
+    in frames: 0 for light that steps with the background. It is the measure that smoothing over time can't win: a
+    mean over the last n frames takes 0.9 n. What looks ahead moves before the step, and has that much less to wait.
+    """
+
+    def __init__(self, step: int, wanted: float | None = None) -> None:
+        """`step` and `wanted` as in `step_response`."""
+        self._step, self._wanted = step, wanted
+        self._gains: list[float] = []
+
+    def add(self, result: np.ndarray, source: np.ndarray, alpha: np.ndarray) -> None:
+        """Take in the next frame: (H, W, 3) float32 twice and the alpha (H, W). One number of it is kept.
+
+        Raises:
+            InputError: shapes differ, or not float.
+        """
+        self._gains.append(light_gain(result, source, alpha))
+
+    @property
+    def gains(self) -> np.ndarray:
+        """(T,) float64, the gain of each frame so far, natural log; NaN where it is unknown."""
+        return np.array(self._gains, np.float64)
+
+    @property
+    def change(self) -> float:
+        """after − before, natural log of light; NaN where one of the two is unknown."""
+        return step_change(self.gains, self._step)
+
+    @property
+    def value(self) -> float:
+        """Frames, as `step_response` gives them.
+
+        Raises:
+            OptionError: the step is not within the frames seen.
+        """
+        return step_response(self.gains, self._step, self._wanted)
+
+
+def step_response(gains: np.ndarray, step: int, wanted: float | None = None) -> float:
+    """Frames until light has gone 90% of the way and stays there; see `StepResponse`.
+
+    Args:
+        gains: (T,) natural log of a gain in each frame, as `light_gain` gives it; NaN where it is unknown.
+        step: number of the first frame in the new light, 1..T − 1.
+        wanted: by how much the gain should change, natural log: the truth's `step_change`. Where that is at least
+            0.02, an answer that hardly changes, or the other way, has never arrived, and does not escape undefined.
+
+    Returns:
+        Frames, ≥ 0. The number of frames from the step to the end, T − step, where it never stays there. NaN where
+        the gain changes by less than 0.02 (and was not wanted to), or is unknown before or after the step.
+
+    Raises:
+        OptionError: the step is not within the clip.
+    """
+    before, after = _levels(gains, step)
+    change, never = after - before, float(len(gains) - step)
+    if math.isnan(change):
+        return math.nan
+    if wanted is not None and abs(wanted) >= LEAST_CHANGE and change * math.copysign(1, wanted) < LEAST_CHANGE:
+        return never
+    if abs(change) < LEAST_CHANGE:
+        return math.nan
+    short = np.flatnonzero((gains[step:] - before) / change < ARRIVED - 1e-9)  # NaN is not short
+    return float(short[-1] + 1) if len(short) else 0.0
+
+
+def step_change(gains: np.ndarray, step: int) -> float:
+    """By how much the gain changes over a step, natural log of light; arguments and errors as in `step_response`."""
+    before, after = _levels(gains, step)
+    return after - before
+
+
+def light_gain(result: np.ndarray, source: np.ndarray, alpha: np.ndarray) -> float:
+    """The foreground's mean gain of light in a frame, natural log: log(Σ α Y_result / Σ α Y_source).
+
+    Motion and texture are in both sums and cancel, as in `LuminanceJitter`; bounded by ±6 stops.
+
+    Args:
+        result, source: (H, W, 3) float32, display sRGB in [0, 1].
+        alpha: (H, W) in [0, 1].
+
+    Returns:
+        NaN where the alpha is 0 everywhere, or the source's foreground darker than 0.002.
+
+    Raises:
+        InputError: shapes differ, not one frame, or not float.
+    """
+    check_frames(result, source, alpha)
+    if result.ndim != 3:
+        raise InputError(f"a frame is (H, W, 3), got {result.shape}; feed one frame at a time")
+    x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    part = np.s_[y:y + height, x:x + width]
+    weight = alpha[part]
+    lit, plain = (float((luminance(to_linear(picture[part], "srgb")) * weight).sum(dtype=np.float64))
+                  for picture in (result, source))
+    if plain <= DARK * float(weight.sum(dtype=np.float64)):
+        return math.nan
+    return float(np.clip(math.log(max(lit / plain, 1e-9)), -_STOPS, _STOPS))
+
+
+def cell_means(plane: np.ndarray, cell: int) -> np.ndarray:
+    """Means over square cells from the top left: (H, W, ...) → (H // cell, W // cell, ...) float64."""
+    rows, columns = (side // cell for side in plane.shape[:2])
+    whole = plane[: rows * cell, : columns * cell]
+    # Down first and then across: along whole rows numpy adds many at once.
+    down = whole.reshape(rows, cell, *whole.shape[1:]).mean(axis=1, dtype=np.float64)
+    return np.asarray(down.reshape(rows, columns, cell, *plane.shape[2:]).mean(axis=2))
+
+
+def _levels(gains: np.ndarray, step: int) -> tuple[float, float]:
+    """Median gains before the step, and at the end."""
+    if not 0 < step < len(gains):
+        raise OptionError(f"the step is at frame {step} of {len(gains)}; expected one of 1 to {len(gains) - 1}, so "
+                          "that there are frames before and after: count from 0 to the first in the new light")
+    following = len(gains) - step
+    last = gains[len(gains) - min(following, max(3, following // 4)):]
+    before, after = (float(np.median(part[np.isfinite(part)])) if np.isfinite(part).any() else math.nan
+                     for part in (gains[:step], last))
+    return before, after

@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmovid.errors import InputError
-from harmovid.evaluate.temporal import LuminanceJitter, luminance_jitter
+from harmovid.errors import InputError, OptionError
+from harmovid.evaluate.temporal import (
+    LuminanceJitter,
+    StepResponse,
+    cell_means,
+    light_gain,
+    luminance_jitter,
+    step_change,
+    step_response,
+)
 from harmovid.video.color import from_linear, to_linear
+from tests import figures
 
 
 def moving(frames=6, height=40, width=48, seed=0, low=0.05, high=0.3):
@@ -186,3 +195,109 @@ def test_memory_stays_constant():
 
     peak(4)
     assert peak(100) < peak(5) + 20_000
+
+
+def stepped(before=10, after=20, low=-0.2, high=0.4):
+    return np.concatenate([np.full(before, low), np.full(after, high)])
+
+
+class TestStepResponse:
+    def test_light_that_steps_with_the_background_takes_no_time(self):
+        assert step_response(stepped(), 10) == 0
+        assert step_response(-stepped(), 10) == 0
+        assert step_change(stepped(), 10) == pytest.approx(0.6)
+
+    @pytest.mark.parametrize("late", [1, 3, 7])
+    def test_a_delay_is_its_frames(self, late):
+        assert step_response(stepped(10 + late, 20 - late), 10) == late
+
+    @pytest.mark.parametrize("window", [5, 10, 15])
+    def test_a_mean_of_the_last_frames_takes_nine_tenths_of_them(self, window):
+        gains = np.convolve(stepped(40, 40), np.ones(window) / window)[:80]
+        assert step_response(gains[window:], 40 - window) == math.ceil(0.9 * window) - 1
+
+    def test_exponential_smoothing_by_its_closed_form(self):
+        # 1 − k^(n + 1) ≥ 0.9
+        k, gains = 0.8, [0.0] * 10
+        for _ in range(90):
+            gains.append(0.8 * gains[-1] + 0.2)
+        assert step_response(np.array(gains), 10) == math.ceil(math.log(0.1) / math.log(k)) - 1
+
+    def test_looking_ahead_still_takes_time(self):
+        centred = np.convolve(np.pad(stepped(40, 40), 10, mode="edge"), np.ones(21) / 21, mode="valid")
+        assert step_response(centred, 40) == 8
+
+    def test_overshoot_is_beyond_and_falling_back_is_not_staying(self):
+        gains = stepped()
+        gains[12:16] = 0.9
+        assert step_response(gains, 10) == 0
+        gains[17] = 0.2
+        assert step_response(gains, 10) == 8
+
+    def test_never_staying_is_all_that_follows(self):
+        gains = stepped(10, 20)
+        gains[-1] = -0.2
+        assert step_response(gains, 10) == 20
+
+    @pytest.mark.parametrize("change", [0.0, 0.019, -0.019])
+    def test_no_change_is_undefined_unless_one_was_wanted(self, change):
+        gains = stepped(high=-0.2 + change)
+        assert math.isnan(step_response(gains, 10))
+        assert math.isnan(step_response(gains, 10, wanted=0.01))
+        assert step_response(gains, 10, wanted=0.5) == step_response(gains, 10, wanted=-0.5) == 20
+
+    def test_the_wrong_way_never_arrives(self):
+        assert step_response(stepped(), 10, wanted=-0.6) == 20
+        assert step_response(stepped(), 10, wanted=0.6) == 0
+
+    def test_unknown_gains_are_left_out(self):
+        gains = stepped(10, 20)
+        gains[[2, 10, 13, 29]] = np.nan
+        assert step_response(gains, 10) == 0
+        assert math.isnan(step_response(np.where(np.arange(30) < 10, np.nan, gains), 10))
+
+    @pytest.mark.parametrize("step", [0, 30, -1])
+    def test_a_step_outside_the_clip_is_an_error(self, step):
+        with pytest.raises(OptionError, match="1 to 29"):
+            step_response(stepped(), step)
+
+    def test_accumulator_on_a_person_who_moves(self):
+        film = figures.film((64, 64), 12, step=(2, 0))
+        gains = np.where(np.arange(12) < 5, 0.8, 1.3)
+        result = film.lit(gains[:, None, None, None])
+        response = StepResponse(5, wanted=math.log(1.3 / 0.8))
+        for frames in zip(result, film.own, film.alpha, strict=True):
+            response.add(*frames)
+        assert response.gains == pytest.approx(np.log(gains), abs=1e-4)
+        assert response.value == 0 and response.change == pytest.approx(math.log(1.3 / 0.8), abs=1e-4)
+
+
+class TestLightGain:
+    def test_is_of_the_foreground_by_alpha(self):
+        source = np.full((16, 16, 3), 0.5, np.float32)
+        linear = to_linear(source, "srgb")
+        linear[:, 8:] *= 3
+        linear[:, :4] *= 100
+        alpha = np.ones((16, 16), np.float32)
+        alpha[:, :4] = 0
+        alpha[:, 8:] = 0.25  # 4 columns of gain 1 and 8 of gain 3 at a quarter: (4 + 6) / 6
+        assert light_gain(from_linear(linear, "srgb"), source, alpha) == pytest.approx(math.log(10 / 6), abs=1e-5)
+
+    def test_black_output_stays_finite_and_black_source_is_unknown(self):
+        black, grey = np.zeros((16, 16, 3), np.float32), np.full((16, 16, 3), 0.5, np.float32)
+        alpha = np.ones((16, 16), np.float32)
+        assert light_gain(black, grey, alpha) == pytest.approx(-math.log(64))
+        assert math.isnan(light_gain(grey, black, alpha))
+        assert math.isnan(light_gain(grey, grey, 0 * alpha))
+
+    def test_one_frame_at_a_time(self):
+        with pytest.raises(InputError, match="one frame"):
+            light_gain(*(np.zeros((2, 4, 4, 3), np.float32),) * 2, np.ones((2, 4, 4), np.float32))
+
+
+def test_cell_means_are_of_whole_cells_from_the_top_left():
+    plane = np.arange(5 * 7 * 2, dtype=np.float32).reshape(5, 7, 2)
+    found = cell_means(plane, 2)
+    assert found.shape == (2, 3, 2) and found.dtype == np.float64
+    assert found[1, 2, 1] == plane[2:4, 4:6, 1].mean()
+    assert cell_means(plane[..., 0], 8).shape == (0, 0)

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from harmovid.data.dataset import Footage
+from harmovid.evaluate.relight import relight_amplitude
 from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
+from harmovid.train import stages
 from harmovid.train.loop import Batch, LoopConfig, train
 from harmovid.train.stages import Codec, CodecStage, Harmonize, HarmonizeStage, Length
+from tests import figures
 from tests.data.footage import shard
 from tests.train.tiny import preset
 
@@ -252,6 +255,20 @@ def test_the_right_answer_has_full_amplitude_and_gain(monkeypatch):
         figures, _ = task.validate(Knows())
     assert figures["psnr"] == pytest.approx(100) and figures["gain"] > 10
     assert figures["amplitude"] == pytest.approx(1, abs=1e-3)
+
+
+def test_amplitude_is_the_one_that_results_are_scored_by():
+    film = figures.film((64, 64), 3, step=(3, 0))
+    x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    truth, result = film.lit(np.exp(x * (0.9, 0.5, 0.1))), film.lit(np.exp(0.3 - x * (0.2, 0.1, 0.4)))
+
+    def batch(frames: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.moveaxis(frames, -1, 0)[None].copy())
+
+    both, square = stages._gains(*map(batch, (film.own, truth, result)), batch(film.alpha[..., None]))
+    found = relight_amplitude(result, film.own, truth, film.alpha)
+    assert found.slope == pytest.approx(both / square, rel=1e-4)
+    assert found.strength**2 * found.samples == pytest.approx(square, rel=1e-4)
 
 
 def test_losses_are_a_function_of_the_seed():
