@@ -19,6 +19,39 @@ WINDOW_SHARE = 0.01  # of the height: the window of `Texture`, as in HarmoVid's 
 NOISE = 1.5 / 255  # display noise of ordinary 8-bit footage, as a standard deviation
 
 
+class WeightedMean:
+    """Σ w x / Σ w over all values that were added, summed in float64."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._weight = 0.0
+
+    def add(self, values: np.ndarray, weight: np.ndarray | None = None) -> None:
+        """Take in values, and a weight ≥ 0 of the same shape; 1 everywhere where None.
+
+        Raises:
+            InputError: a negative weight, or values that are not finite.
+        """
+        if weight is None:
+            total, count = float(values.sum(dtype=np.float64)), float(values.size)
+        else:
+            if weight.size and weight.min() < 0:
+                raise InputError(f"a weight is never negative, got {float(weight.min()):.4g}; "
+                                 "clip the alpha to 0..1")
+            total = float((values * weight).sum(dtype=np.float64))
+            count = float(weight.sum(dtype=np.float64))
+        if not math.isfinite(total + count):
+            raise InputError("a frame holds NaN or infinite values; expected display sRGB in 0..1: "
+                             "mend or clip it")
+        self._sum += total
+        self._weight += count
+
+    @property
+    def value(self) -> float:
+        """The mean so far; NaN while no weight was seen."""
+        return self._sum / self._weight if self._weight > 0 else math.nan
+
+
 class SquaredError:
     """The squared error of a clip, pooled over all its frames: mean squared error, RMSE and PSNR.
 
@@ -28,8 +61,7 @@ class SquaredError:
     """
 
     def __init__(self) -> None:
-        self._error = 0.0
-        self._weight = 0.0
+        self._mean = WeightedMean()
 
     def add(self, result: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Take in a frame, or several.
@@ -42,25 +74,12 @@ class SquaredError:
             InputError: shapes differ, not float, a negative weight, or values that are not finite.
         """
         check_frames(result, truth, weight)
-        per_pixel = np.square(result - truth).mean(axis=-1)
-        if weight is None:
-            error, total = float(per_pixel.sum(dtype=np.float64)), float(per_pixel.size)
-        else:
-            if weight.size and weight.min() < 0:
-                raise InputError(f"a weight is never negative, got {float(weight.min()):.4g}; "
-                                 "clip the alpha to 0..1")
-            error = float((per_pixel * weight).sum(dtype=np.float64))
-            total = float(weight.sum(dtype=np.float64))
-        if not math.isfinite(error + total):
-            raise InputError("a frame holds NaN or infinite values; expected display sRGB in 0..1: "
-                             "mend or clip it")
-        self._error += error
-        self._weight += total
+        self._mean.add(np.square(result - truth).mean(axis=-1), weight)
 
     @property
     def mse(self) -> float:
         """Mean squared error, ≥ 0; NaN while no weight was seen."""
-        return self._error / self._weight if self._weight > 0 else math.nan
+        return self._mean.value
 
     @property
     def rmse(self) -> float:
