@@ -10,17 +10,15 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 
 from harmovid.errors import HarmoVidError, InputError, OptionError, OutputError
-from harmovid.evaluate.fidelity import BackgroundExactness, SquaredError, Texture
-from harmovid.evaluate.temporal import LuminanceJitter
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Shot, Tools, measures
 from harmovid.video.clip import Clip, Frame
 from harmovid.video.color import LUMA_BT709, SRGB, convert
 from harmovid.video.io import open_clip, read
@@ -28,58 +26,15 @@ from harmovid.video.stills import SUFFIXES as PICTURES
 
 Row = dict[str, Any]
 
-VERSION = 1  # of the measures' definitions: raise it, and rows of the old ones are scored anew
-PSNR_CEILING = 100.0  # dB written for equal pictures: infinity is no JSON and would swallow the mean
+VERSION = 2  # of the measures' definitions: raise it, and rows of the old ones are scored anew
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mxf", ".mpg", ".mpeg", ".ts", ".m2ts", ".y4m",
           ".gif", ".wmv", ".flv", ".ogv")
 
 
-class Column(NamedTuple):
-    """A figure of a row: its heading in a table, decimals, and whether more is better (+1) or less (−1)."""
-
-    heading: str
-    decimals: int
-    better: int
-
-
-# In the order of the table; the first that a report has decides which clip is the worst.
-COLUMNS: dict[str, Column] = {
-    "foreground_psnr": Column("PSNR fg (dB) ↑", 2, 1),
-    "foreground_rmse": Column("RMSE fg ↓", 4, -1),
-    "frame_psnr": Column("PSNR (dB) ↑", 2, 1),
-    "frame_rmse": Column("RMSE ↓", 4, -1),
-    "texture": Column("texture ↑", 4, 1),
-    "luminance_jitter": Column("luminance jitter ↓", 5, -1),
-    "background_exact": Column("background exact ↑", 5, 1),
-    "background_difference": Column("background difference ↓", 5, -1),
-}
-# The source itself in the result's place: what a method that does nothing would score.
-NOTHING = {f"nothing_{name}": name for name in ("foreground_psnr", "foreground_rmse", "luminance_jitter")}
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One time step of a clip and of all that it is compared with.
-
-    light: by role, (H, W, 3) float32 display sRGB, not clipped. shown: the same, clipped to [0, 1].
-    alpha: (H, W) float32 in [0, 1], all 0 where no mask was given (no measure looks at it then).
-    """
-
-    light: dict[str, np.ndarray]
-    shown: dict[str, np.ndarray]
-    alpha: np.ndarray
-
-
-class Measure(NamedTuple):
-    """A measure of one clip: takes in its shots in order, then names its figures (NaN: undefined)."""
-
-    add: Callable[[Shot], None]
-    figures: Callable[[], dict[str, float]]
-
-
 def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: Path | None = None,
                  source: Path | None = None, background: Path | None = None, resize: bool = False,
-                 workers: int = 1, on_clip: Callable[[str, int, int], None] | None = None) -> list[Row]:
+                 workers: int = 1, tools: Tools | None = None,
+                 on_clip: Callable[[str, int, int], None] | None = None) -> list[Row]:
     """Score every clip of a folder, and append a JSON line per clip to `out` as each is finished.
 
     A clip is a video file or a folder of pictures; it goes with the truth, mask, source and background
@@ -97,6 +52,7 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
             read from its start.
         resize: bring a result of another size to that of its truth, by area when smaller, else cubic.
         workers: clips scored at the same time; figures don't depend on it.
+        tools: networks and flow, for the measures that work with them; without them those are left out.
         on_clip: called with (name, clips done, clips in all) after each clip, skipped ones too.
 
     Returns:
@@ -119,7 +75,8 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
     inputs = {name: {"result": places, **{role: found.get(name, []) for role, found in references.items()}}
               for name, places in clips.items()}
     folders = {"result": results, **given}
-    keys = {name: _key(name, places, resize) for name, places in inputs.items()}
+    tools = tools or Tools()
+    keys = {name: _key(name, places, resize, tools) for name, places in inputs.items()}
     lost = sorted(references.get("truth", {}).keys() - clips.keys())
     known = _resume(out)
     rows: dict[str, Row] = {}
@@ -141,7 +98,7 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
                                              "render it, or leave it out of the truth"})
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        running = {pool.submit(_try_clip, name, places, folders, resize, stop): name
+        running = {pool.submit(_try_clip, name, places, folders, resize, tools, stop): name
                    for name, places in inputs.items() if name not in done}
         for future in as_completed(running):
             name = running[future]
@@ -211,7 +168,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def table(rows: list[Row]) -> str:
-    """The rows in Markdown: worst clip first, then the mean, the do-nothing row, and the failures.
+    """The rows in Markdown: worst clip first, then the mean, the do-nothing row, the tools, and the failures.
 
     The worst is by the first figure of `COLUMNS` that any clip has; figures that no clip has are left
     out. The do-nothing row is the mean of the source in the result's place.
@@ -224,7 +181,10 @@ def table(rows: list[Row]) -> str:
 
     def goodness(row: Row) -> tuple[float, str]:
         value = row.get(names[0]) if names else None
-        return math.inf if value is None else value * COLUMNS[names[0]].better, row["clip"]
+        if value is None:
+            return math.inf, row["clip"]
+        better = COLUMNS[names[0]].better
+        return (value * better if better else -abs(value - 1)), row["clip"]
 
     def line(clip: str, frames: int, row: Row) -> str:
         values = [(row.get(name), COLUMNS[name].decimals) for name in names]
@@ -240,79 +200,45 @@ def table(rows: list[Row]) -> str:
                   line(f"**mean of {len(good)}**", frames, totals["mean"])]
         if any(value is not None for value in nothing.values()):
             lines.append(line("do nothing (source)", frames, nothing))
+        tools = sorted({f"{measure}: {tool}" for row in good for measure, tool in row.get("tools", {}).items()})
+        lines += ["", "; ".join(tools)] if tools else []
     if failed:
         lines += [*([""] if lines else []), f"{len(failed)} of {len(rows)} clips not scored:", "",
                   *(f"- {clip}: {error}" for clip, error in failed)]
     return "".join(f"{text}\n" for text in lines)
 
 
-def _try_clip(name: str, places: dict[str, list[Path]], folders: dict[str, Path], resize: bool,
+def _try_clip(name: str, places: dict[str, list[Path]], folders: dict[str, Path], resize: bool, tools: Tools,
               stop: threading.Event) -> Row:
     try:
         clips = {role: _open(name, role, found, folders[role]) for role, found in places.items()}
-        return _score(name, clips, resize, stop)
+        return _score(name, clips, resize, tools, stop)
     except HarmoVidError as error:
         return {"error": str(error)}
     except Exception as error:  # whatever one clip does, the others are scored
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _score(name: str, clips: dict[str, Clip], resize: bool, stop: threading.Event) -> Row:
+def _score(name: str, clips: dict[str, Clip], resize: bool, tools: Tools, stop: threading.Event) -> Row:
     result = clips["result"]
     size = _agree(name, clips, resize)
     resized = size != (result.width, result.height)
     row: Row = {"frames": result.frames, "width": size[0], "height": size[1],
                 **dict.fromkeys((*COLUMNS, *NOTHING)),
-                "jitter_reference": None, "resized_from": [result.width, result.height] if resized else None}
+                "tools": tools.names, "jitter_reference": None,
+                "resized_from": [result.width, result.height] if resized else None}
     if "mask" in clips:
         row["jitter_reference"] = "truth" if "truth" in clips else "source" if "source" in clips else None
-    measures = list(_measures(clips, resized))
+    bits = None if resized or "background" not in clips else min(result.bits, clips["background"].bits, 16)
+    taken = list(measures(clips.keys(), size, bits, tools))
     for shot in _shots(name, clips, size):
         if stop.is_set():
             raise InputError("interrupted; run the same command again")
-        for measure in measures:
+        for measure in taken:
             measure.add(shot)
-    for measure in measures:
+    for measure in taken:
         row |= {key: None if math.isnan(value) else value for key, value in measure.figures().items()}
     return row
-
-
-def _measures(clips: dict[str, Clip], resized: bool) -> Iterator[Measure]:
-    """The measures that what is given allows; a new measure is added here and in `COLUMNS`."""
-    truth, source, mask, background = (role in clips for role in ("truth", "source", "mask", "background"))
-    if truth:
-        frame = SquaredError()
-        yield Measure(lambda s: frame.add(s.shown["result"], s.shown["truth"]),
-                      lambda: {"frame_psnr": _decibels(frame), "frame_rmse": frame.rmse})
-    if truth and mask:
-        person = SquaredError()
-        yield Measure(lambda s: person.add(s.shown["result"], s.shown["truth"], s.alpha),
-                      lambda: {"foreground_psnr": _decibels(person), "foreground_rmse": person.rmse})
-    if mask and (truth or source):
-        reference, jitter = "truth" if truth else "source", LuminanceJitter()
-        yield Measure(lambda s: jitter.add(s.shown["result"], s.shown[reference], s.alpha),
-                      lambda: {"luminance_jitter": jitter.value})
-    if mask and source:
-        detail = Texture()
-        yield Measure(lambda s: detail.add(s.shown["result"], s.shown["source"], s.alpha),
-                      lambda: {"texture": detail.value})
-    if mask and source and truth:
-        same, still = SquaredError(), LuminanceJitter()
-        yield Measure(lambda s: same.add(s.shown["source"], s.shown["truth"], s.alpha),
-                      lambda: {"nothing_foreground_psnr": _decibels(same),
-                               "nothing_foreground_rmse": same.rmse})
-        yield Measure(lambda s: still.add(s.shown["source"], s.shown["truth"], s.alpha),
-                      lambda: {"nothing_luminance_jitter": still.value})
-    if mask and background and not resized:  # no pixel survives resizing
-        kept = BackgroundExactness(min(clips["result"].bits, clips["background"].bits, 16))
-        yield Measure(lambda s: kept.add(s.light["result"], s.light["background"], s.alpha),
-                      lambda: {"background_exact": kept.value.fraction,
-                               "background_difference": kept.value.max_difference})
-
-
-def _decibels(pooled: SquaredError) -> float:
-    value = pooled.psnr()
-    return value if math.isnan(value) else min(value, PSNR_CEILING)
 
 
 def _open(name: str, role: str, places: list[Path], folder: Path) -> Clip:
@@ -402,9 +328,9 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
-def _key(name: str, places: dict[str, list[Path]], resize: bool) -> str:
-    """What a row depends on, in short: names, sizes and times of all files, the option, the definitions."""
-    digest = hashlib.sha256(f"{VERSION} {name} {resize}".encode())
+def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools) -> str:
+    """What a row depends on, in short: names, sizes and times of all files, the option, tools, the definitions."""
+    digest = hashlib.sha256(f"{VERSION} {name} {resize} {tools.names}".encode())
     for role, paths in places.items():
         for path in paths:
             for file in sorted(filter(_is_picture, path.iterdir())) if path.is_dir() else [path]:

@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate import score
 from harmovid.evaluate.fidelity import psnr, rmse, texture
-from harmovid.evaluate.score import COLUMNS, NOTHING, find_clips, read_rows, score_folder, summary, table
+from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Tools
+from harmovid.evaluate.motion import Dis
+from harmovid.evaluate.score import find_clips, read_rows, score_folder, summary, table
 from harmovid.evaluate.temporal import luminance_jitter
 
 FRAMES, HEIGHT, WIDTH = 4, 32, 40
+WITH_TOOLS = {"frame_lpips", "foreground_lpips", "identity", "steadiness", "nothing_steadiness", "frame_motion",
+              "foreground_motion", "nothing_foreground_motion", "foreground_warping", "nothing_foreground_warping"}
 
 
 def picture(seed, frames=FRAMES, height=HEIGHT, width=WIDTH):
@@ -91,22 +95,29 @@ class TestFigures:
 
     def test_equal_pictures_have_the_ceiling_not_infinity(self, bench):
         row = run(bench)[2]
-        assert row["frame_psnr"] == row["foreground_psnr"] == score.PSNR_CEILING
+        assert row["frame_psnr"] == row["foreground_psnr"] == PSNR_CEILING
         assert row["frame_rmse"] == 0 and row["luminance_jitter"] == 0
         assert "Infinity" not in (bench / "r.jsonl").read_text()
 
     @pytest.mark.parametrize("roles, there", [
-        (("truth",), {"frame_psnr", "frame_rmse"}),
-        (("truth", "masks"), {"frame_psnr", "frame_rmse", "foreground_psnr", "foreground_rmse",
-                              "luminance_jitter"}),
+        (("truth",), {"frame_psnr", "frame_rmse", "frame_ssim"}),
+        (("truth", "masks"), {"frame_psnr", "frame_rmse", "frame_ssim", "foreground_psnr", "foreground_rmse",
+                              "foreground_ssim", "boundary_laplacian", "boundary_tenengrad", "luminance_jitter"}),
         (("masks", "source"), {"luminance_jitter", "texture"}),
         (("masks", "background"), {"background_exact", "background_difference"}),
-        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING}),
+        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING} - WITH_TOOLS),
     ])
     def test_what_was_not_given_is_null(self, bench, roles, there):
         for row in run(bench, *roles):
             assert {name for name in (*COLUMNS, *NOTHING) if row[name] is not None} == there
             assert {*COLUMNS, *NOTHING} <= row.keys()
+
+    def test_other_tools_score_again_and_are_named(self, bench):
+        run(bench)
+        row = run(bench, tools=Tools(flow=Dis("fast")))[0]
+        assert row["foreground_motion"] >= 0 and row["tools"] == {"motion and warping": "DIS fast"}
+        assert len(lines(bench / "r.jsonl")) == 6
+        assert "motion and warping: DIS fast" in table([row]).splitlines()
 
     def test_jitter_names_its_reference(self, bench):
         def reference(*roles):
@@ -333,7 +344,7 @@ class TestResize:
         big = np.rint(load(bench / "truth" / "a") * 255).astype(np.uint8).repeat(2, 1).repeat(2, 2)
         write(bench / "results" / "a", big)
         row = run(bench, resize=True)[0]
-        assert row["frame_psnr"] == score.PSNR_CEILING
+        assert row["frame_psnr"] == PSNR_CEILING
 
 
 class TestFindClips:
@@ -394,6 +405,10 @@ class TestSummaryAndTable:
     def test_less_is_better_where_it_is(self):
         text = table([row_of("calm", luminance_jitter=0.01), row_of("wild", luminance_jitter=0.5)])
         assert text.index("wild") < text.index("calm")
+
+    def test_one_is_best_where_it_is(self):
+        rows = [row_of(f"{value}", amplitude=value) for value in (0.9, 2.0, 0.2)]
+        assert [line.split(" | ")[0] for line in table(rows).splitlines()[2:5]] == ["| 2.0", "| 0.2", "| 0.9"]
 
     def test_nothing_scored(self):
         assert table([{"clip": "a", "error": "x"}]) == "1 of 1 clips not scored:\n\n- a: x\n"

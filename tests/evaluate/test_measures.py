@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harmovid.errors import InputError
+from harmovid.evaluate.boundary import boundary_sharpness
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Shot, Tools, load_tools, measures
+from harmovid.evaluate.motion import Dis, motion_preservation, warping_error
+from harmovid.evaluate.relight import relight_amplitude
+from harmovid.evaluate.similarity import ssim
+from harmovid.video.color import from_linear, to_linear
+from tests import figures
+
+SIZE = (96, 64)
+ROLES = ("truth", "source", "mask", "background")
+
+
+class Colours:
+    """An embedder: the frame's mean colour."""
+
+    name = "mean colour"
+
+    def embed(self, frames: np.ndarray) -> np.ndarray:
+        return frames.mean((1, 2))
+
+
+@pytest.fixture(scope="module")
+def clip() -> dict[str, np.ndarray]:
+    """A drawn person on their own scene (truth), in too warm a light (source), and half mended (result)."""
+    film = figures.film(SIZE, 4, step=(2, 0))
+
+    def lit(strength: float) -> np.ndarray:
+        light = to_linear(film.own, "srgb") * np.float32([1.5, 1.0, 0.7]) ** np.float32(strength)
+        return np.stack([np.clip(figures.over(*parts), 0, 1)
+                         for parts in zip(from_linear(light, "srgb"), film.behind, film.alpha, strict=True)])
+
+    return {"result": lit(0.5), "truth": lit(0.0), "source": lit(1.0), "background": film.behind,
+            "alpha": film.alpha}
+
+
+def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits: int | None = 8,
+         size: tuple[int, int] = SIZE) -> dict[str, float]:
+    roles = ["result", *(role for role in given if role != "mask")]
+    taken = list(measures(given, size, bits, tools))
+    for t, alpha in enumerate(clip["alpha"]):
+        shown = {role: clip[role][t] for role in roles}
+        for measure in taken:
+            measure.add(Shot(shown, shown, alpha))
+    found: dict[str, float] = {}
+    for measure in taken:
+        more = measure.figures()
+        assert not found.keys() & more.keys(), "two measures of one name"
+        found |= more
+    return found
+
+
+def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict[str, np.ndarray]) -> None:
+    found = take(clip, ROLES, Tools(embedder=Colours(), face=Colours(), flow=Dis()))
+    assert found.keys() == {*COLUMNS, *NOTHING} - {"frame_lpips", "foreground_lpips"}
+    result, truth, source, alpha = (clip[role] for role in ("result", "truth", "source", "alpha"))
+    assert found["frame_ssim"] == pytest.approx(ssim(result, truth))
+    assert found["nothing_foreground_ssim"] == pytest.approx(ssim(source, truth, alpha))
+    assert found["foreground_motion"] == pytest.approx(motion_preservation(result, truth, alpha).foreground)
+    assert found["nothing_foreground_motion"] == pytest.approx(motion_preservation(source, truth, alpha).foreground)
+    assert found["nothing_foreground_warping"] == pytest.approx(warping_error(source, truth, alpha).foreground)
+    assert found["amplitude"] == pytest.approx(relight_amplitude(result, source, truth, alpha).slope)
+    assert 0.4 < found["amplitude"] < 0.6
+    assert found["boundary_tenengrad"] == pytest.approx(boundary_sharpness(result, truth, alpha).tenengrad_ratio)
+    assert found["nothing_foreground_psnr"] < found["foreground_psnr"]
+    assert 0.99 < found["steadiness"] <= 1 and 0.9 < found["identity"] < 1
+
+
+def test_what_is_not_given_is_not_measured(clip: dict[str, np.ndarray]) -> None:
+    tools = Tools(embedder=Colours(), face=Colours(), flow=Dis())
+    assert take(clip, (), tools).keys() == {"steadiness"}
+    only_source = take(clip, ("source", "mask"), tools)
+    assert "frame_motion" not in only_source and only_source["nothing_foreground_motion"] == 0
+    assert "amplitude" not in only_source and only_source["foreground_motion"] > 0
+    assert "background_exact" not in take(clip, ROLES, tools, bits=None)
+    assert take(clip, ROLES, Tools()).keys() < take(clip, ROLES, tools).keys()
+
+
+def test_pictures_too_small_for_a_window_have_no_such_figure(clip: dict[str, np.ndarray]) -> None:
+    small = {role: planes[:, :10, :10] for role, planes in clip.items()}
+    found = take(small, ROLES, Tools(), size=(10, 10))
+    assert "frame_ssim" not in found and "frame_psnr" in found
+
+
+def test_tools_that_are_missing_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARMOVID_CACHE", str(tmp_path))
+    tools, missing = load_tools()
+    assert tools.names == {"motion and warping": "DIS medium"}
+    assert len(missing) == 2 and all("fetch" in sentence for sentence in missing)
+    with pytest.raises(InputError):
+        load_tools(clip=tmp_path / "nothing")
