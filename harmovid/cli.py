@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints. What is slow to import is imported inside the commands.
 
-The commands that make data and train stand in `cli_train.py`.
+The commands that make data and train stand in `cli_train.py`, those that measure in `cli_evaluate.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harmovid import __version__, cli_train
+from harmovid import __version__, cli_evaluate, cli_train
 from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
                   help="Relight a person in a video by the background they are put on.")
-evaluate = typer.Typer(no_args_is_help=True, help="Measure results.")
-app.add_typer(evaluate, name="evaluate")
+app.add_typer(cli_evaluate.evaluate, name="evaluate")
 app.add_typer(cli_train.data, name="data")
 app.add_typer(cli_train.train, name="train")
 
@@ -269,49 +268,6 @@ def matte(
                 "seconds": {"matte": round(perf_counter() - began, 3)}, "peak_bytes": peak_memory()}) + "\n")
         else:
             say(f"wrote {out}: {clip.frames} frames, a person in {found}")
-
-
-@evaluate.command()
-def score(
-    results: Annotated[Path, typer.Argument(help="A folder of finished clips, from HarmoVid or anything else.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The report, one JSON line per clip; what is in it already "
-                                      "is not scored again.")],
-    truth: Annotated[Path | None, typer.Option(help="Folder of what the results should be; clips go by name.")] = None,
-    masks: Annotated[Path | None, typer.Option(help="Folder of masks.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Folder of the foregrounds as filmed.")] = None,
-    background: Annotated[Path | None, typer.Option(help="Folder of the backgrounds as placed.")] = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Bring results of another size to that of their "
-                                         "truth.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no network and no optical flow.")] = False,
-    clip: Annotated[str | None, typer.Option(help="Folder or hub name of a CLIP, for the likeness of consecutive "
-                                             "frames and to the source; without it EfficientNet-Lite0 does, where it "
-                                             "was fetched.")] = None,
-    face: Annotated[Path | None, typer.Option(help="Folder of a face recognizer (YuNet and SFace), for the likeness "
-                                              "to the source.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the means as JSON in place of the table.")] = False,
-) -> None:
-    """Score a folder of results: PSNR, SSIM, LPIPS, motion, jitter, texture, light, exactness of the background.
-
-    Example: `harmovid evaluate score results/ --truth truth/ --masks masks/ -o report.jsonl`
-    """
-    with errors_as_sentences():
-        from harmovid.evaluate.measures import Tools, load_tools
-        from harmovid.evaluate.score import score_folder, summary, table
-
-        if quick and (clip or face):
-            raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")
-        tools, missing = (Tools(), []) if quick else load_tools(clip, face)
-        for remark in missing:
-            note(f"left out: {remark}")
-        with bars() as progress:
-            rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
-                                resize=resize, tools=tools,
-                                on_clip=lambda name, done, total: progress("score", done, total))
-        sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
-        failed = [row for row in rows if "error" in row]
-        if failed:
-            raise InputError(f"{len(failed)} of {len(rows)} clips could not be scored; the first, {failed[0]['clip']}: "
-                             f"{failed[0]['error']}")
 
 
 @app.callback(invoke_without_command=True)
