@@ -78,6 +78,8 @@ class HarmonizeStage:
         four frames as all others do.
     strided: share of batches that leave latents out, evenly, as an overview of a long clip does.
     soft, own: shares of masks that are pseudo-alpha, and as they were given; the others are binary.
+    uncertain: standard deviation of noise on the palette, whose numbers are about 1 in size: exact ones tell people
+        apart, and would be learned by heart.
     """
 
     lengths: tuple[Length, ...] = (Length(1, 96, 0.25), Length(21, 24, 0.6), Length(49, 12, 0.15))
@@ -91,6 +93,7 @@ class HarmonizeStage:
     strided: float = 0.15
     soft: float = 0.4
     own: float = 0.3
+    uncertain: float = 0.0
     objective: DiffusionObjective = field(default_factory=DiffusionObjective)
 
 
@@ -265,8 +268,10 @@ class Harmonize(_OnFootage):
         generator.manual_seed(seed)
         noise = torch.randn(target.shape, generator=generator, device=target.device)
         steps = draw_steps(len(target), self.schedule, self.stage.objective, generator)
+        told = batch["palette"]
+        told = told + self.stage.uncertain * torch.randn(told.shape, generator=generator, device=told.device)
         return diffusion_loss(module, self.schedule, target, batch["conditions"], batch["cover"], noise, steps,
-                              self.colours.to(target.device), self.stage.objective, batch["palette"])
+                              self.colours.to(target.device), self.stage.objective, told)
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """Foreground PSNR of composite and result against the truth, all through the codec, and relight amplitude.

@@ -279,6 +279,18 @@ def test_losses_are_a_function_of_the_seed():
         assert torch.equal(first["loss"], again["loss"]) and not torch.equal(first["loss"], other["loss"])
 
 
+def test_the_palette_is_told_with_the_noise_that_is_asked_for(monkeypatch):
+    told = []
+    monkeypatch.setattr(stages, "diffusion_loss", lambda *given: told.append(given[-1]) or {})
+    for uncertain in (0.0, 0.5):
+        task = harmonize(replace(PLAIN, uncertain=uncertain))
+        batch = {"target": torch.zeros(64, 16, 1, 2, 2), "conditions": torch.zeros(0), "cover": torch.zeros(0),
+                 "palette": torch.full((64, 141), 0.7)}
+        task.loss(task.module, batch, 3)
+    assert torch.equal(told[0], torch.full((64, 141), 0.7))
+    assert (told[1] - 0.7).std() == pytest.approx(0.5, rel=0.03) and (told[1] - 0.7).mean().abs() < 0.02
+
+
 def test_the_fresh_network_belongs_to_the_seed():
     first, second = (harmonize().module.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
