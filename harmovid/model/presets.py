@@ -64,7 +64,7 @@ def nano() -> Preset:
         schedule=ScheduleConfig(),
         codec=CausalCodecConfig(),
         steps=1,
-        doubt=0.15,
+        doubt=0.05,
     )
 
 
