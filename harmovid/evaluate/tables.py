@@ -64,7 +64,7 @@ def changes(bench: Bench) -> Table | None:
         rows.append(tuple(cells))
     return Table(f"{bench.name}: change against {base.name}, item by item", head, tuple(rows), notes=(
                  f"Bands are of the PSNR that {base.name} has on the person; clips and the sign test go by "
-                 f"{COLUMNS[bench.main[0]].heading[:-2] if bench.main else 'nothing'}, by each clip's mean."))
+                 f"{COLUMNS[bench.main[0]].heading[:-2] if bench.main else 'nothing'}, by each clip's mean.",))
 
 
 def per_clip(bench: Bench, method: Method) -> Table | None:
