@@ -135,7 +135,7 @@ def _plots(bench: Bench) -> str:
                           method.changes[column].high)
                 for method in bench.methods if method is not base and column in method.changes]
         if rows and base:
-            made.append(plots.dots(f"{heading}: change against {base.name}", rows, decimals, 0.0))
+            made.append(plots.dots(f"{heading}: change against {base.name}", rows, decimals, 0.0, signed=True))
     for column in bench.columns:
         heading, decimals, _ = COLUMNS[column]
         known = [(method, method.figures[column]) for method in bench.methods if column in method.figures]
@@ -172,8 +172,8 @@ def _player(bench: Bench, player: Player, excerpts: tuple[Excerpt, ...]) -> str:
         f'<video class="over" muted loop playsinline aria-label="what it is compared with, {name}"></video>'
         '<div class="line"></div></div><noscript><p>The players need JavaScript.</p></noscript>'
         '<div class="controls"><button type="button" aria-pressed="false">Play</button>'
-        f'<label>left <select>{options}</select></label><label class="wipe">wipe <input type="range" min="0" max="100" '
-        'value="50" aria-valuetext="50% of the width"></label><span>right: result</span></div>'
+        f'<label>left: <select>{options}</select></label><span>right: result</span><label class="wipe">wipe <input '
+        'type="range" min="0" max="100" value="50" aria-valuetext="50% of the width"></label></div>'
         f"{plot}</figure>")
 
 

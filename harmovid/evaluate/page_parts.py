@@ -31,10 +31,11 @@ figure { margin: 0 } .plots, .players { display: grid; gap: 1.2rem 1.6rem; align
 svg { width: 100%; height: auto; display: block } svg text { fill: var(--soft); font-size: 11px }
 svg text.label { fill: var(--ink) } svg .axis { stroke: var(--edge) } svg .rule { stroke: var(--ink);
   stroke-dasharray: 4 3 } svg line, svg polyline { stroke-width: 1.5; fill: none } svg line.axis { stroke-width: 1 }
-.s0 { stroke: var(--c0); fill: var(--c0) } .s1 { stroke: var(--c1); fill: var(--c1) }
-.s2 { stroke: var(--c2); fill: var(--c2) } .s3 { stroke: var(--c3); fill: var(--c3) }
-.s4 { stroke: var(--c4); fill: var(--c4) } .s5 { stroke: var(--c5); fill: var(--c5) }
-.s6 { stroke: var(--c6); fill: var(--c6) } .s7 { stroke: var(--c7); fill: var(--c7) } svg .dot { stroke: none }
+.s0 { stroke: var(--c0); color: var(--c0) } .s1 { stroke: var(--c1); color: var(--c1) }
+.s2 { stroke: var(--c2); color: var(--c2) } .s3 { stroke: var(--c3); color: var(--c3) }
+.s4 { stroke: var(--c4); color: var(--c4) } .s5 { stroke: var(--c5); color: var(--c5) }
+.s6 { stroke: var(--c6); color: var(--c6) } .s7 { stroke: var(--c7); color: var(--c7) } svg .dot { stroke: none;
+  fill: currentcolor }
 .player { background: var(--tint); padding: .8rem; border-radius: 6px; font-size: .85rem }
 .player .item { font-weight: 600; display: block } .stage { position: relative; margin: .6rem auto; overflow: hidden;
   background: #000; max-height: 26rem; max-width: 100% }
@@ -44,7 +45,7 @@ svg text.label { fill: var(--ink) } svg .axis { stroke: var(--edge) } svg .rule 
   box-shadow: 0 0 3px #000 }
 .controls { display: flex; flex-wrap: wrap; gap: .4rem .8rem; align-items: center; margin-bottom: .8rem }
 .controls label { display: flex; gap: .4rem; align-items: center }
-.wipe, .wipe input { flex: 1 1 6rem; min-width: 5rem }
+.wipe { flex: 1 0 100% } .wipe input { flex: 1; min-width: 5rem }
 .controls button, .controls select { font: inherit; color: var(--ink); background: var(--paper);
   border: 1px solid var(--soft); border-radius: 4px; padding: .15rem .6rem; min-height: 1.9rem; max-width: 12rem }
 @media print { .controls { display: none } details { break-inside: avoid } }

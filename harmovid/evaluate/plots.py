@@ -24,7 +24,8 @@ class Dot(NamedTuple):
     high: float
 
 
-def dots(title: str, rows: Sequence[Dot], decimals: int, rule: float | None = None) -> str:
+def dots(title: str, rows: Sequence[Dot], decimals: int, rule: float | None = None,
+         signed: bool = False) -> str:
     """One line per label: a dot at the mean, a bar over the interval.
 
     Args:
@@ -32,9 +33,11 @@ def dots(title: str, rows: Sequence[Dot], decimals: int, rule: float | None = No
         rows: top to bottom; at least one.
         decimals: of the figures that are written at the right.
         rule: where an upright line stands, the baseline's mean or 0.
+        signed: write + before the figures above 0.
     """
     left, right, top, step = 118, _WIDTH - 66, 8, 20
     bottom = top + step * len(rows)
+    sign = "+" if signed else ""
     ends = [end for row in rows for end in (row.mean, row.low, row.high) if not math.isnan(end)]
     low, high, ticks = _scale([*ends, *([rule] if rule is not None else [])])
 
@@ -51,7 +54,8 @@ def dots(title: str, rows: Sequence[Dot], decimals: int, rule: float | None = No
         if not math.isnan(row.low):
             parts.append(f'<line class="s0" x1="{x(row.low):.1f}" x2="{x(row.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<circle class="s0 dot" cx="{x(row.mean):.1f}" cy="{y:.1f}" r="4"/>'
-                     f'<text x="{_WIDTH - 4}" y="{y + 4:.1f}" text-anchor="end">{row.mean:.{decimals}f}</text>')
+                     f'<text x="{_WIDTH - 4}" y="{y + 4:.1f}" text-anchor="end">'
+                     f"{_minus(f'{row.mean:{sign}.{decimals}f}')}</text>")
     return _svg(title, bottom + 24, parts)
 
 
@@ -97,7 +101,7 @@ def _plane(title: str, series: Sequence[tuple[str, Sequence[tuple[float, float]]
     parts = _ticks_below(steps, x, top, bottom)
     for tick in ticks:
         parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-                     f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+                     f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{_minus(f"{tick:g}")}</text>')
     parts.append(f'<text x="{right}" y="{bottom + 32}" text-anchor="end">{escape(across)}</text>'
                  f'<text x="2" y="{bottom + 32}">↑ {escape(up)}</text>')
     for number, (label, found) in enumerate(series):
@@ -136,7 +140,8 @@ def _runs(points: Sequence[tuple[float, float]]) -> list[str]:
 
 def _ticks_below(ticks: Sequence[float], x: Callable[[float], float], top: float, bottom: float) -> list[str]:
     return [f'<line class="axis" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top}" y2="{bottom}"/>'
-            f'<text x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{tick:g}</text>' for tick in ticks]
+            f'<text x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{_minus(f"{tick:g}")}</text>'
+            for tick in ticks]
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
@@ -152,6 +157,10 @@ def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
     end = high if high == 0 else high + 0.05 * span
     first, last = math.ceil(start / step - 1e-9), math.floor(end / step + 1e-9)
     return start, end, [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _short(text: str, most: int) -> str:

@@ -152,7 +152,7 @@ def interval(found: Estimate | None, decimals: int, signed: bool = True) -> str:
 
 
 def _means(caption: str, bench: Bench, wanted: Iterable[str], methods: list[tuple[str, Method | None]]) -> Table:
-    columns = [column for column in wanted if column in bench.columns]
+    columns = list(wanted)
     rows, means = [], []
     for name, method in methods:
         mean = summary(list(method.rows.values()))["mean"] if method else dict.fromkeys(COLUMNS)
