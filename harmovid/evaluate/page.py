@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -54,8 +55,9 @@ def write(report: Report, shown: Shown, out: Path, overwrite: bool = False) -> l
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)
     except OSError as error:
-        if partial:
-            partial.unlink(missing_ok=True)
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink()
         raise OutputError(f"{out} cannot be written ({error.strerror}); make room there, or name another folder") \
             from error
     return list(files)

@@ -90,7 +90,7 @@ def _plane(title: str, series: Sequence[tuple[str, Sequence[tuple[float, float]]
     low, high, ticks = _scale([first, *(y for _, y in points)])
     _, end, steps = _scale([0.0, *(x for x, _ in points)])
     end = max(x for x, _ in points) or end if joined else end
-    steps = [step for step in steps if step <= end]
+    steps = [step for step in steps if 0 <= step <= end]
 
     def x(value: float) -> float:
         return left + value / end * (right - left)
