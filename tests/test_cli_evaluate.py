@@ -103,7 +103,7 @@ class TestReport:
     @pytest.mark.parametrize(("arguments", "sentence"), [
         ("gone -o out", "give the folder of a test set"),
         ("set set -o out", "given twice"),
-        ("set -o out --baseline gone", "no test set has scores of the baseline gone, only of nano, reinhard, untouched"),
+        ("set -o out --baseline gone", "scores of the baseline gone, only of nano, reinhard, untouched"),
         ("set -o set/manifest.json", "is a file; name a folder"),
     ])
     def test_errors(self, bench, arguments, sentence):

@@ -28,7 +28,8 @@ def manifest(folder: Path, kind: str = "") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     items = [{"name": name, "clip": clip, "psnr": psnr, "look": "any"} for (name, clip), psnr in
              zip(ITEMS, BEFORE, strict=True)]
-    (folder / "manifest.json").write_text(json.dumps({"version": 7, "items": items, **({"kind": kind} if kind else {})}))
+    told = {"version": 7, "items": items, **({"kind": kind} if kind else {})}
+    (folder / "manifest.json").write_text(json.dumps(told))
 
 
 def make(folder: Path, methods: dict[str, tuple[float, ...]] | None = None, kind: str = "") -> Path:

@@ -77,6 +77,7 @@ def test_paired_takes_what_both_have():
 
 
 @pytest.mark.parametrize(("gained", "lost", "chance"), [
-    (0, 0, 1.0), (1, 0, 1.0), (5, 5, 1.0), (6, 0, 2 / 64), (0, 6, 2 / 64), (11, 1, 2 * 13 / 4096), (9, 3, 2 * 299 / 4096)])
+    (0, 0, 1.0), (1, 0, 1.0), (5, 5, 1.0), (6, 0, 2 / 64), (0, 6, 2 / 64), (11, 1, 2 * 13 / 4096),
+    (9, 3, 2 * 299 / 4096)])
 def test_sign_test_is_the_binomial_tail(gained, lost, chance):
     assert sign_test(gained, lost) == pytest.approx(chance)
