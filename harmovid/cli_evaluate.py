@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from harmovid.errors import InputError, OptionError
-from harmovid.screen import bars, errors_as_sentences, note
+from harmovid.screen import bars, errors_as_sentences, note, say
 
 evaluate = typer.Typer(no_args_is_help=True, help="Measure results.")
 
@@ -56,3 +56,37 @@ def score(
         if failed:
             raise InputError(f"{len(failed)} of {len(rows)} clips could not be scored; the first, {failed[0]['clip']}: "
                              f"{failed[0]['error']}")
+
+
+@evaluate.command()
+def report(
+    sets: Annotated[list[Path], typer.Argument(help="Folders of test sets: manifest.json, and the scores of each "
+                                               "method in results/METHOD/report.jsonl.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for report.md and report.html.")],
+    baseline: Annotated[str, typer.Option(help="The method that the others are compared with.")] = "untouched",
+    worst: Annotated[int, typer.Option(min=0, help="So many of each method's worst items get a player; 0 for "
+                                       "none.")] = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+) -> None:
+    """Tables, plots and players of all methods over test sets, with intervals, as Markdown and one HTML file.
+
+    Example: `harmovid evaluate report validation_2 -o report/`
+    """
+    with errors_as_sentences():
+        from harmovid.evaluate import excerpts, page
+        from harmovid.evaluate.report import gather
+
+        page.check(out, overwrite)
+        found = gather(sets, baseline)
+        for bench in found.benches:
+            for remark in bench.remarks:
+                note(f"{bench.name}: {remark}")
+        with bars() as progress:
+            shown = excerpts.show(found, worst, progress=progress)
+        for remark in shown.remarks:
+            note(remark)
+        if shown.left_out:
+            note(f"{shown.left_out} players were left out, for the page would have grown beyond 20 MB; ask for fewer "
+                 "by --worst")
+        for path in page.write(found, shown, out, overwrite):
+            say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harmovid import cli
+from tests.evaluate import scored
 from tests.odd import Clip, tree
 
 
@@ -71,4 +72,41 @@ class TestScore:
     def test_errors(self, bench, arguments, sentence):
         before = tree(bench)
         assert sentence in invoke(f"evaluate score {arguments}", 2).stderr
+        assert tree(bench) == before
+
+
+class TestReport:
+    @pytest.fixture
+    def bench(self, tmp_path, monkeypatch) -> Path:
+        scored.films(scored.make(tmp_path / "set"))
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    def test_end_to_end(self, bench):
+        before = tree(bench / "set")
+        result = invoke("evaluate report set -o out --worst 1")
+        assert "out/report.md" in result.stderr and "out/report.html" in result.stderr
+        assert "| nano | 6 | **18.83** |" in (bench / "out" / "report.md").read_text()
+        assert (bench / "out" / "report.html").read_text().count("<video") == 4
+        assert tree(bench / "set") == before
+        written = tree(bench / "out")
+        assert "pass --overwrite" in invoke("evaluate report set -o out", 2).stderr and tree(bench / "out") == written
+        invoke("evaluate report set -o out --worst 0 --overwrite --baseline reinhard")
+        assert "Baseline: reinhard." in (bench / "out" / "report.md").read_text()
+
+    def test_what_is_missing_is_said(self, bench):
+        (bench / "set" / "results" / "nano" / "report.jsonl").unlink()
+        (bench / "set" / "results" / "reinhard" / "bob__neon.mkv").unlink()
+        result = invoke("evaluate report set -o out --worst 1")
+        assert "Not scored yet, so not shown: nano" in result.stderr and "bob__neon is not shown" in result.stderr
+
+    @pytest.mark.parametrize(("arguments", "sentence"), [
+        ("gone -o out", "give the folder of a test set"),
+        ("set set -o out", "given twice"),
+        ("set -o out --baseline gone", "scores of the baseline gone, only of nano, reinhard, untouched"),
+        ("set -o set/manifest.json", "is a file; name a folder"),
+    ])
+    def test_errors(self, bench, arguments, sentence):
+        before = tree(bench)
+        assert sentence in invoke(f"evaluate report {arguments}", 2).stderr
         assert tree(bench) == before

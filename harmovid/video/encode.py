@@ -174,6 +174,7 @@ class Writer:
         sound: carried over where the format has sound.
         timecode: of the first frame; one that can't be read as such is left out.
         start_number: number of the first picture of a sequence.
+        crf: constant quality of H.264, 0..51, less is finer.
 
     Raises:
         OutputError: no space, or the encoder refuses; says which.
@@ -182,7 +183,8 @@ class Writer:
 
     def __init__(self, target: Target, size: tuple[int, int], rate: Fraction, tags: ColorTags = SRGB, *,
                  bits: int = 8, alpha: bool = False, grey: bool = False, sound: Sound | None = None,
-                 timecode: str | None = None, start_number: int | None = None) -> None:
+                 timecode: str | None = None, start_number: int | None = None, crf: int = 16) -> None:
+        self.crf = crf
         self.target, self.size, self.rate, self.tags = target, size, rate, tags
         self.bits = bits if target.deep else 8
         self.alpha, self.grey, self.timecode = alpha, grey, _readable(timecode, rate)
@@ -316,7 +318,8 @@ class Writer:
             stream.width, stream.height = (side + side % 2 for side in self.size)
             # A shorter lookahead than the preset's: at constant quality it only costs bytes, few of them.
             # Its macroblock tree gives another file now and then; without it crf 16 is finer than 14 with it.
-            stream.options = {"crf": "16", "preset": "medium", "rc-lookahead": "12", "refs": "2", "mbtree": "0"}
+            stream.options = {"crf": str(self.crf), "preset": "medium", "rc-lookahead": "12", "refs": "2",
+                              "mbtree": "0"}
             stream.codec_context.thread_count = 2
         else:
             stream.width, stream.height = self.size
