@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from harmovid.data import split
-from harmovid.evaluate import testsets
-from harmovid.evaluate.testsets import LutSet
+from harmovid.evaluate import lutset
+from harmovid.evaluate.testsets import Manifest
 from harmovid.light.lut import Lut, identity, write_cube
 from tests import figures
 
@@ -35,9 +35,9 @@ def luts(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.cube"))
 
 
-def make(folder: Path, monkeypatch, mean: float = 16.0) -> LutSet:
+def make(folder: Path, monkeypatch, mean: float = 16.0) -> Manifest:
     """The set in folder/set, of the clips in folder/data and the tables in folder/luts."""
     monkeypatch.setattr(split, "files", lambda part, kind: list(CLIPS))
     if not (folder / "data").exists():
         data(folder / "data")
-    return testsets.lut_set(folder / "data", folder / "set", luts(folder / "luts"), "test", 2, mean)
+    return lutset.lut_set(folder / "data", folder / "set", luts(folder / "luts"), "test", 2, mean)

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harmovid.composite import matte
 from harmovid.errors import InputError, OutputError
-from harmovid.evaluate import score, testsets
+from harmovid.evaluate import lutset, score, testsets
 from harmovid.evaluate.fidelity import psnr
-from harmovid.evaluate.testsets import ROLES, choose, read_set
+from harmovid.evaluate.lutset import choose
+from harmovid.evaluate.testsets import ROLES, read_set
 from harmovid.light import lut
 from tests import figures
 from tests.evaluate import recoloured
@@ -53,7 +55,7 @@ def test_the_background_is_the_clips_own_without_the_person(made):
         name = f"{item.name}.mkv"
         truth, behind = (frames(folder / "set" / role / name) for role in ("truth", "background"))
         mask = frames(folder / "set" / "mask" / name)[..., 0]
-        far = np.stack([testsets.matte.pseudo_alpha(m, 16) == 0 for m in mask])
+        far = np.stack([matte.pseudo_alpha(m, 16) == 0 for m in mask])
         assert figures.same(behind, truth)[far].all()
         assert psnr(behind, truth, (mask >= 0.5).astype(np.float32)) < 30
 
@@ -101,7 +103,7 @@ def test_another_set_is_not_written_over(made, monkeypatch):
 
 def test_bad_tables_and_unfinished_sets(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="at least 2"):
-        testsets.lut_set(tmp_path, tmp_path / "out", recoloured.luts(tmp_path / "luts")[:1], per_clip=2)
+        lutset.lut_set(tmp_path, tmp_path / "out", recoloured.luts(tmp_path / "luts")[:1], per_clip=2)
     with pytest.raises(InputError, match="cannot be read"):
         read_set(tmp_path)
     folder = recoloured.data(tmp_path / "data")
