@@ -85,8 +85,9 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
     methods.record(method(f"ours={one.rename(tmp_path / 'moved')}"), results)  # the same weights in another place
     with pytest.raises(OutputError, match="other weights or settings; remove it"):
         methods.record(method(f"ours={two}"), results)
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match="holds no weights"):
-        methods.record(method(f"empty={results}"), tmp_path / "more") if not (results / "method.json").unlink() else None
+        methods.record(method(f"empty={tmp_path / 'nothing'}"), tmp_path / "more")
 
 
 def test_results_of_unknown_origin_are_taken_for_a_classical_methods_only(tmp_path):
