@@ -132,7 +132,7 @@ class TestRun:
     def test_end_to_end(self, made):
         result = invoke("evaluate run set --model reinhard --model background")
         lines = result.stdout.splitlines()
-        assert [line.split(" | ")[0] for line in lines[2:5]] == ["| untouched (do nothing)", "| reinhard", "| background"]
+        assert [line.split(" | ")[0][2:] for line in lines[2:5]] == ["untouched (do nothing)", "reinhard", "background"]
         assert "motion and warping: DIS medium" in result.stdout and "left out" in result.stderr
         for name in ("untouched", "reinhard", "background"):
             assert len(list((made / "set" / "results" / name).glob("*.mkv"))) == 4

@@ -54,7 +54,6 @@ def mask_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_c
     wanted = Manifest(VERSION, split, per_clip, mean, clips, testsets.digests(names.values()), kind="masks",
                       settings={"variants": dict(VARIANTS), "holes": _HOLES})
     begun = testsets.begin(out, wanted)
-    (out / "scoring_mask").mkdir(exist_ok=True)
     lutset.reals(data, out, clips, progress)
     looks = {name: lutset.shown(tables.read_cube(path)) for name, path in names.items()}
     if begun is None:

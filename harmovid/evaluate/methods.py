@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -78,8 +79,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         raise OptionError(f"{name!r} cannot be the name of a folder of results; give another as NAME=FOLDER, without "
                           "/ and __")
     # What the light transfer is set to means nothing where no light is changed.
-    still = model == "background" or (model == "untouched" or detail == "network")
-    settings = tuple(item for item in settings if not (still and item.strip().startswith("transfer.")))
+    if model == "untouched" or detail == "network":
+        settings = tuple(item for item in settings if not item.strip().startswith("transfer."))
     if model == "background":
         settings = ()
     options = config.override(Options(), list(settings))
@@ -103,10 +104,7 @@ def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> H
         InputError: the weights cannot be read.
     """
     if chosen.is_network:
-        from harmovid.infer.network import NetworkHarmonizer
-        from harmovid.model import checkpoint
-
-        return NetworkHarmonizer(checkpoint.load(chosen.model, device), device=device)
+        return _network(chosen.model, device)
     own: Harmonizer
     if chosen.model == "untouched":
         own = Untouched()
@@ -180,6 +178,15 @@ class Sized:
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
         """The method's answer."""
         return self.method.harmonize(clip, seed)
+
+
+@lru_cache(maxsize=1)
+def _network(model: str, device: str) -> Harmonizer:
+    """One is kept, for it is asked for again to know its view, and takes long to load."""
+    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.model import checkpoint
+
+    return NetworkHarmonizer(checkpoint.load(model, device), device=device)
 
 
 def _weights(model: str) -> tuple[str, ...]:

@@ -109,7 +109,9 @@ def read_set(folder: Path) -> Manifest:
 
 
 def roles(kind: str) -> tuple[str, ...]:
-    """The folders of a set of that kind, but for scoring_mask/."""
+    """The folders that every set of that kind has."""
+    if kind == "masks":
+        return (*ROLES, "scoring_mask")
     return ROLES[:-1] if kind in WITHOUT_TRUTH else ROLES
 
 
