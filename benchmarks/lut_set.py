@@ -3,7 +3,7 @@
     python benchmarks/fetch_luts.py
     python benchmarks/lut_set.py --data DIR [--split validation] [--per-clip 2] [--models untouched classical nano PATH]
 
-DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. The set is made once (`harmovid.evaluate.testsets`), every
+DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. The set is made once (`harmovid.evaluate.lutset`), every
 method runs over it by the path of `harmovid harmonize`, and a table is printed. All of it can be stopped and resumed.
 Methods: untouched (strength 0), background (the person painted in the background's mean colour), reinhard, classical,
 histogram, and any model that `harmovid harmonize --model` takes. Results of a folder of weights are kept under the
@@ -16,12 +16,10 @@ import argparse
 import math
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
-from harmovid.baselines import classical
-from harmovid.evaluate import run, testsets
-from harmovid.infer.plan import Options
+from harmovid.evaluate import lutset, methods, run
+from harmovid.evaluate.gains import Gains, gains
 from harmovid.infer.views import Harmonizer
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
@@ -30,12 +28,7 @@ CLASSICAL = ("reinhard", "classical", "histogram")
 
 def method(name: str) -> Harmonizer:
     """The harmonizer of that name: classical, or a model's."""
-    if name in CLASSICAL:
-        return classical.by_name(name)
-    from harmovid.infer.network import NetworkHarmonizer
-    from harmovid.model import checkpoint
-
-    return NetworkHarmonizer(checkpoint.load(name))
+    return methods.load(methods.method(name))
 
 
 def tell(stage: str, done: int, total: int) -> None:
@@ -44,7 +37,7 @@ def tell(stage: str, done: int, total: int) -> None:
         sys.stderr.write(f"\r\x1b[K{done}/{total} {stage}" + ("\n" if done == total else ""))
 
 
-def line(name: str, found: run.Gains) -> str:
+def line(name: str, found: Gains) -> str:
     """A method's row of the table."""
     bands = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f} ({band.count})" for band in found.bands]
     return f"| {' | '.join([name, f'{found.after:.2f}', f'{found.gain:+.2f}', *bands, f'{100 * found.worse:.0f}%'])} |"
@@ -62,7 +55,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="discard earlier results of the methods named")
     args = parser.parse_args()
     folder = args.out or CACHE / "testsets" / f"{args.split}_{args.per_clip}"
-    made = testsets.lut_set(args.data, folder, sorted(args.luts.glob("*.cube")), args.split, args.per_clip,
+    made = lutset.lut_set(args.data, folder, sorted(args.luts.glob("*.cube")), args.split, args.per_clip,
                             progress=tell)
     found = [item.psnr for item in made.items if item.psnr is not None]
     print(f"{len(made.items)} composites of {len(made.clips)} clips, {min(found):.1f} to {max(found):.1f} dB, mean "
@@ -71,18 +64,16 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     untouched = None
     for name in ("untouched", *(model for model in args.models if model != "untouched")):
-        out = folder / "results" / (Path(name).name or name)
+        chosen = methods.method(name)
+        out = folder / "results" / chosen.name
         if args.again and name in args.models:
             shutil.rmtree(out, ignore_errors=True)
-        if name == "background":
-            run.copy_background(folder, out, tell)
-        elif name == "untouched":
-            run.run_set(folder, partial(method, "classical"), out, Options(strength=0), tell)
-        else:
-            run.run_set(folder, partial(method, name), out, progress=tell)
+        failed = run.run_method(folder, chosen, progress=tell)
+        if failed:
+            raise SystemExit(f"{len(failed)} results of {chosen.name} are missing; the first, {min(failed.items())}")
         rows = run.score_set(folder, out)
         untouched = untouched or rows
-        print(line(name, run.gains(rows, untouched)), flush=True)
+        print(line(chosen.name, gains(rows, untouched)), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,23 @@ from harmovid.errors import InputError, OptionError
 from harmovid.screen import bars, errors_as_sentences, note, say
 
 evaluate = typer.Typer(no_args_is_help=True, help="Measure results.")
+
+
+class Kind(StrEnum):
+    """Words of harmovid evaluate testset."""
+
+    lut = "lut"
+    jitter = "jitter"
+    masks = "masks"
+    things = "things"
+    free = "free"
+
+
+class Detail(StrEnum):
+    """Words of --detail."""
+
+    transfer = "transfer"
+    network = "network"
 
 
 @evaluate.command()
@@ -90,3 +108,99 @@ def report(
                  "by --worst")
         for path in page.write(found, shown, out, overwrite):
             say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def testset(
+    kind: Annotated[Kind, typer.Argument(help="lut: wrong colours; jitter: light that jumps; masks: bad masks; things: "
+                                         "no people; free: other places, no truth.")],
+    data: Annotated[Path, typer.Argument(help="Folder of footage, as harmovid/data/split.csv lists it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The set's folder; what is in it already is not made "
+                                      "again.")],
+    luts: Annotated[Path | None, typer.Option(help="Folder of .cube tables; all kinds but free need it.")] = None,
+    split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
+    per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
+                                                 "bad mask.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split.")] = None,
+    backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
+                                                           "place of the split's; may be given again.")] = None,
+) -> None:
+    """Make a test set: clips of which the right answer is known, or that only eyes can judge.
+
+    Example: `harmovid evaluate testset lut footage/ -o sets/lut --luts luts/`
+    """
+    with errors_as_sentences("what is finished is kept; the same command goes on from there"):
+        if limit is not None and limit < 1:
+            raise OptionError(f"--limit is a number of clips of 1 or more, got {limit}")
+        if per_clip is not None and per_clip < 1:
+            raise OptionError(f"--per-clip is 1 or more, got {per_clip}")
+        if not data.is_dir():
+            raise InputError(f"there is no folder {data}; give the one that holds portraits_video/")
+        if (luts is None) != (kind is Kind.free):
+            raise OptionError("a free set takes no tables; leave out --luts" if luts is not None else
+                              f"a set of the kind {kind.value} is made with tables of colour: pass --luts DIR, a "
+                              "folder of .cube files (benchmarks/fetch_luts.py makes one)")
+        if backgrounds and kind is not Kind.free:
+            raise OptionError("--background is for free sets; in the others every clip keeps its own")
+        from harmovid.evaluate import freeset, jitterset, lutset, maskset, thingset
+
+        with bars() as progress:
+            more: dict[str, Any] = {"split": split, "limit": limit, "progress": progress}
+            if per_clip is not None:
+                more["per_clip"] = per_clip
+            if luts is None:
+                made = freeset.free_set(data, out, backgrounds or None, **more)
+            else:
+                makers: dict[Kind, Any] = {Kind.lut: lutset.lut_set, Kind.jitter: jitterset.jitter_set,
+                                           Kind.masks: maskset.mask_set, Kind.things: thingset.thing_set}
+                made = makers[kind](data, out, sorted(luts.glob("*.cube")), **more)
+        found = [item.psnr for item in made.items if item.psnr is not None]
+        range_ = f", {min(found):.1f} to {max(found):.1f} dB, mean {sum(found) / len(found):.1f} dB" if found else ""
+        say(f"wrote {out}: {len(made.items)} items of {len(made.clips)} clips{range_}")
+
+
+@evaluate.command()
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="A test set.")],
+    models: Annotated[list[str], typer.Option("--model", help="background, reinhard, classical, histogram, nano, the "
+                                              "folder of a checkpoint, or NAME=FOLDER; may be given again.")],
+    detail: Annotated[Detail, typer.Option(help="transfer: full pictures; network: the methods' own small ones, "
+                                           "compared at one size.")] = Detail.transfer,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A finer setting, e.g. transfer.temporal_sigma=0; it "
+                                                   "is added to the results' name.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Six items, 17 frames of each, and only what needs no network "
+                                        "and no optical flow.")] = False,
+    clip: Annotated[str | None, typer.Option(help="Folder or hub name of a CLIP, as of score.")] = None,
+    face: Annotated[Path | None, typer.Option(help="Folder of a face recognizer, as of score.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, where networks run.")] = "cpu",
+) -> None:
+    """Put a test set through methods and doing nothing, score them, and print their means.
+
+    Example: `harmovid evaluate run sets/lut --model classical --model nano`
+    """
+    with errors_as_sentences("what is finished is kept; the same command goes on from there"):
+        from harmovid.evaluate import bench, methods
+        from harmovid.evaluate.measures import Tools, load_tools
+
+        if quick and (clip or face):
+            raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")
+        if device not in ("cpu", "cuda"):
+            raise OptionError(f"--device is cpu or cuda, got {device!r}")
+        if device == "cuda":
+            import torch
+
+            if not torch.cuda.is_available():
+                device = "cpu"
+                note("there is no CUDA device here: networks run on the processor")
+        wanted = dict.fromkeys(("untouched", *models))
+        chosen = [methods.method(text, detail.value, tuple(set_ or ()), quick) for text in wanted]
+        names = bench.spread(folder) if quick else None
+        tools, missing = (Tools(), []) if quick else load_tools(clip, face)
+        for remark in missing:
+            note(f"left out: {remark}")
+        with bars() as progress:
+            outcomes = bench.compare(folder, chosen, tools, names, device, progress)
+        sys.stdout.write(bench.table(folder, outcomes))
+        failed = [(outcome.name, name, said) for outcome in outcomes for name, said in outcome.failed.items()]
+        if failed:
+            raise InputError(f"{len(failed)} results are missing; the first, {failed[0][1]} by {failed[0][0]}: "
+                             f"{failed[0][2]}. The rest is kept; run the same command again to try these again")

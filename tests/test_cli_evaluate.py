@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harmovid import cli
-from tests.evaluate import scored
+from harmovid.infer import pipeline
+from tests.evaluate import recoloured, scored
 from tests.odd import Clip, tree
 
 
@@ -110,3 +111,102 @@ class TestReport:
         before = tree(bench)
         assert sentence in invoke(f"evaluate report {arguments}", 2).stderr
         assert tree(bench) == before
+
+
+class TestTestset:
+    @pytest.fixture
+    def footage(self, tmp_path, monkeypatch) -> Path:
+        recoloured.footage(tmp_path / "footage", monkeypatch)
+        recoloured.luts(tmp_path / "luts")
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    @pytest.mark.parametrize(("kind", "more", "items"), [
+        ("jitter", "--luts luts --per-clip 2", 4),
+        ("free", "", 4),
+        ("free", "--background footage/portraits_video/bob.mp4 --per-clip 1 --limit 1", 1),
+    ])
+    def test_end_to_end(self, footage, kind, more, items):
+        command = f"evaluate testset {kind} footage -o set {more}"
+        assert f"wrote set: {items} items" in invoke(command).stderr
+        manifest = json.loads((footage / "set" / "manifest.json").read_text())
+        assert (manifest["kind"], len(manifest["items"])) == (kind, items)
+        before = tree(footage)
+        invoke(command)
+        assert tree(footage) == before
+
+    def test_lut_and_things_say_their_decibels(self, footage):
+        # (The drawn tables are few: the mean asked for is not to be had of so few clips.)
+        result = invoke("evaluate testset things footage -o set --luts luts --per-clip 3")
+        assert "wrote set: 3 items of 1 clips, 1" in result.stderr and " dB, mean 1" in result.stderr
+
+    @pytest.mark.parametrize(("arguments", "sentence"), [
+        ("lut footage -o set", "made with tables of colour: pass --luts DIR"),
+        ("free footage -o set --luts luts", "takes no tables"),
+        ("lut footage -o set --luts empty", "0 tables of 0 names"),
+        ("lut gone -o set --luts luts", "there is no folder gone"),
+        ("jitter footage -o set --luts luts --limit 0", "--limit is a number of clips of 1 or more"),
+        ("jitter footage -o set --luts luts --per-clip 0", "--per-clip is 1 or more"),
+        ("jitter footage -o set --luts luts --background footage", "--background is for free sets"),
+        ("free footage -o set --per-clip 9", "1 to 2 of the backgrounds, got 9"),
+        ("pathtraced footage -o set --luts luts", "'pathtraced' is not one of"),
+    ])
+    def test_errors(self, footage, arguments, sentence):
+        before = tree(footage)
+        assert sentence in invoke(f"evaluate testset {arguments}", 2).stderr
+        assert tree(footage) == before
+
+
+class TestRun:
+    @pytest.fixture
+    def made(self, tmp_path, monkeypatch) -> Path:
+        recoloured.make(tmp_path, monkeypatch)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HARMOVID_CACHE", str(tmp_path / "cache"))  # no weights there
+        return tmp_path
+
+    def test_end_to_end(self, made):
+        result = invoke("evaluate run set --model reinhard --model background")
+        lines = result.stdout.splitlines()
+        assert [line.split(" | ")[0][2:] for line in lines[2:5]] == ["untouched (do nothing)", "reinhard", "background"]
+        assert "motion and warping: DIS medium" in result.stdout and "left out" in result.stderr
+        for name in ("untouched", "reinhard", "background"):
+            assert len(list((made / "set" / "results" / name).glob("*.mkv"))) == 4
+        before = tree(made)
+        assert invoke("evaluate run set --model reinhard --model background").stdout == result.stdout
+        assert tree(made) == before
+
+    def test_quick_and_settings_have_folders_of_their_own(self, made):
+        result = invoke("evaluate run set --model reinhard --quick --set transfer.temporal_sigma=0")
+        assert "motion" not in result.stdout and "left out" not in result.stderr
+        assert {path.name for path in (made / "set" / "results").iterdir()} == {
+            "untouched__quick", "reinhard__temporal_sigma=0__quick"}
+
+    def test_a_failure_shows_at_the_end_and_in_the_status(self, made, monkeypatch):
+        real, calls = pipeline.harmonize, []
+
+        def broken(plan, harmonizer):
+            calls.append(plan)
+            if len(calls) == 6:
+                raise RuntimeError("the lamp went out")
+            return real(plan, harmonizer)
+
+        monkeypatch.setattr(pipeline, "harmonize", broken)
+        result = invoke("evaluate run set --model reinhard --quick", 2)
+        assert "| reinhard__quick |" in result.stdout and "means of 3 items" in result.stdout
+        assert "1 results are missing" in result.stderr and "the lamp went out" in result.stderr
+        assert "means of 4 items" in invoke("evaluate run set --model reinhard --quick").stdout
+
+    @pytest.mark.parametrize(("arguments", "sentence"), [
+        ("set --model nobody", "there is no method 'nobody'"),
+        ("set --model classical --set what=1", "there is no setting 'what'"),
+        ("set --model classical --quick --clip openai/clip-vit-base-patch32", "one or the other"),
+        ("set --model classical --device abacus", "--device is cpu or cuda"),
+        ("luts --model classical", "cannot be read"),
+        ("set --model a=nano --model a=classical", "two methods are named a"),
+    ])
+    def test_errors(self, made, arguments, sentence):
+        before = tree(made)
+        assert sentence in invoke(f"evaluate run {arguments}", 2).stderr
+        assert tree(made) == before

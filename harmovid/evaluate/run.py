@@ -1,37 +1,42 @@
-"""A method over a whole test set, by the straight path that users take, and what it gained."""
+"""A method over a whole test set, by the straight path that users take, and its scores.
+
+Results lie in SET/results/METHOD/NAME.mkv. What fails does not stop the rest: it is noted in errors.jsonl there and
+tried again next time. seconds.jsonl tells how long each took.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harmovid.composite import blend
-from harmovid.errors import InputError
+from harmovid.errors import HarmoVidError, InputError, OutputError
+from harmovid.evaluate import inview, methods
+from harmovid.evaluate.measures import Tools
+from harmovid.evaluate.methods import Method
 from harmovid.evaluate.score import Row, score_folder
-from harmovid.evaluate.testsets import alphas, read_set
+from harmovid.evaluate.testsets import Item, alphas, read_set, scoring_masks
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
-from harmovid.infer.views import Harmonizer
+from harmovid.infer.views import Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import from_linear, to_linear
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the item, items done, items in all."""
 
-BANDS = ((-math.inf, 14.0), (14.0, 19.0), (19.0, math.inf))  # dB of the untouched composite: low <= psnr < high
-WORSE = 0.5  # dB; an item that loses more counts as worse
-
 
 def run_set(folder: Path, make: Callable[[], Harmonizer], out: Path, options: Options | None = None,
             progress: Progress = lambda name, done, total: None) -> list[Path]:
-    """Harmonize every composite of a set; a result that is there already stays.
+    """Harmonize every composite of a set; a result that is there already stays, and a failure ends the run.
 
     Args:
-        folder: of a test set, see `testsets.lut_set`.
+        folder: of a test set, see `testsets`.
         make: the method; called once, and not where nothing is left to do.
         out: results, NAME.mkv, FFV1; give each method, and each state of a model, a folder of its own.
         options: of the run; the command line's defaults where None.
@@ -50,12 +55,62 @@ def run_set(folder: Path, make: Callable[[], Harmonizer], out: Path, options: Op
         path = out / f"{item.name}.mkv"
         if not path.exists():
             harmonizer = harmonizer or make()
-            foreground, background, mask = (io.open_clip(folder / role / path.name)
-                                            for role in ("foreground", "background", "mask"))
-            pipeline.harmonize(plan(foreground, background, mask, path, options or Options()), harmonizer)
+            _harmonize(folder, item, path, options or Options(), harmonizer)
         results.append(path)
         progress(item.name, number + 1, len(items))
     return results
+
+
+def run_method(folder: Path, method: Method, names: Collection[str] | None = None, device: str = "cpu",
+               view: ViewSize | None = None,
+               progress: Progress = lambda name, done, total: None) -> dict[str, str]:
+    """Put a set through a method; results that are there stay, and an item that fails stops no other.
+
+    Args:
+        folder: of a test set.
+        method: see `methods.method`; its results go to `folder`/results/NAME of it.
+        names: the items; None for all.
+        device: where a network runs.
+        view: as `methods.load`.
+        progress: told after every item.
+
+    Returns:
+        What failed, by item: what it said. It stands in errors.jsonl too, until it succeeds.
+
+    Raises:
+        InputError: the set is not whole, or the method's weights cannot be read.
+        OutputError: the folder of results holds those of another method, or cannot be written.
+    """
+    items = _items(folder, names)
+    out = folder / "results" / method.name
+    methods.record(method, out)
+    errors = {row["name"]: row["error"] for row in read_lines(out / "errors.jsonl")}
+    failed: dict[str, str] = {}
+    harmonizer: Harmonizer | None = None
+    for number, item in enumerate(items):
+        path = out / f"{item.name}.mkv"
+        if not path.exists():
+            harmonizer = harmonizer or methods.load(method, device, view)
+            began = time.perf_counter()
+            try:
+                if method.model == "background" and method.options.detail == "transfer":
+                    frames = _paint_over(folder, item, path, method.options.end)
+                else:
+                    frames = _harmonize(folder, item, path, method.options, harmonizer)
+                _append(out / "seconds.jsonl", {"name": item.name, "seconds": round(time.perf_counter() - began, 3),
+                                                "frames": frames})
+            except HarmoVidError as error:
+                failed[item.name] = str(error)
+            except Exception as error:  # whatever one item does, the others are run
+                failed[item.name] = f"{type(error).__name__}: {error}"
+        now = {name: said for name, said in errors.items() if name != item.name}
+        if item.name in failed:
+            now[item.name] = failed[item.name]
+        if now != errors:
+            errors = now
+            _write_lines(out / "errors.jsonl", [{"name": name, "error": said} for name, said in errors.items()])
+        progress(item.name, number + 1, len(items))
+    return failed
 
 
 def copy_background(folder: Path, out: Path, progress: Progress = lambda name, done, total: None) -> list[Path]:
@@ -68,24 +123,36 @@ def copy_background(folder: Path, out: Path, progress: Progress = lambda name, d
     for number, item in enumerate(items):
         path = out / f"{item.name}.mkv"
         if not path.exists():
-            behind = io.open_clip(folder / "background" / path.name)
-            mean = np.mean([frame.rgb.mean((0, 1), dtype=np.float64) for frame in io.read(behind)], 0)
-            flat = to_linear(np.full((behind.height, behind.width, 3), mean, np.float32), "srgb")
-            with encode.Writer(encode.open_target(path), (behind.width, behind.height), behind.rate) as writer:
-                for frame, alpha in zip(io.read(behind), alphas(folder, item.name), strict=True):
-                    writer.write(from_linear(blend.over(flat, to_linear(frame.rgb, "srgb"), alpha), "srgb"))
+            _paint_over(folder, item, path)
         results.append(path)
         progress(item.name, number + 1, len(items))
     return results
 
 
-def score_set(folder: Path, out: Path, workers: int = 1) -> list[Row]:
-    """Score a method's results against the truth; rows as `score_folder`'s, kept in `out`/report.jsonl.
+def score_set(folder: Path, out: Path, workers: int = 1, tools: Tools | None = None,
+              names: Collection[str] | None = None, end: int | None = None, view: ViewSize | None = None,
+              progress: Progress | None = None) -> list[Row]:
+    """Score a method's results against all that the set has of them; the report is `out`/report.jsonl.
+
+    That is the truth, the masks that score, the foreground (where it lies in the same frame) and the background.
+    Of an item that says how many frames are its own, only those are scored.
+
+    Args:
+        folder: of the set.
+        out: the results.
+        workers, tools: as `score_folder`.
+        names: the items; None for all.
+        end: frames that the method was run on, where that is not all.
+        view: of the method, where its results are in network detail; None where they are full pictures.
+        progress: told after every item.
+
+    Returns:
+        Rows as `score_folder`'s.
 
     Raises:
         InputError: a result is missing or cannot be scored.
     """
-    rows = score_folder(out, out / "report.jsonl", truth=folder / "truth", masks=folder / "mask", workers=workers)
+    rows = try_score(folder, out, workers, tools, names, end, view, progress)
     failed = [row for row in rows if "error" in row]
     if failed:
         raise InputError(f"{len(failed)} of {len(rows)} results in {out} cannot be scored; the first: "
@@ -93,53 +160,82 @@ def score_set(folder: Path, out: Path, workers: int = 1) -> list[Row]:
     return rows
 
 
-@dataclass(frozen=True)
-class Band:
-    """Items whose untouched composite has low <= PSNR < high dB. gain: mean, dB; NaN where there is none."""
-
-    low: float
-    high: float
-    count: int
-    gain: float
-
-
-@dataclass(frozen=True)
-class Gains:
-    """What a method gained over the untouched composites; all in dB of the foreground's PSNR, means of items.
-
-    items: by name, after less before. worse: share of items, 0..1, that lost more than 0.5 dB.
-    """
-
-    items: dict[str, float]
-    before: float
-    after: float
-    gain: float
-    worse: float
-    bands: tuple[Band, ...]
+def try_score(folder: Path, out: Path, workers: int = 1, tools: Tools | None = None,
+              names: Collection[str] | None = None, end: int | None = None, view: ViewSize | None = None,
+              progress: Progress | None = None) -> list[Row]:
+    """As `score_set`, with "error" in the rows of what cannot be scored."""
+    items = _items(folder, names)
+    place = folder if view is None else inview.references(folder, items, view, end)
+    truth, background = place / "truth", folder / "background"
+    same = all(_in_frame(place, item.name) for item in items)
+    lengths = {}
+    for item in items:
+        if end is not None or item.frames is not None:
+            there = io.open_clip(folder / "foreground" / f"{item.name}.mkv").frames
+            lengths[item.name] = min(there, end or there, item.frames or there)
+    rows = score_folder(out, out / "report.jsonl", truth=truth if truth.is_dir() else None,
+                        masks=scoring_masks(place), source=place / "foreground" if same else None,
+                        background=background if view is None else None, workers=workers, tools=tools,
+                        names=[item.name for item in items], frames=lengths, on_clip=progress)
+    scored = {row["clip"] for row in rows}
+    return rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
+                   for item in items if item.name not in scored]
 
 
-def gains(rows: list[Row], untouched: list[Row]) -> Gains:
-    """Compare a method with doing nothing.
-
-    Args:
-        rows: of `score_set` for the method.
-        untouched: the same for strength 0, `Options(strength=0)`, through the same path.
-
-    Raises:
-        InputError: the two are not of the same items.
-    """
-    after, before = ({row["clip"]: float(row["foreground_psnr"]) for row in of} for of in (rows, untouched))
-    if after.keys() != before.keys() or not after:
-        raise InputError(f"{len(after)} results and {len(before)} untouched composites are not of the same items; run "
-                         "both over the whole set")
-    items = {name: after[name] - before[name] for name in sorted(after)}
-    bands = []
-    for low, high in BANDS:
-        inside = [items[name] for name in items if low <= before[name] < high]
-        bands.append(Band(low, high, len(inside), _mean(inside)))
-    return Gains(items, _mean(list(before.values())), _mean(list(after.values())), _mean(list(items.values())),
-                 sum(gain < -WORSE for gain in items.values()) / len(items), tuple(bands))
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines; none where there is no file. A line torn by a crash is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
 
 
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+def _items(folder: Path, names: Collection[str] | None) -> list[Item]:
+    return [item for item in read_set(folder).items if names is None or item.name in names]
+
+
+def _in_frame(folder: Path, name: str) -> bool:
+    front, mask = (io.open_clip(place / f"{name}.mkv") for place in (folder / "foreground", scoring_masks(folder)))
+    return (front.width, front.height) == (mask.width, mask.height)
+
+
+def _harmonize(folder: Path, item: Item, path: Path, options: Options, harmonizer: Harmonizer) -> int:
+    """Frames of the result."""
+    foreground, background, mask = (io.open_clip(folder / role / path.name)
+                                    for role in ("foreground", "background", "mask"))
+    return pipeline.harmonize(plan(foreground, background, mask, path, options), harmonizer).frames
+
+
+def _paint_over(folder: Path, item: Item, path: Path, end: int | None = None) -> int:
+    """Frames of the result."""
+    behind = io.open_clip(folder / "background" / path.name)
+    mean = np.mean([frame.rgb.mean((0, 1), dtype=np.float64) for frame in io.read(behind)], 0)
+    flat = to_linear(np.full((behind.height, behind.width, 3), mean, np.float32), "srgb")
+    count = min(behind.frames, end or behind.frames)
+    with encode.Writer(encode.open_target(path), (behind.width, behind.height), behind.rate) as writer:
+        for frame, alpha in zip(io.read(behind, range(count)), alphas(folder, item.name), strict=False):
+            writer.write(from_linear(blend.over(flat, to_linear(frame.rgb, "srgb"), alpha), "srgb"))
+    return count
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    torn = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * torn + json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a file of JSON lines, whole or not at all; without rows, none."""
+    try:
+        if not rows:
+            path.unlink(missing_ok=True)
+            return
+        partial = path.with_name(f"{path.name}.part")
+        partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); mend that and run the same command "
+                          "again, what is finished is kept") from error

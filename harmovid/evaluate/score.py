@@ -8,7 +8,7 @@ import math
 import os
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import repeat
 from pathlib import Path
@@ -33,7 +33,8 @@ VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mxf", ".mpg", ".mpe
 
 def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: Path | None = None,
                  source: Path | None = None, background: Path | None = None, resize: bool = False,
-                 workers: int = 1, tools: Tools | None = None,
+                 workers: int = 1, tools: Tools | None = None, names: Collection[str] | None = None,
+                 frames: Mapping[str, int] | None = None,
                  on_clip: Callable[[str, int, int], None] | None = None) -> list[Row]:
     """Score every clip of a folder, and append a JSON line per clip to `out` as each is finished.
 
@@ -53,6 +54,8 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
         resize: bring a result of another size to that of its truth, by area when smaller, else cubic.
         workers: clips scored at the same time; figures don't depend on it.
         tools: networks and flow, for the measures that work with them; without them those are left out.
+        names: the clips to score; None for all that are there.
+        frames: by clip, how many are scored, from the first; those that are not named, whole.
         on_clip: called with (name, clips done, clips in all) after each clip, skipped ones too.
 
     Returns:
@@ -69,15 +72,16 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
     if "truth" not in given and not ("mask" in given and len(given) > 1):
         raise OptionError("there is nothing to compare the results with; give --truth, "
                           "or --masks with --source or --background")
-    clips = find_clips(results)
+    clips = {name: places for name, places in find_clips(results).items() if names is None or name in names}
     references = {role: find_clips(folder, stills=role in ("mask", "background"))
                   for role, folder in given.items()}
     inputs = {name: {"result": places, **{role: found.get(name, []) for role, found in references.items()}}
               for name, places in clips.items()}
     folders = {"result": results, **given}
     tools = tools or Tools()
-    keys = {name: _key(name, places, resize, tools) for name, places in inputs.items()}
-    lost = sorted(references.get("truth", {}).keys() - clips.keys())
+    lengths = dict(frames or {})
+    keys = {name: _key(name, places, resize, tools, lengths.get(name)) for name, places in inputs.items()}
+    lost = sorted(name for name in references.get("truth", {}).keys() - clips.keys() if names is None or name in names)
     known = _resume(out)
     rows: dict[str, Row] = {}
     stop = threading.Event()
@@ -98,7 +102,7 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
                                              "render it, or leave it out of the truth"})
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        running = {pool.submit(_try_clip, name, places, folders, resize, tools, stop): name
+        running = {pool.submit(_try_clip, name, places, folders, resize, tools, lengths.get(name), stop): name
                    for name, places in inputs.items() if name not in done}
         for future in as_completed(running):
             name = running[future]
@@ -209,21 +213,23 @@ def table(rows: list[Row]) -> str:
 
 
 def _try_clip(name: str, places: dict[str, list[Path]], folders: dict[str, Path], resize: bool, tools: Tools,
-              stop: threading.Event) -> Row:
+              length: int | None, stop: threading.Event) -> Row:
     try:
         clips = {role: _open(name, role, found, folders[role]) for role, found in places.items()}
-        return _score(name, clips, resize, tools, stop)
+        return _score(name, clips, resize, tools, length, stop)
     except HarmoVidError as error:
         return {"error": str(error)}
     except Exception as error:  # whatever one clip does, the others are scored
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _score(name: str, clips: dict[str, Clip], resize: bool, tools: Tools, stop: threading.Event) -> Row:
+def _score(name: str, clips: dict[str, Clip], resize: bool, tools: Tools, length: int | None,
+           stop: threading.Event) -> Row:
     result = clips["result"]
-    size = _agree(name, clips, resize)
+    size = _agree(name, clips, resize, length)
+    length = length or result.frames
     resized = size != (result.width, result.height)
-    row: Row = {"frames": result.frames, "width": size[0], "height": size[1],
+    row: Row = {"frames": length, "width": size[0], "height": size[1],
                 **dict.fromkeys((*COLUMNS, *NOTHING)),
                 "tools": tools.names, "jitter_reference": None,
                 "resized_from": [result.width, result.height] if resized else None}
@@ -231,7 +237,7 @@ def _score(name: str, clips: dict[str, Clip], resize: bool, tools: Tools, stop: 
         row["jitter_reference"] = "truth" if "truth" in clips else "source" if "source" in clips else None
     bits = None if resized or "background" not in clips else min(result.bits, clips["background"].bits, 16)
     taken = list(measures(clips.keys(), size, bits, tools))
-    for shot in _shots(name, clips, size):
+    for shot in _shots(name, clips, size, length):
         if stop.is_set():
             raise InputError("interrupted; run the same command again")
         for measure in taken:
@@ -253,7 +259,7 @@ def _open(name: str, role: str, places: list[Path], folder: Path) -> Clip:
     return open_clip(places[0])
 
 
-def _agree(name: str, clips: dict[str, Clip], resize: bool) -> tuple[int, int]:
+def _agree(name: str, clips: dict[str, Clip], resize: bool, length: int | None) -> tuple[int, int]:
     """Check lengths and sizes; the (width, height) that all is compared at."""
     sizes = {role: (clip.width, clip.height) for role, clip in clips.items()}
     texts = {role: f"{width}×{height}" for role, (width, height) in sizes.items()}
@@ -269,6 +275,8 @@ def _agree(name: str, clips: dict[str, Clip], resize: bool) -> tuple[int, int]:
     for role, clip in clips.items():
         if clip.frames == result.frames or _is_still(role, clip):
             continue
+        if length is not None and min(clip.frames, result.frames) >= length:
+            continue  # only so many are looked at
         if role == "background" and clip.frames > result.frames:
             continue  # however a shorter foreground was fitted, the background began at its start
         apart = abs(clip.frames - result.frames)
@@ -284,8 +292,7 @@ def _is_still(role: str, clip: Clip) -> bool:
     return role in ("mask", "background") and clip.frames == 1
 
 
-def _shots(name: str, clips: dict[str, Clip], size: tuple[int, int]) -> Iterator[Shot]:
-    length = clips["result"].frames
+def _shots(name: str, clips: dict[str, Clip], size: tuple[int, int], length: int) -> Iterator[Shot]:
     streams: dict[str, Iterator[Frame]] = {}
     for role, clip in clips.items():
         if _is_still(role, clip):
@@ -328,9 +335,11 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
-def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools) -> str:
+def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools, length: int | None) -> str:
     """What a row depends on, in short: names, sizes and times of all files, the option, tools, the definitions."""
     digest = hashlib.sha256(f"{VERSION} {name} {resize} {tools.names}".encode())
+    if length is not None:
+        digest.update(f"{length} frames\n".encode())
     for role, paths in places.items():
         for path in paths:
             for file in sorted(filter(_is_picture, path.iterdir())) if path.is_dir() else [path]:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harmovid.evaluate.gains import WORSE
 from harmovid.evaluate.measures import COLUMNS
 from harmovid.evaluate.published import ABLATED, ABLATION, DEFLICKERING, DIFFER, HARMONIZATION, SOURCE, Published
 from harmovid.evaluate.report import Bench, Method, Report
-from harmovid.evaluate.run import WORSE
 from harmovid.evaluate.score import summary
 from harmovid.evaluate.statistics import RESAMPLES, Estimate, sign_test
 

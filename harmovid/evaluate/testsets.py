@@ -1,8 +1,16 @@
-"""Test sets whose truth is known: real clips, recoloured by tables that creative people use.
+"""Test sets: what lies in their folders, the manifest, and what all kinds are made of.
 
-A clip of the test split in a look that its own background does not have is a composite of which the right answer
-is known: the clip itself. The looks are tables of colour (`.cube` files), one for the whole clip, so that the error
-is one of light and colour alone and does not flicker.
+A set has a folder for each role, foreground/, mask/, background/, truth/ and, where the mask that methods get is a
+bad one, scoring_mask/; in each an item is NAME.mkv. What the set is made of stands in manifest.json. The kinds:
+
+- lut: real clips in the look of a table, on their own background (`lutset`);
+- jitter: real clips whose light jumps from frame to frame (`jitterset`);
+- masks: as lut, with bad masks (`maskset`);
+- things: as lut, of things and animals (`thingset`);
+- free: people on backgrounds of other places, without a truth (`freeset`);
+- pathtraced: made elsewhere, in this layout.
+
+Nothing in a set is random but by a seed from the item's name.
 """
 
 from __future__ import annotations
@@ -10,274 +18,232 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from harmovid import config
 from harmovid.composite import blend, matte, plate
-from harmovid.data import split as split_list
 from harmovid.errors import InputError, OutputError
 from harmovid.evaluate.fidelity import SquaredError
 from harmovid.infer.plan import Options
-from harmovid.light import lut as tables
-from harmovid.light.lut import Lut
 from harmovid.video import encode, io
+from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
 
-VERSION = 1  # of the set's definition: raise it, and sets of the old one are refused
-LOWEST, HIGHEST = 12.0, 28.0  # dB, what the composites' foregrounds have against the truth
+KINDS = ("lut", "jitter", "masks", "things", "free", "pathtraced")
+VERSION = 1  # of the sets' definitions: raise it, and sets of the old one are refused
 MANIFEST = "manifest.json"
 ROLES = ("foreground", "mask", "background", "truth")
-_SAMPLED = 6  # frames of a clip that tables are tried on
-_GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
+WITHOUT_TRUTH = ("free",)
 
 
 @dataclass(frozen=True)
 class Item:
     """One composite of a set.
 
-    name: its file in every folder, without suffix. clip: the real clip, relative to the data folder. lut: stem of
-    the table's file. strength: 0..1 of the way from the identity to the table. psnr: of the composite against the
-    real clip where the mask is at least 0.5, dB; None while it is not made.
+    name: its file in every folder, without suffix. clip: where the person is from, relative to the data folder.
+    lut: stem of the table's file. strength: 0..1 of the way from the identity to the table. psnr: of the composite
+    against the real clip where the scoring mask is at least 0.5, dB; None while it is not made, and without a truth.
+    background: the other clip that is the background; empty where it is the clip's own. variant: what is done to it,
+    one word for all items that it is done to. frames: as many are scored; None for all. settings: whatever else it
+    takes to make the item again.
     """
 
     name: str
     clip: str
-    lut: str
-    strength: float
+    lut: str = ""
+    strength: float = 0.0
     psnr: float | None = None
+    background: str = ""
+    variant: str = ""
+    frames: int | None = None
+    settings: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class LutSet:
-    """A manifest. clips: relative to the data folder. luts: "stem sha256" of every table that could be chosen."""
+class Manifest:
+    """What a set is made of.
+
+    split: of the split list. per_clip: items of each clip. mean: dB asked for, of the composites' foreground PSNR.
+    clips: relative to the data folder. luts: "stem sha256" of every table that could be chosen. backgrounds:
+    "file sha256" of every background. A manifest without a kind is that of a LUT set.
+    """
 
     version: int
-    split: str
-    per_clip: int
-    mean: float
-    clips: tuple[str, ...]
-    luts: tuple[str, ...]
+    split: str = ""
+    per_clip: int = 1
+    mean: float = 0.0
+    clips: tuple[str, ...] = ()
+    luts: tuple[str, ...] = ()
     items: tuple[Item, ...] = ()
+    kind: str = "lut"
+    backgrounds: tuple[str, ...] = ()
+    settings: dict = field(default_factory=dict)
 
 
-def lut_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_clip: int = 4, mean: float = 18.0,
-            progress: Progress = lambda stage, done, total: None) -> LutSet:
-    """Make the set, or what is missing of it.
-
-    For every portrait clip of the split, `per_clip` composites: the foreground is the clip under one table, the
-    background the clip's own, the person filled in, and the truth the clip. All are FFV1 of 8 bits or more, and
-    have one name in the folders foreground/, mask/, background/ and truth/ of `out` (the last three are links to
-    one file per clip), so that `score_folder` compares results with them by name. What the set is made of stands
-    in manifest.json.
-
-    Tables and strengths are chosen by `choose`, so that composites lie between 12 and 28 dB and the set's mean is
-    that asked for; nothing in it is random.
-
-    Args:
-        data: folder with portraits_video/NAME.mp4 and NAME_mask.mp4, as the split list names them.
-        out: the set's folder; a set begun there, of the same clips, tables and options, is completed.
-        luts: `.cube` files, each of another name; at least `per_clip`.
-        split: of the split list.
-        per_clip: composites of each clip.
-        mean: dB, of the composites' foreground PSNR over the set, ± 1.
-        progress: told of every clip and composite.
+def read_set(folder: Path) -> Manifest:
+    """The manifest of a set that is whole.
 
     Raises:
-        InputError: a clip or table cannot be read, or these tables can't give that mean.
-        OutputError: another set is in `out`, or it cannot be written.
+        InputError: there is none, or the set is of another version, of an unknown kind, or unfinished.
     """
-    names = {path.stem: path for path in sorted(luts, key=lambda path: path.stem)}
-    if len(names) < len(luts) or len(names) < per_clip:
-        raise InputError(f"{len(luts)} tables of {len(names)} names were given; expected at least {per_clip}, each of "
-                         "another name")
-    digests = tuple(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for name, path in names.items())
-    clips = tuple(split_list.files(split, "portraits_video"))
-    wanted = LutSet(VERSION, split, per_clip, mean, clips, digests)
-    begun = _begun(out, wanted)
-    for folder in (*ROLES, "clips"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    for number, clip in enumerate(clips):
-        _real(data / clip, out / "clips" / Path(clip).stem)
-        progress("clips", number + 1, len(clips))
-    looks = {name: _shown(tables.read_cube(path)) for name, path in names.items()}
-    if begun is None:
-        errors = []
-        for number, clip in enumerate(clips):
-            errors.append(_alone(out / "clips" / Path(clip).stem, list(looks.values())))
-            progress("looks", number + 1, len(clips))
-        begun = replace(wanted, items=tuple(_items(clips, list(looks), np.array(errors), per_clip, mean)))
-        config.save(begun, out / MANIFEST)
+    found = config.load(Manifest, folder / MANIFEST)
+    if found.kind not in KINDS:
+        raise InputError(f"the test set {folder} is of the kind {found.kind!r}; this version knows {', '.join(KINDS)}")
+    again = "benchmarks/lut_set.py, or `harmovid evaluate testset`"
+    if found.version != VERSION or not found.items or any(
+            item.psnr is None and found.kind not in (*WITHOUT_TRUTH, "pathtraced") for item in found.items):
+        raise InputError(f"the test set {folder} is unfinished, or of another version; make it again with {again}")
+    for role in roles(found.kind):
+        missing = [item.name for item in found.items if not (folder / role / f"{item.name}.mkv").exists()]
+        if missing:
+            raise InputError(f"the test set {folder} lacks {len(missing)} of {len(found.items)} files in {role}/, the "
+                             f"first {missing[0]}.mkv; make it again with {again}")
+    return found
+
+
+def roles(kind: str) -> tuple[str, ...]:
+    """The folders that every set of that kind has."""
+    if kind == "masks":
+        return (*ROLES, "scoring_mask")
+    return ROLES[:-1] if kind in WITHOUT_TRUTH else ROLES
+
+
+def scoring_masks(folder: Path) -> Path:
+    """The folder of the masks that say where a result is scored."""
+    own = folder / "scoring_mask"
+    return own if own.is_dir() else folder / "mask"
+
+
+def alphas(folder: Path, name: str) -> Iterator[np.ndarray]:
+    """The alpha (H, W) that composites an item of a set, frame by frame: its mask, with the default soft edge."""
+    return soft_edged(folder / "mask" / f"{name}.mkv")
+
+
+def begin(out: Path, wanted: Manifest) -> Manifest | None:
+    """Make the folders; the manifest in `out`, if there is one.
+
+    Raises:
+        OutputError: `out` holds another set than `wanted`, whatever items that has.
+    """
+    found = None
+    if (out / MANIFEST).exists():
+        found = config.load(Manifest, out / MANIFEST)
+        if replace(found, items=()) != replace(wanted, items=()):
+            raise OutputError(f"{out} holds a test set of other clips, tables or options; give another folder, or "
+                              "remove that one")
+    try:
+        for folder in (*roles(wanted.kind), "clips"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror}); give another folder") from error
+    return found
+
+
+def finish(out: Path, begun: Manifest, make: Callable[[Item], float | None], progress: Progress) -> Manifest:
+    """Make the items that are missing; after each the manifest is written, so that a run can be stopped anywhere.
+
+    make: writes the files of an item that are not there, foreground/NAME.mkv the last of them; returns its PSNR.
+    """
     for number, item in enumerate(begun.items):
-        real = out / "clips" / Path(item.clip).stem
-        for role in ROLES[1:]:
-            _link(real / f"{role}.mkv", out / role / f"{item.name}.mkv")
-        target = out / "foreground" / f"{item.name}.mkv"
-        if item.psnr is None or not target.exists():
-            made = replace(item, psnr=_recolour(real, target, looks[item.lut], item.strength))
+        unknown = item.psnr is None and begun.kind not in WITHOUT_TRUTH
+        if unknown or not all((out / role / f"{item.name}.mkv").exists() for role in roles(begun.kind)):
+            made = replace(item, psnr=make(item))
             begun = replace(begun, items=(*begun.items[:number], made, *begun.items[number + 1 :]))
             config.save(begun, out / MANIFEST)
         progress("composites", number + 1, len(begun.items))
     return begun
 
 
-def read_set(folder: Path) -> LutSet:
-    """The manifest of a set that is whole.
-
-    Raises:
-        InputError: there is none, or the set is of another version or unfinished.
-    """
-    found = config.load(LutSet, folder / MANIFEST)
-    if found.version != VERSION or not found.items or any(item.psnr is None for item in found.items):
-        raise InputError(f"the test set {folder} is unfinished, or of another version; make it again with "
-                         "benchmarks/lut_set.py")
-    return found
+def seed(*words: object) -> int:
+    """A seed that belongs to these words."""
+    return int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:7], "big")
 
 
-def choose(alone: np.ndarray, per_clip: int, mean: float) -> list[list[tuple[int, float]]]:
-    """Tables and strengths for every clip.
-
-    Composite j of clip i is to have the PSNR t = 12.5 + 15 qᵖ dB, with q = (j + frac(iφ)) / per_clip evenly spread
-    over 0..1 in the whole set, and p such that the set's mean is that asked for. A table that gives d dB at full
-    strength gives t at the strength 10^((d − t) / 20), for its error grows in proportion: it must be at least as
-    strong as asked for, and by no more than 8 dB where there is such a one. Of those, one that was taken least often
-    so far, and of these the one whose strength is nearest to 1. Where none is strong enough, the strongest.
+def real(video: Path, folder: Path, plain: bool = False, pad: bool = False) -> int:
+    """Write truth.mkv, mask.mkv and background.mkv of a clip into `folder`, where they are missing.
 
     Args:
-        alone: (clips, tables) PSNR in dB that each table alone, at full strength, gives on each clip's person.
-        per_clip: tables of each clip, all different.
-        mean: dB.
+        video: the clip; beside it lies NAME_mask.mp4.
+        folder: made where it is not there.
+        plain: without the background, which takes by far the longest.
+        pad: repeat the last frame until there are 4k + 1.
 
     Returns:
-        For each clip, `per_clip` pairs of a table's number and its strength in (0, 1].
+        The clip's own number of frames.
 
     Raises:
-        InputError: the mean cannot be reached within 1 dB, or a clip's composites not within 12 to 28 dB.
+        InputError: clip or mask cannot be read, or are of different size or length.
     """
-    low, high = 0.05, 20.0
-    for _ in range(40):
-        power = float(np.sqrt(low * high))
-        chosen, reached = _greedy(alone, per_clip, power)
-        if reached.mean() > mean:  # a higher power moves all targets down
-            low = power
-        else:
-            high = power
-        if abs(reached.mean() - mean) < 0.05:
-            break
-    if abs(reached.mean() - mean) > 1 or reached.min() < LOWEST or reached.max() > HIGHEST:
-        raise InputError(f"with these tables the composites lie between {reached.min():.1f} and {reached.max():.1f} "
-                         f"dB, {reached.mean():.1f} dB in the mean; expected {LOWEST:g} to {HIGHEST:g} dB and a mean "
-                         f"of {mean:g} dB: give more tables, or stronger ones")
-    return chosen
-
-
-def alphas(folder: Path, name: str) -> Iterator[np.ndarray]:
-    """The alpha (H, W) that composites an item of a set, frame by frame: its mask, with the default soft edge."""
-    return _alphas(folder / "mask" / f"{name}.mkv")
-
-
-def _greedy(alone: np.ndarray, per_clip: int, power: float) -> tuple[list[list[tuple[int, float]]], np.ndarray]:
-    taken = np.zeros(alone.shape[1], int)
-    chosen, reached = [], []
-    for i, given in enumerate(alone):
-        q = (np.arange(per_clip) + i * _GOLDEN % 1) / per_clip
-        pairs: list[tuple[int, float]] = []
-        for target in 12.5 + 15 * q**power:  # the strongest first: they are the rarest
-            free = ~np.isin(np.arange(len(given)), [number for number, _ in pairs])
-            fit = free & (given <= target)
-            if fit.any():
-                # One that is much too strong costs more than one taken again, and that more than any decibels.
-                cost = 1e6 * (given < target - 8) + 1e3 * taken - given
-                number = int(np.where(fit, cost, np.inf).argmin())
-            else:
-                number = int(np.where(free, given, np.inf).argmin())
-            strength = min(1.0, float(10 ** ((given[number] - target) / 20)))
-            taken[number] += 1
-            pairs.append((number, round(strength, 4)))
-            reached.append(float(given[number] - 20 * np.log10(strength)))
-        chosen.append(pairs)
-    return chosen, np.array(reached)
-
-
-def _items(clips: tuple[str, ...], names: list[str], alone: np.ndarray, per_clip: int, mean: float) -> Iterator[Item]:
-    for clip, pairs in zip(clips, choose(alone, per_clip, mean), strict=True):
-        for number, strength in pairs:
-            yield Item(f"{Path(clip).stem}__{names[number]}", clip, names[number], strength)
-
-
-def _begun(out: Path, wanted: LutSet) -> LutSet | None:
-    """The manifest in `out`, if there is one."""
-    if not (out / MANIFEST).exists():
-        return None
-    found = config.load(LutSet, out / MANIFEST)
-    if replace(found, items=()) != wanted:
-        raise OutputError(f"{out} holds a test set of other clips, tables or options; give another folder, or remove "
-                          "that one")
-    return found
-
-
-def _real(video: Path, folder: Path) -> None:
-    """Truth, mask and background of a clip."""
-    files = [folder / f"{role}.mkv" for role in ROLES[1:]]
-    if all(path.exists() for path in files):
-        return
     clip, mask = io.open_clip(video), io.open_clip(video.with_name(f"{video.stem}_mask.mp4"))
+    names = ("mask", "truth") if plain else ROLES[1:]
+    if all((folder / f"{role}.mkv").exists() for role in names):
+        return clip.frames
     if (clip.frames, clip.width, clip.height) != (mask.frames, mask.width, mask.height):
         raise InputError(f"{mask.path} is {mask.frames} frames of {mask.width}×{mask.height}, its clip {clip.frames} "
                          f"of {clip.width}×{clip.height}; give the mask of this clip")
     folder.mkdir(exist_ok=True)
     frames = np.stack([np.clip(convert(frame.rgb, clip.tags, SRGB), 0, 1) for frame in io.read(clip)])
     masks = np.stack([np.clip(frame.rgb, 0, 1) for frame in io.read(mask, grey=True)])
-    empty = from_linear(plate.fill(to_linear(frames, "srgb"), masks), "srgb")
-    for path, pictures in zip(files, (masks, empty, frames), strict=True):
-        grey = pictures.ndim == 3
-        target = encode.open_target(path, overwrite=True)
-        with encode.Writer(target, (clip.width, clip.height), clip.rate, bits=clip.bits, grey=grey) as writer:
-            for picture in pictures:
-                writer.write(picture)
+    if not (masks >= 0.5).any():
+        raise InputError(f"the mask of {video.stem} is empty; give the right one, white where the person is")
+    pictures = {"mask": masks, "truth": frames}
+    if not plain:
+        pictures["background"] = from_linear(plate.fill(to_linear(frames, "srgb"), masks), "srgb")
+    over = -(clip.frames - 1) % 4 if pad else 0
+    for role in names:
+        whole = np.concatenate([pictures[role], *[pictures[role][-1:]] * over])
+        write(folder / f"{role}.mkv", whole, clip)
+    return clip.frames
 
 
-def _shown(look: Lut) -> Lut:
-    """A table held in what a screen shows, so that its error at part strength is that part of its error."""
-    return replace(look, table=np.clip(look.table, 0, 1))
+def write(path: Path, pictures: Iterable[np.ndarray], like: Clip) -> None:
+    """Write pictures, (H, W, 3) sRGB or (H, W), as FFV1 at the rate and depth of a clip."""
+    iterator = iter(pictures)
+    first = next(iterator)
+    size = first.shape[1], first.shape[0]
+    with encode.Writer(encode.open_target(path, overwrite=True), size, like.rate, bits=like.bits,
+                       grey=first.ndim == 2) as writer:
+        writer.write(first)
+        for picture in iterator:
+            writer.write(picture)
 
 
-def _alone(real: Path, looks: list[Lut]) -> list[float]:
-    """PSNR in dB that each table alone, at full strength, gives on the person of a clip."""
-    truth = io.open_clip(real / "truth.mkv")
-    indices = np.unique(np.linspace(0, truth.frames - 1, _SAMPLED).round().astype(int))
-    masks = io.read(io.open_clip(real / "mask.mkv"), indices, grey=True)
-    person = np.concatenate([frame.rgb[mask.rgb >= 0.5][::3] for frame, mask in
-                             zip(io.read(truth, indices), masks, strict=True)])
-    if not person.size:
-        raise InputError(f"the mask of {real.name} is empty; give the right one, white where the person is")
-    # A table that changes nothing has no finite PSNR, and is as far from any target as one can be.
-    return [-10 * float(np.log10(np.square(tables.apply(look, person) - person).mean() + 1e-10)) for look in looks]
+def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], np.ndarray]) -> float:
+    """Write an item's foreground: its truth, recoloured. The other roles lie in their folders.
 
+    Args:
+        out: the set's folder.
+        name: of the item.
+        recolour: number and picture (H, W, 3) of a frame, display sRGB, to the picture in its new colours.
 
-def _recolour(real: Path, target: Path, look: Lut, strength: float) -> float:
-    """Write a foreground; the foreground PSNR of the composite with it against the truth."""
-    truth = io.open_clip(real / "truth.mkv")
+    Returns:
+        PSNR, dB, of the composite with it against the truth, where the scoring mask is at least 0.5.
+    """
+    truth, behind, mask, score = (io.open_clip(folder / f"{name}.mkv") for folder in (
+        out / "truth", out / "background", out / "mask", scoring_masks(out)))
     error = SquaredError()
-    streams = (io.read(truth), io.read(io.open_clip(real / "background.mkv")),
-               io.read(io.open_clip(real / "mask.mkv"), grey=True), _alphas(real / "mask.mkv"))
-    with encode.Writer(encode.open_target(target, overwrite=True), (truth.width, truth.height), truth.rate,
-                       bits=truth.bits) as writer:
-        for own, behind, mask, alpha in zip(*streams, strict=True):
-            recoloured = np.clip(tables.apply(look, own.rgb, strength), 0, 1)
-            writer.write(recoloured)
-            mixed = blend.over(to_linear(recoloured, "srgb"), to_linear(behind.rgb, "srgb"), alpha)
-            error.add(from_linear(mixed, "srgb"), own.rgb, (mask.rgb >= 0.5).astype(np.float32))
+
+    def pictures() -> Iterator[np.ndarray]:
+        streams = io.read(truth), io.read(behind), io.read(score, grey=True), soft_edged(mask.path)
+        for number, (own, ground, person, alpha) in enumerate(zip(*streams, strict=True)):
+            recoloured = np.clip(recolour(number, own.rgb), 0, 1)
+            mixed = blend.over(to_linear(recoloured, "srgb"), to_linear(ground.rgb, "srgb"), alpha)
+            error.add(from_linear(mixed, "srgb"), own.rgb, (person.rgb >= 0.5).astype(np.float32))
+            yield recoloured
+
+    write(out / "foreground" / f"{name}.mkv", pictures(), truth)
     return round(error.psnr(), 3)
 
 
-def _alphas(path: Path) -> Iterator[np.ndarray]:
+def soft_edged(path: Path) -> Iterator[np.ndarray]:
+    """The alpha (H, W) of a mask's frames as the straight path makes it: a hard one gets the default soft edge."""
     clip = io.open_clip(path)
     every_tenth = [matte.is_soft(frame.rgb) for frame in io.read(clip, range(0, clip.frames, 10), grey=True)
                    if (frame.rgb >= 0.5).any()]
@@ -286,7 +252,19 @@ def _alphas(path: Path) -> Iterator[np.ndarray]:
         yield frame.rgb if soft else matte.pseudo_alpha(frame.rgb, Options().edge * clip.height)
 
 
-def _link(file: Path, name: Path) -> None:
+def digests(files: Iterable[Path], name: Callable[[Path], str] = lambda path: path.stem) -> tuple[str, ...]:
+    """"name sha256" of each file.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    try:
+        return tuple(f"{name(path)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}); check the name") from error
+
+
+def link(file: Path, name: Path) -> None:
     """One file under a second name, or a copy of it where the disk has no links."""
     if name.exists():
         return

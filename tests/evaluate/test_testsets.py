@@ -1,138 +1,109 @@
-"""Test sets of recoloured clips: what is chosen, what lies in the folders, and what a second run does."""
+"""Manifests and folders of test sets: old ones, foreign ones, broken ones."""
+
+import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from harmovid import config
 from harmovid.errors import InputError, OutputError
-from harmovid.evaluate import score, testsets
-from harmovid.evaluate.fidelity import psnr
-from harmovid.evaluate.testsets import ROLES, choose, read_set
-from harmovid.light import lut
+from harmovid.evaluate import testsets
+from harmovid.evaluate.testsets import Item, Manifest, read_set
 from tests import figures
-from tests.evaluate import recoloured
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lut_set")
-    with pytest.MonkeyPatch.context() as patch:
-        return folder, recoloured.make(folder, patch)
+def folder(path, manifest, roles=testsets.ROLES):
+    for role in roles:
+        (path / role).mkdir(parents=True)
+        for item in manifest.items:
+            (path / role / f"{item.name}.mkv").touch()
+    config.save(manifest, path / "manifest.json")
+    return path
 
 
-def frames(path):
-    return figures.read(path)[0]
+def test_a_manifest_from_before_there_were_kinds_is_a_lut_set(tmp_path):
+    item = {"name": "ann__fire", "clip": "portraits_video/ann.mp4", "lut": "fire", "strength": 0.5, "psnr": 17.5}
+    old = {"version": 1, "split": "test", "per_clip": 1, "mean": 18.0, "clips": ["portraits_video/ann.mp4"],
+           "luts": ["fire 00"], "items": [item]}
+    folder(tmp_path, Manifest(1, items=(Item("ann__fire", ""),)))
+    (tmp_path / "manifest.json").write_text(json.dumps(old))
+    found = read_set(tmp_path)
+    assert (found.kind, found.version, found.items[0].psnr, found.items[0].frames) == ("lut", 1, 17.5, None)
+    assert testsets.begin(tmp_path, Manifest(1, "test", 1, 18.0, ("portraits_video/ann.mp4",), ("fire 00",))) == found
 
 
-def test_every_folder_has_every_name_and_the_real_clip_is_the_truth(made):
-    folder, manifest = made
-    names = {f"{item.name}.mkv" for item in manifest.items}
-    assert len(names) == 4
-    for role in ROLES:
-        assert {path.name for path in (folder / "set" / role).iterdir()} == names
-    for item in manifest.items:
-        source = frames(folder / "data" / item.clip)
-        assert figures.same(frames(folder / "set" / "truth" / f"{item.name}.mkv"), source).all()
+def test_a_set_made_elsewhere_is_read_and_needs_no_psnr(tmp_path):
+    manifest = Manifest(1, items=(Item("scene", "scene", settings={"samples": 512}),), kind="pathtraced")
+    assert read_set(folder(tmp_path, manifest)) == manifest
 
 
-def test_the_foreground_is_the_whole_clip_under_its_table(made):
-    folder, manifest = made
-    for item in manifest.items:
-        truth = frames(folder / "set" / "truth" / f"{item.name}.mkv")
-        table = lut.read_cube(folder / "luts" / f"{item.lut}.cube")
-        expected = lut.apply(table, truth, item.strength)
-        found = frames(folder / "set" / "foreground" / f"{item.name}.mkv")
-        assert 0 < item.strength <= 1
-        assert np.abs(found - expected).max() <= 0.5001 / 255
+def test_the_masks_that_score_are_those_of_the_methods_unless_there_are_others(tmp_path):
+    (tmp_path / "mask").mkdir()
+    assert testsets.scoring_masks(tmp_path).name == "mask"
+    (tmp_path / "scoring_mask").mkdir()
+    assert testsets.scoring_masks(tmp_path).name == "scoring_mask"
 
 
-def test_the_background_is_the_clips_own_without_the_person(made):
-    folder, manifest = made
-    for item in manifest.items:
-        name = f"{item.name}.mkv"
-        truth, behind = (frames(folder / "set" / role / name) for role in ("truth", "background"))
-        mask = frames(folder / "set" / "mask" / name)[..., 0]
-        far = np.stack([testsets.matte.pseudo_alpha(m, 16) == 0 for m in mask])
-        assert figures.same(behind, truth)[far].all()
-        assert psnr(behind, truth, (mask >= 0.5).astype(np.float32)) < 30
+@pytest.mark.parametrize(("manifest", "sentence"), [
+    (Manifest(1, items=(Item("a", "a", psnr=18.0),), kind="dreams"), "'dreams'; this version knows lut, jitter"),
+    (Manifest(2, items=(Item("a", "a", psnr=18.0),)), "another version; make it again"),
+    (Manifest(1, items=(Item("a", "a"),)), "unfinished"),
+    (Manifest(1), "unfinished"),
+])
+def test_what_cannot_be_read_is_told(tmp_path, manifest, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read_set(folder(tmp_path, manifest))
 
 
-def test_manifest_tells_the_psnr_of_the_composite(made):
-    folder, manifest = made
-    assert read_set(folder / "set") == manifest
-    assert abs(np.mean([item.psnr for item in manifest.items]) - 16) < 1
-    for item in manifest.items:
-        name = f"{item.name}.mkv"
-        own, behind, truth, mask = (frames(folder / "set" / role / name)
-                                    for role in ("foreground", "background", "truth", "mask"))
-        alpha = np.stack(list(testsets.alphas(folder / "set", item.name)))
-        composite = np.stack([figures.over(*parts) for parts in zip(own, behind, alpha, strict=True)])
-        expected = psnr(composite, truth, (mask[..., 0] >= 0.5).astype(np.float32))
-        assert item.psnr == pytest.approx(expected, abs=0.05)
-        assert 12 <= item.psnr <= 28
+def test_a_lost_file_is_told_and_a_free_set_needs_no_truth(tmp_path):
+    manifest = Manifest(1, items=(Item("a", "a"), Item("b", "b")), kind="free")
+    place = folder(tmp_path, manifest, testsets.ROLES[:-1])
+    assert read_set(place) == manifest
+    (place / "mask" / "b.mkv").unlink()
+    with pytest.raises(InputError, match=r"lacks 1 of 2 files in mask/, the first b\.mkv"):
+        read_set(place)
 
 
-def test_score_finds_its_clips_by_name(made, tmp_path):
-    folder, manifest = made
-    rows = score.score_folder(folder / "set" / "foreground", tmp_path / "rows.jsonl", truth=folder / "set" / "truth",
-                              masks=folder / "set" / "mask", background=folder / "set" / "background")
-    assert [row["clip"] for row in rows] == sorted(item.name for item in manifest.items)
-    assert all("error" not in row for row in rows)
+def test_a_set_is_finished_item_by_item_and_goes_on_after_a_kill(tmp_path):
+    begun = Manifest(1, items=tuple(Item(name, name) for name in "abc"))
+    for role in testsets.ROLES:
+        (tmp_path / role).mkdir()
+    asked = []
+
+    def make(item):
+        asked.append(item.name)
+        if item.name == "b" and len(asked) == 2:
+            raise KeyboardInterrupt
+        for role in testsets.ROLES:
+            (tmp_path / role / f"{item.name}.mkv").touch()
+        return 20.0
+
+    with pytest.raises(KeyboardInterrupt):
+        testsets.finish(tmp_path, begun, make, lambda *step: None)
+    kept = testsets.begin(tmp_path, Manifest(1))
+    assert kept is not None and [item.psnr for item in kept.items] == [20.0, None, None]
+    whole = testsets.finish(tmp_path, kept, make, lambda *step: None)
+    assert asked == ["a", "b", "b", "c"] and read_set(tmp_path) == whole
+    with pytest.raises(OutputError, match="another folder, or remove that one"):
+        testsets.begin(tmp_path, Manifest(1, split="validation"))
 
 
-def test_a_second_run_makes_what_is_missing_and_the_same_again(made, tmp_path, monkeypatch):
-    folder, manifest = made
-    lost, kept = (folder / "set" / "foreground" / f"{item.name}.mkv" for item in manifest.items[:2])
-    before, other = lost.read_bytes(), kept.stat().st_mtime_ns
-    lost.unlink()
-    assert recoloured.make(folder, monkeypatch) == manifest
-    assert lost.read_bytes() == before and kept.stat().st_mtime_ns == other
-    again = recoloured.make(tmp_path, monkeypatch)
-    assert again == manifest
-    assert (tmp_path / "set" / "foreground" / lost.name).read_bytes() == before
+def test_a_clip_is_padded_to_what_networks_take(tmp_path):
+    film = figures.film((64, 48), 6)
+    figures.write(tmp_path / "ann.mp4", film.frames)
+    figures.write(tmp_path / "ann_mask.mp4", (film.alpha >= 0.5).astype(np.float32))
+    assert testsets.real(tmp_path / "ann.mp4", tmp_path / "out", pad=True) == 6
+    for role in testsets.ROLES[1:]:
+        frames = figures.read(tmp_path / "out" / f"{role}.mkv")[0]
+        assert len(frames) == 9 and (frames[6:] == frames[5]).all()
 
 
-def test_another_set_is_not_written_over(made, monkeypatch):
-    folder, _ = made
-    with pytest.raises(OutputError, match="other clips, tables or options"):
-        recoloured.make(folder, monkeypatch, mean=17.0)
+def test_an_empty_mask_is_told(tmp_path):
+    figures.write(tmp_path / "ann.mp4", figures.film((64, 48), 2).frames)
+    figures.write(tmp_path / "ann_mask.mp4", np.zeros((2, 48, 64), np.float32))
+    with pytest.raises(InputError, match="mask of ann is empty"):
+        testsets.real(tmp_path / "ann.mp4", tmp_path / "out")
 
 
-def test_bad_tables_and_unfinished_sets(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="at least 2"):
-        testsets.lut_set(tmp_path, tmp_path / "out", recoloured.luts(tmp_path / "luts")[:1], per_clip=2)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_set(tmp_path)
-    folder = recoloured.data(tmp_path / "data")
-    mask = folder / "portraits_video" / "bob_mask.mp4"
-    mask.unlink()
-    figures.write(mask, np.zeros((1, 48, 64), np.float32))
-    with pytest.raises(InputError, match=r"bob_mask.mp4 is 1 frames"):
-        recoloured.make(tmp_path, monkeypatch)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_set(tmp_path / "set")
-
-
-@given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
-def test_choice_has_the_mean_and_spread_asked_for(clips, per_clip, seed):
-    alone = np.random.default_rng(seed).uniform(12.5, 26, (clips, 30))
-    alone[:, 0] = 12.3  # one table that is strong on everybody
-    chosen = choose(alone, per_clip, 18.0)
-    reached = [alone[i, number] - 20 * np.log10(strength)
-               for i, pairs in enumerate(chosen) for number, strength in pairs]
-    assert len(reached) == clips * per_clip
-    assert abs(np.mean(reached) - 18) <= 1.001
-    assert min(reached) > 12 and max(reached) < 28
-    for pairs in chosen:
-        assert len({number for number, _ in pairs}) == per_clip
-        assert all(0 < strength <= 1 for _, strength in pairs)
-
-
-def test_choice_spreads_over_the_tables_and_refuses_weak_ones():
-    alone = np.full((24, 24), 12.2)
-    counts = np.bincount([number for pairs in choose(alone, 2, 14.0) for number, _ in pairs], minlength=24)
-    assert set(counts) == {2}
-    with pytest.raises(InputError, match="stronger ones"):
-        choose(np.full((4, 8), 27.0), 2, 18.0)
+def test_seeds_belong_to_their_words():
+    assert testsets.seed("ann", "holes") == testsets.seed("ann", "holes") != testsets.seed("ann", "wobble")

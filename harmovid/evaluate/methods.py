@@ -1,0 +1,210 @@
+"""The methods that a test set is put through, by the names that the command line knows them by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from harmovid import config
+from harmovid.baselines import classical
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.infer.plan import Options
+from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
+
+BUILT_IN = ("untouched", "background", "reinhard", "classical", "histogram")
+QUICK_FRAMES = 17
+_RECORD = "method.json"
+_CHUNK = 32  # frames of a view looked at together
+_SAMPLE = 1 << 20  # bytes of a file's beginning and end that its digest is of
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as it is run.
+
+    name: of its folder of results: the model's with what is not the default, nano__network. model: one of BUILT_IN,
+    nano, or a folder of weights. options: of the straight path. settings: those of `options` that were given as
+    name=value.
+    """
+
+    name: str
+    model: str
+    options: Options
+    settings: tuple[str, ...] = ()
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it has weights."""
+        return self.model not in BUILT_IN
+
+
+@dataclass(frozen=True)
+class Record:
+    """What stands in method.json beside results. weights: "file digest" of each; none of a classical method."""
+
+    model: str
+    detail: str
+    settings: tuple[str, ...] = ()
+    end: int | None = None
+    weights: tuple[str, ...] = ()
+
+
+def method(text: str, detail: Literal["transfer", "network"] = "transfer", settings: tuple[str, ...] = (),
+           quick: bool = False) -> Method:
+    """A method by its name, by its folder of weights, or NAME=FOLDER, where the folder's own name says nothing.
+
+    Args:
+        text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
+            classical, histogram, nano, or a folder.
+        detail: of the straight path.
+        settings: name=value of the straight path's options, as its --set takes them.
+        quick: the first 17 frames alone.
+
+    Raises:
+        OptionError: there is no such method, folder, or setting.
+    """
+    name, _, model = text.rpartition("=")
+    if not name:
+        name = text if text in (*BUILT_IN, "nano") else Path(model).resolve().name
+    if model not in (*BUILT_IN, "nano") and not Path(model).is_dir():
+        raise OptionError(f"there is no method {model!r}; give {', '.join(BUILT_IN)}, nano, or the folder of a "
+                          "checkpoint")
+    if "/" in name or name.startswith(".") or "__" in name:
+        raise OptionError(f"{name!r} cannot be the name of a folder of results; give another as NAME=FOLDER, without "
+                          "/ and __")
+    # What the light transfer is set to means nothing where no light is changed.
+    if model == "untouched" or detail == "network":
+        settings = tuple(item for item in settings if not item.strip().startswith("transfer."))
+    if model == "background":
+        settings = ()
+    options = config.override(Options(), list(settings))
+    options = replace(options, detail=detail, sound=False, strength=0.0 if model == "untouched" else options.strength,
+                      end=QUICK_FRAMES if quick else options.end)
+    parts = [name, *(["network"] if detail == "network" else []),
+             *(item.strip().rpartition(".")[2].replace("/", "-") if "." in item.partition("=")[0] else item.strip()
+               for item in settings), *(["quick"] if quick else [])]
+    return Method("__".join(parts), model, options, settings)
+
+
+def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> Harmonizer:
+    """The harmonizer of a method.
+
+    Args:
+        chosen: the method.
+        device: where a network runs.
+        view: the size that one without weights is to work at, for a comparison in network detail; None for its own.
+
+    Raises:
+        InputError: the weights cannot be read.
+    """
+    if chosen.is_network:
+        return _network(chosen.model, device)
+    own: Harmonizer
+    if chosen.model == "untouched":
+        own = Untouched()
+    elif chosen.model == "background":
+        own = PaintedOver()
+    else:
+        own = classical.by_name(chosen.model)
+    return own if view is None else Sized(own, view)
+
+
+def record(chosen: Method, results: Path) -> None:
+    """Note beside results what made them, so that no others are mixed with them.
+
+    Raises:
+        OutputError: `results` holds those of other weights or settings.
+    """
+    found = Record(chosen.model, chosen.options.detail, chosen.settings, chosen.options.end,
+                   _weights(chosen.model) if chosen.is_network else ())
+    file = results / _RECORD
+    before = config.load(Record, file) if file.exists() else None
+    unknown = before is None and chosen.is_network and any(results.glob("*.mkv"))
+    # A folder of weights may have moved; what counts is what it holds.
+    if unknown or (before is not None and replace(before, model=found.model) != found):
+        raise OutputError(f"{results} holds results of other weights or settings; remove it, or name this method "
+                          "otherwise: --model NAME=FOLDER")
+    if before is None:
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            config.save(found, file)
+        except OSError as error:
+            raise OutputError(f"{results} cannot be written ({error.strerror}); check the rights") from error
+
+
+@dataclass
+class Untouched:
+    """Does nothing."""
+
+    name: str = "untouched"
+    view: ViewSize = ViewSize()
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """The composite as it is."""
+        for start in range(0, len(clip), _CHUNK):
+            same = clip.window(start, min(start + _CHUNK, len(clip))).composite
+            yield Harmonized(same, same)
+
+
+@dataclass
+class PaintedOver:
+    """Paints the person over with the mean colour of the whole background: what no method may score below."""
+
+    name: str = "background"
+    view: ViewSize = ViewSize()
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """The background with a flat shape in it."""
+        windows = [(start, min(start + _CHUNK, len(clip))) for start in range(0, len(clip), _CHUNK)]
+        means = [clip.window(*window).overview.mean((2, 3)) for window in windows]  # (3, T) each
+        flat = np.concatenate(means, 1).mean(1)[:, None, None, None]
+        for window in windows:
+            views = clip.window(*window)
+            yield Harmonized(views.composite, views.background + views.mask * (flat - views.background))
+
+
+class Sized:
+    """A method at another size of view."""
+
+    def __init__(self, method: Harmonizer, view: ViewSize) -> None:
+        self.name, self.method, self.view = method.name, method, view
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """The method's answer."""
+        return self.method.harmonize(clip, seed)
+
+
+@lru_cache(maxsize=1)
+def _network(model: str, device: str) -> Harmonizer:
+    """One is kept, for it is asked for again to know its view, and takes long to load."""
+    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.model import checkpoint
+
+    return NetworkHarmonizer(checkpoint.load(model, device), device=device)
+
+
+def _weights(model: str) -> tuple[str, ...]:
+    """"file digest" of settings and weights; of large files, of their beginning and end."""
+    from harmovid.model.checkpoint import WEIGHTS
+
+    folder = WEIGHTS / model if model == "nano" else Path(model)
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file())
+    if not files:
+        raise InputError(f"{folder} holds no weights; give the folder of a checkpoint, the one with config.json")
+    return tuple(f"{path.relative_to(folder).as_posix()} {_digest(path)}" for path in files)
+
+
+def _digest(path: Path) -> str:
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""References in a view's own frame: exactly where the straight path has its results."""
+
+import numpy as np
+import pytest
+
+from harmovid.evaluate import inview, run
+from harmovid.evaluate.fidelity import psnr
+from harmovid.evaluate.methods import method
+from harmovid.evaluate.testsets import read_set
+from harmovid.infer.views import ViewSize
+from tests import figures
+from tests.evaluate import recoloured
+
+VIEW = ViewSize(area=32 * 32)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inview")
+    with pytest.MonkeyPatch.context() as patch:
+        recoloured.make(folder, patch)
+    return folder / "set"
+
+
+def test_the_untouched_composite_lies_over_its_references(made):
+    assert run.run_method(made, method("untouched", "network"), view=VIEW) == {}
+    items = list(read_set(made).items)
+    place = inview.references(made, items, VIEW)
+    for item in items:
+        name = f"{item.name}.mkv"
+        result = figures.read(made / "results" / "untouched__network" / name)[0]
+        source, truth, mask = (figures.read(place / role / name)[0] for role in ("foreground", "truth", "mask"))
+        assert result.shape == source.shape == truth.shape and mask.shape[:3] == result.shape[:3]
+        inside = (mask[..., 0] == 1).astype(np.float32)
+        assert psnr(result, source, inside) > 45 > psnr(result, truth, inside)
+
+
+def test_rows_are_of_the_small_pictures_and_what_is_there_stays(made):
+    out = made / "results" / "untouched__network"
+    run.run_method(made, method("untouched", "network"), view=VIEW)
+    rows = run.score_set(made, out, view=VIEW)
+    width, height = rows[0]["width"], rows[0]["height"]
+    assert width * height == pytest.approx(32 * 32, rel=0.3) and width % 16 == height % 16 == 0
+    for row in rows:
+        assert row["foreground_psnr"] == pytest.approx(row["nothing_foreground_psnr"], abs=0.3)
+        assert row["background_exact"] is None
+    items = list(read_set(made).items)
+    before = {path: path.stat().st_mtime_ns for path in (made / "views").rglob("*.mkv")}
+    told = []
+    inview.references(made, items, VIEW, progress=lambda *step: told.append(step))
+    assert before == {path: path.stat().st_mtime_ns for path in before} and told[-1][1:] == (4, 4)
+
+
+def test_a_beginning_has_references_of_its_own(made):
+    items = list(read_set(made).items)[:1]
+    place = inview.references(made, items, VIEW, end=1)
+    assert len(figures.read(place / "truth" / f"{items[0].name}.mkv")[0]) == 1
+    assert place != inview.references(made, items, VIEW)

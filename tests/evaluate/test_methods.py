@@ -1,0 +1,97 @@
+"""Methods by name: what they are called, what they do, and whose results lie where."""
+
+import numpy as np
+import pytest
+
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.evaluate import methods
+from harmovid.evaluate.methods import method
+from harmovid.infer.views import Views, ViewSize
+
+
+@pytest.mark.parametrize(("given", "name"), [
+    (("classical",), "classical"),
+    (("nano",), "nano"),
+    (("classical", "network"), "classical__network"),
+    (("nano", "transfer", ("transfer.temporal_sigma=0",)), "nano__temporal_sigma=0"),
+    (("nano", "network", ("transfer.temporal_sigma=0",)), "nano__network"),  # it has no light transfer
+    (("untouched", "transfer", ("transfer.temporal_sigma=0",)), "untouched"),
+    (("untouched", "transfer", ("edge=0",)), "untouched__edge=0"),
+    (("classical", "transfer", (), True), "classical__quick"),
+])
+def test_folders_are_named_by_what_is_not_the_default(given, name):
+    assert method(*given).name == name
+
+
+def test_options_and_names_of_folders(tmp_path):
+    weights = tmp_path / "out" / "model"
+    weights.mkdir(parents=True)
+    assert method(str(weights)).name == "model" and method(f"ours={weights}").name == "ours"
+    chosen = method("classical", settings=("transfer.temporal_sigma=0", "seed=3"), quick=True)
+    assert (chosen.options.transfer.temporal_sigma, chosen.options.seed, chosen.options.end) == (0, 3, 17)
+    assert method("untouched").options.strength == 0 and not method("untouched").is_network
+
+
+@pytest.mark.parametrize(("text", "settings", "sentence"), [
+    ("nobody", (), "no method 'nobody'; give untouched, background"),
+    ("a=gone/model", (), "no method 'gone/model'"),
+    ("a/b=nano", (), "cannot be the name of a folder"),
+    ("a__b=nano", (), "cannot be the name of a folder"),
+    ("nano", ("transfer.magic=1",), "no setting 'magic'"),
+])
+def test_what_is_no_method_is_told(text, settings, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        method(text, settings=settings)
+
+
+class Clip:
+    """Two windows of noise."""
+
+    def __len__(self):
+        return 40
+
+    def window(self, start, stop):
+        rng = np.random.default_rng(start)
+        shapes = (3, 8, 8), (3, 8, 8), (1, 8, 8), (3, 4, 6)
+        return Views(*(rng.random((c, stop - start, h, w), np.float32) for c, h, w in shapes))
+
+
+def test_untouched_and_painted_over():
+    clip = Clip()
+    whole = np.concatenate([clip.window(0, 32).overview, clip.window(32, 40).overview], 1).mean((1, 2, 3))
+    for name in ("untouched", "background"):
+        chunks = list(methods.load(method(name, "network"), view=ViewSize(64)).harmonize(clip))
+        assert [chunk.result.shape for chunk in chunks] == [(3, 32, 8, 8), (3, 8, 8, 8)]
+        views = clip.window(0, 32)
+        if name == "untouched":
+            assert np.array_equal(chunks[0].result, views.composite)
+        else:
+            flat = views.mask * whole[:, None, None, None] + (1 - views.mask) * views.background
+            assert np.abs(chunks[0].result - flat).max() < 1e-5
+
+
+def test_a_classical_method_takes_the_size_it_is_given():
+    assert methods.load(method("reinhard"), view=ViewSize(64)).view == ViewSize(64)
+    assert methods.load(method("reinhard")).view == ViewSize()
+
+
+def test_results_of_other_weights_are_not_mixed(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, text in ((one, "1"), (two, "2")):
+        folder.mkdir()
+        (folder / "config.json").write_text(text)
+    results = tmp_path / "results"
+    methods.record(method(f"ours={one}"), results)
+    methods.record(method(f"ours={one.rename(tmp_path / 'moved')}"), results)  # the same weights in another place
+    with pytest.raises(OutputError, match="other weights or settings; remove it"):
+        methods.record(method(f"ours={two}"), results)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="holds no weights"):
+        methods.record(method(f"empty={tmp_path / 'nothing'}"), tmp_path / "more")
+
+
+def test_results_of_unknown_origin_are_taken_for_a_classical_methods_only(tmp_path):
+    (tmp_path / "a.mkv").touch()
+    with pytest.raises(OutputError, match="other weights"):
+        methods.record(method("nano"), tmp_path)
+    methods.record(method("reinhard"), tmp_path)
