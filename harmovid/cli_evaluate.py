@@ -110,6 +110,7 @@ def report(
             say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
+@evaluate.command()
 def testset(
     kind: Annotated[Kind, typer.Argument(help="lut: wrong colours; jitter: light that jumps; masks: bad masks; things: "
                                          "no people; free: other places, no truth.")],
