@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The model `nano`, whole: shards of the real footage, the codec, the harmonizer in two runs. Stopped, it goes on.
+# The model `nano`, whole: shards of the real footage, the codec, the harmonizer. Stopped, it goes on where it was.
 #
 #     DATA=footage OUT=out/nano DEVICE=cuda runs/nano.sh
 #
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"). The codec takes six minutes on one
-# H100; the harmonizer 75 and 40 minutes on two processor cores. The checkpoint is OUT/settled/model:
-# `harmovid harmonize … --model OUT/settled/model`.
+# H100; the harmonizer 75 minutes on two processor cores. The checkpoint is OUT/harmonize/model:
+# `harmovid harmonize … --model OUT/harmonize/model`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,21 +37,8 @@ HARMONIZE=(  # lengths have a fourth number: pixels of their views. One process 
   --set loop.workers=1
   --set loop.echo=2
 )
-SETTLE=(  # what comes last: small changes count by their own size, people are told less exactly
-  "${HARMONIZE[@]}"
-  --set stage.recast=0.45
-  --set stage.placed=0.3
-  --set stage.degrade.shaded=0.35
-  --set stage.objective.relative=0.06
-  --set stage.uncertain=0.1
-  --set loop.minutes=40
-  --set loop.lr=0.0005
-  --set loop.seed=5
-)
 
 "$HARMOVID" data shards "$DATA" --out "$OUT/shards" --processes "$PROCESSES"
 "$HARMOVID" train codec --preset nano --data "$OUT/shards" --out "$OUT/codec" --device "$DEVICE" --resume "${CODEC[@]}"
 OMP_NUM_THREADS=1 "$HARMOVID" train harmonize --preset nano --data "$OUT/shards" --codec "$OUT/codec/model" \
   --out "$OUT/harmonize" --device cpu --resume "${HARMONIZE[@]}"
-OMP_NUM_THREADS=1 "$HARMOVID" train harmonize --preset nano --data "$OUT/shards" --codec "$OUT/codec/model" \
-  --init "$OUT/harmonize/model" --out "$OUT/settled" --device cpu --resume "${SETTLE[@]}"

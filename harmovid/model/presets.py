@@ -64,7 +64,6 @@ def nano() -> Preset:
         schedule=ScheduleConfig(),
         codec=CausalCodecConfig(),
         steps=1,
-        doubt=0.05,
     )
 
 

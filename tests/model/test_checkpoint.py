@@ -15,9 +15,10 @@ from harmovid.model.backbone import Backbone, TransformerConfig
 from harmovid.model.checkpoint import WEIGHTS, Model, create, load, load_published, save
 from harmovid.model.codec import CausalCodec, CausalCodecConfig, CogVideoXCodec
 from harmovid.model.conditions import conditions
-from harmovid.model.palette import PALETTE
+from harmovid.model.palette import PALETTE, palette
 from harmovid.model.presets import PRESETS, Preset, ViewConfig, cogvideox_2b
 from harmovid.model.schedule import ScheduleConfig
+from harmovid.train.objective import one_step
 from tests.model.published import folder, transformer
 
 TINY = Preset(
@@ -300,9 +301,9 @@ class TestNano:
         with torch.inference_mode():
             pictures = [model.codec.encode(picture) for picture in (composite, grey, grey[..., :64, :64])]
             noise = torch.randn(1, 16, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-            last = torch.tensor([model.schedule.last])
-            told = conditions(*pictures, mask)
-            result = model.codec.decode(model.schedule.to_x0(model.backbone(noise, told, last), noise, last))
+            colours = palette(composite, grey, grey[..., :64, :64], mask)[:, 0]
+            result = model.codec.decode(one_step(model.backbone, model.schedule, conditions(*pictures, mask), noise,
+                                                 colours))
 
         def greenness(picture):
             red, green, blue = (picture[0, c, 0, 40:, 48:80].mean() for c in range(3))
