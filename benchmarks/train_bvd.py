@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20000, help="of each stage, at most")
     parser.add_argument("--size", type=int, default=96, help="side of the views in pixels")
     parser.add_argument("--batch", type=int, default=8, help="views of a batch; the refinement has a quarter of them")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--resume", action="store_true")

@@ -33,8 +33,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harmovid.errors import InputError, OptionError
-from harmovid.video.flow import consistency, flow
+from harmovid.baselines.points import Samples, check_clip, link
+from harmovid.errors import OptionError
 
 Progress = Callable[[str, int, int], None]
 
@@ -150,34 +150,6 @@ class Atlas(nn.Module):
         return torch.stack(out).reshape(frames, height, width, 3).cpu().numpy()
 
 
-@dataclass(frozen=True)
-class Links:
-    """Where points go. Row 0 of the first axis forward to the next frame, row 1 back to the one before.
-
-    flow: (2, T, H, W, 2) pixels. trusted: (2, T, H, W) bool; False where there is no such frame.
-    """
-
-    flow: np.ndarray
-    trusted: np.ndarray
-
-
-def link(frames: np.ndarray) -> Links:
-    """Optical flow between neighbouring frames of a flickering clip, (T, H, W, 3) display sRGB in [0, 1].
-
-    Each channel of each frame is first brought to the clip's mean and deviation of that channel.
-    """
-    mean, spread = frames.mean((1, 2), keepdims=True), frames.std((1, 2), keepdims=True) + 0.01
-    level = (frames - mean) * (spread.mean(0) / spread) + mean.mean(0)
-    count = len(frames)
-    flows = np.zeros((2, *frames.shape[:3], 2), np.float32)
-    trusted = np.zeros(flows.shape[:-1], bool)
-    for t in range(count - 1):
-        flows[0, t], flows[1, t + 1] = flow(level[t], level[t + 1]), flow(level[t + 1], level[t])
-        trusted[0, t] = consistency(flows[0, t], flows[1, t + 1])
-        trusted[1, t + 1] = consistency(flows[1, t + 1], flows[0, t])
-    return Links(flows, trusted)
-
-
 def fit(frames: np.ndarray, config: AtlasConfig = AtlasConfig(), seed: int = 0,
         progress: Progress = lambda stage, done, total: None, masks: np.ndarray | None = None,
         device: str = "cpu") -> Atlas:
@@ -203,14 +175,14 @@ def fit(frames: np.ndarray, config: AtlasConfig = AtlasConfig(), seed: int = 0,
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         atlas = Atlas(frames.shape[:3], config).to(device)
-    batches = _Points(frames, link(frames), masks, generator, device)
+    sampled = Samples(frames, link(frames), masks, generator, device)
     optimizer = torch.optim.Adam(atlas.parameters(), lr=config.lr)
     for step in range(config.iterations):
         fall = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * step / config.iterations))
         for group in optimizer.param_groups:
             group["lr"] = config.lr * fall
         far = config.far_rigidity if step < config.iterations / 2 else 0.0
-        parts = losses(atlas, *batches.draw(config.points), config.far, far > 0)
+        parts = losses(atlas, *sampled.draw(config.points), config.far, far > 0)
         weights = {"colour": config.colour, "gradient": config.gradient, "motion": config.motion,
                    "rigidity": config.rigidity, "far_rigidity": far}
         optimizer.zero_grad(set_to_none=True)
@@ -255,22 +227,6 @@ def losses(atlas: Atlas, points: Tensor, shift: Tensor, trusted: Tensor, colour:
     return parts
 
 
-def check_clip(frames: np.ndarray, masks: np.ndarray | None = None) -> None:
-    """Refuse what is no clip.
-
-    Raises:
-        InputError: `frames` is not (T, H, W, 3) with at least one pixel and finite, or `masks` not (T, H, W).
-    """
-    if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-        raise InputError(f"frames have shape {frames.shape}; expected (T, H, W, 3), at least one frame of at least one "
-                         "pixel; stack the clip's RGB frames along the first axis")
-    if not np.isfinite(frames).all():
-        raise InputError("the frames hold values that are no numbers; expected display sRGB in [0, 1]; replace them")
-    if masks is not None and masks.shape != frames.shape[:3]:
-        raise InputError(f"masks have shape {masks.shape}, the frames {frames.shape}; expected {frames.shape[:3]}; "
-                         "give one mask per frame, of the frames' size")
-
-
 def shrunk(frames: np.ndarray, edge: int) -> np.ndarray:
     """(T, H, W, ...) made so small that the longer side has at most `edge` pixels; itself if it is no longer."""
     height, width = frames.shape[1:3]
@@ -279,38 +235,6 @@ def shrunk(frames: np.ndarray, edge: int) -> np.ndarray:
         return frames
     size = max(1, round(width * share)), max(1, round(height * share))
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
-
-
-class _Points:
-    """Random pixels of a clip with all that the losses want to know of them."""
-
-    def __init__(self, frames: np.ndarray, links: Links, masks: np.ndarray | None, generator: torch.Generator,
-                 device: str) -> None:
-        self.generator = generator
-        self.shape = frames.shape[:3]
-        clip = np.ascontiguousarray(frames, np.float32)
-        change = np.zeros((*self.shape, 2, 3), np.float32)
-        change[:, :, :-1, 0], change[:, :-1, :, 1] = np.diff(clip, axis=2), np.diff(clip, axis=1)
-        self.colour = torch.from_numpy(clip).reshape(-1, 3).to(device)
-        self.change = torch.from_numpy(change).reshape(-1, 2, 3).to(device)
-        self.flow = torch.from_numpy(links.flow).reshape(2, -1, 2).to(device)
-        self.trusted = torch.from_numpy(links.trusted).reshape(2, -1).to(device)
-        inside = np.flatnonzero(masks > 0) if masks is not None else np.empty(0, int)
-        self.inside = torch.from_numpy(inside) if len(inside) else None  # a mask of nothing is no mask
-
-    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """What `losses` takes, from `points` to `inner`."""
-        frames, height, width = self.shape
-        device = self.colour.device
-        total = frames * height * width if self.inside is None else len(self.inside)
-        chosen = torch.randint(total, (count,), generator=self.generator)
-        index = (chosen if self.inside is None else self.inside[chosen]).to(device)
-        way = torch.randint(2, (count,), generator=self.generator).to(device)  # 0 forward, 1 back
-        x, y, t = index % width, index // width % height, index // (width * height)
-        points = torch.stack([x, y, t], -1).float()
-        shift = torch.cat([self.flow[way, index], (1 - 2 * way)[:, None].float()], -1)
-        inner = torch.stack([x < width - 1, y < height - 1], -1).float()
-        return points, shift, self.trusted[way, index].float(), self.colour[index], self.change[index], inner
 
 
 def _stretch(columns: Tensor) -> Tensor:

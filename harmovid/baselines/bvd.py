@@ -29,8 +29,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harmovid import config as settings
-from harmovid.baselines.atlas import AtlasConfig, check_clip, fit, shrunk
+from harmovid.baselines.atlas import AtlasConfig, fit, shrunk
 from harmovid.baselines.filtering import FilterConfig, LocalConfig, LocalRefinement, NeuralFilter
+from harmovid.baselines.points import check_clip
 from harmovid.errors import InputError, OptionError
 
 Progress = Callable[[str, int, int], None]

@@ -7,8 +7,9 @@ is the network of Lai et al., "Learning Blind Video Temporal Consistency", ECCV 
 filter's frame and the last output, one the filter's frame and the one before; residual blocks, a ConvLSTM, a
 residual of −1..1 as output; the first frame passes as it is.
 
-Decided here: any number of levels; `start` of the filter; outputs that begin at zero, so that the refinement
-starts as the identity; the ConvLSTM's state lives through the clip, as in Lai et al.; a bias in every convolution.
+Decided here: any number of levels; `start` of the filter; He's initialisation; outputs that begin at zero, so that
+the refinement starts as the identity; the ConvLSTM's state lives through the clip, as in Lai et al.; a bias in every
+convolution.
 
 Pictures are (B, 3, H, W) float, display sRGB in [0, 1], of any size from 1 × 1 up; outputs are not clipped.
 """
@@ -37,8 +38,9 @@ class FilterConfig:
 
     channels: of the first level; each further one has twice as many. levels: of the U-Net, 1 or more.
     start: what the network's output is added to. "nothing" is the paper's. "light" is the flickering frame
-        times the ratio of the two frames, both widely blurred: a network that has learnt nothing then already
-        takes the atlas's light and keeps the frame's detail, and little training goes further.
+        times the ratio of the two frames, both widely blurred (`lit`): a network that has learnt nothing then
+        already takes the atlas's light and keeps the frame's detail, and little training goes further. It is then
+        shown that product, and four times the atlas's difference from it, in place of the two frames.
     """
 
     channels: int = 32
@@ -80,9 +82,7 @@ class NeuralFilter(nn.Module):
         self.rise = nn.ModuleList(nn.Conv2d(2 * width, width, 3, padding=1) for width in widths[:-1])
         self.up = nn.ModuleList(_pair(2 * width, width) for width in widths[:-1])
         self.last = nn.Conv2d(widths[0], 3, 1)
-        if config.start == "light":
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        _begin(self, silent=self.last if config.start == "light" else None)
 
     def forward(self, content: Tensor, atlas: Tensor) -> Tensor:
         """The filtered frames.
@@ -95,7 +95,9 @@ class NeuralFilter(nn.Module):
         """
         _check(content, atlas)
         height, width = content.shape[-2:]
-        x = _padded(torch.cat([content, atlas], 1), 2 ** (self.config.levels - 1))
+        start = lit(content, atlas) if self.config.start == "light" else None
+        shown = [content, atlas] if start is None else [start, 4 * (atlas - start)]
+        x = _padded(torch.cat(shown, 1), 2 ** (self.config.levels - 1))
         kept: list[Tensor] = []
         for n, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if n else x)  # (B, channels · 2ⁿ, H / 2ⁿ, W / 2ⁿ)
@@ -104,7 +106,7 @@ class NeuralFilter(nn.Module):
             x = self.rise[n](F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
             x = self.up[n](torch.cat([x, kept[n]], 1))
         x = self.last(x)[..., :height, :width]
-        return x + lit(content, atlas) if self.config.start == "light" else x
+        return x if start is None else x + start
 
 
 class LocalRefinement(nn.Module):
@@ -119,11 +121,10 @@ class LocalRefinement(nn.Module):
         self.join = _conv(4 * c, 4 * c, 3, stride=2)
         self.blocks = nn.ModuleList(nn.Sequential(_conv(4 * c, 4 * c, 3), _RELU, _conv(4 * c, 4 * c, 3))
                                     for _ in range(config.blocks))
-        self.gates = nn.Conv2d(8 * c, 16 * c, 3, padding=1)
         self.rise_first, self.rise_second = _conv(4 * c, 2 * c, 3), _conv(4 * c, c, 3)
         self.last = _conv(2 * c, 3, 7)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        _begin(self, silent=self.last)
+        self.gates = nn.Conv2d(8 * c, 16 * c, 3, padding=1)  # sigmoids want the smaller weights of torch's own
 
     def forward(self, now: Tensor, before: Tensor, output: Tensor, state: State | None) -> tuple[Tensor, State]:
         """One frame.
@@ -169,6 +170,16 @@ def lit(content: Tensor, atlas: Tensor) -> Tensor:
 
 
 _RELU = nn.LeakyReLU(0.2)
+
+
+def _begin(network: nn.Module, silent: nn.Conv2d | None) -> None:
+    """He's initialisation, which keeps the signal's size through ReLU layers without norms; `silent` gives 0."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            nn.init.zeros_(part.bias)  # type: ignore[arg-type]
+    if silent is not None:
+        nn.init.zeros_(silent.weight)
 
 
 def _pair(inputs: int, outputs: int) -> nn.Sequential:

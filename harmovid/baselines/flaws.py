@@ -52,7 +52,7 @@ class FlawConfig:
     local_spread: float = 0.15
     warp: float = 0.015
     blur: float = 0.02
-    blotch: float = 0.04
+    blotch: float = 0.02
     doubled: float = 0.4
     torn: float = 0.2
 
