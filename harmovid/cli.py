@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harmovid import __version__, cli_evaluate, cli_train
+from harmovid.cli_evaluate import Detail
 from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
@@ -53,13 +54,6 @@ class Mode(StrEnum):
     cover = "cover"
     contain = "contain"
     stretch = "stretch"
-
-
-class Detail(StrEnum):
-    """Words of --detail."""
-
-    transfer = "transfer"
-    network = "network"
 
 
 class Output(StrEnum):

@@ -252,9 +252,11 @@ def _motion(flow: Flow, truth: bool, source: bool, mask: bool) -> Measure:
                 still.add(shot.shown["source"], step, alpha)
 
     def figures() -> dict[str, float]:
+        # Against itself the source has no motion to lose; undefined where nothing was measured.
+        nothing = still.value.foreground if truth else calm.value.foreground * 0.0
         found = {"foreground_motion": kept.value.foreground, "foreground_warping": warped.value.foreground,
                  "nothing_foreground_warping": calm.value.foreground,
-                 "nothing_foreground_motion": still.value.foreground if truth else 0.0 * calm.value.foreground}
+                 "nothing_foreground_motion": nothing}
         return {**found, "frame_motion": kept.value.frame} if truth else found
 
     return Measure(add, figures)

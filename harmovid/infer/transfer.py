@@ -1,7 +1,7 @@
 """Light transfer: what a harmonizer did to a small view, as a change of light for the full-size picture.
 
 A harmonizer works at a low size; what leaves the program is the source at full size. Between the view
-before and the view after, two things are fitted, both in scene-linear light:
+before and the view after, three things are fitted, both in scene-linear light:
 
 1. an affine colour transform that goes evenly across the view, as light from one side does; its prior is a gain
    per channel, and that one's the identity. It is solved from pixels, so that an even light comes back as it
