@@ -100,11 +100,37 @@ def codec(
 
 
 @train.command()
+def tone(
+    data: Shards,
+    out: Out,
+    preset: Preset = "nano",
+    resume: Resume = False,
+    device: Where = Device.cpu,
+    set_: Settings = None,
+    seed: Seed = None,
+) -> None:
+    """Train the tone, which corrects what is one for the whole person before the harmonizer sees them.
+
+    Example: `harmovid train tone --data shards/ --out runs/tone --set loop.minutes=15`
+    """
+    with errors_as_sentences(_STOPPED):
+        from harmovid.train import recipe
+
+        there = _there(device)
+        chosen = recipe.resolve(recipe.ToneRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
+        with bars() as progress:
+            figures = recipe.train_tone(chosen, data, out, device=there, resume=resume, progress=progress)
+        _tell(out, figures)
+
+
+@train.command()
 def harmonize(
     data: Shards,
     out: Out,
     codec: Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a "
                                         "checkpoint.")],
+    tone: Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a "
+                                              "checkpoint; for presets that have one, as nano.")] = None,
     init: Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or "
                                              "nano.")] = None,
     preset: Preset = "nano",
@@ -115,7 +141,7 @@ def harmonize(
 ) -> None:
     """Train the harmonizer on latents of a trained codec.
 
-    Example: `harmovid train harmonize --data shards/ --out runs/nano --codec runs/codec/model`
+    Example: `harmovid train harmonize --data shards/ --out runs/nano --codec runs/codec/model --tone runs/tone/model`
     """
     with errors_as_sentences(_STOPPED):
         from harmovid.train import recipe
@@ -123,7 +149,7 @@ def harmonize(
         there = _there(device)
         chosen = recipe.resolve(recipe.HarmonizeRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
         with bars() as progress:
-            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, init=init, device=there, resume=resume,
+            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, tone=tone, init=init, device=there, resume=resume,
                                               progress=progress)
         _tell(out, figures)
 

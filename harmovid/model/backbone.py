@@ -144,7 +144,7 @@ class Backbone(nn.Module):
             noisy: (B, 16, Tl, h, w) latents with noise; h and w divide by the patch size, Tl by the temporal one.
             conditions: (B, 304, Tl, h, w), of `harmovid.model.conditions.conditions`.
             timestep: (B,) long, in 0 … 999.
-            palette: (B, 141), mean over the frames of `harmovid.model.palette.palette`; networks that were not made
+            palette: (B, 153), mean over the frames of `harmovid.model.palette.palette`; networks that were not made
                 for it leave it unread.
 
         Returns:
@@ -240,7 +240,7 @@ def widen(transformer: CogVideoXTransformer3DModel, channels: int) -> None:
 
 
 def _palette_embedding(dim: int) -> nn.Sequential:
-    """From (B, 141) to what is added to the embedding of time, (B, dim)."""
+    """From (B, 153) to what is added to the embedding of time, (B, dim)."""
     return nn.Sequential(nn.Linear(PALETTE, _WIDE), nn.GELU(), nn.Linear(_WIDE, _WIDE), nn.GELU(),
                          nn.Linear(_WIDE, dim))
 

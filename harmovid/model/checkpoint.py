@@ -6,6 +6,7 @@ The layout is diffusers' own, so that other programs can read the parts:
     model_index.json        which class each part is
     null_text.safetensors   what stands in the text's place
     palette_embedding.safetensors   what reads the palette, where the preset has one
+    tone.safetensors        what tones the composite, where the preset has one
     scheduler/scheduler_config.json
     transformer/{config.json, diffusion_pytorch_model.safetensors}     already with the conditions' channels
     vae/{config.json, diffusion_pytorch_model.safetensors}
@@ -37,11 +38,13 @@ from harmovid.model.backbone import Backbone, TransformerConfig
 from harmovid.model.codec import CausalCodec, CogVideoXCodec
 from harmovid.model.presets import PRESETS, Preset, cogvideox_1_5_5b, cogvideox_2b, cogvideox_5b
 from harmovid.model.schedule import Schedule, ScheduleConfig
+from harmovid.model.tone import Tone, ToneConfig
 
 WEIGHTS = Path(__file__).parent / "weights"  # shipped with the package, a folder for each preset
 _WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 _NULL_TEXT = "null_text"
 _PALETTE_FILE = "palette_embedding.safetensors"
+_TONE_FILE = "tone.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,15 @@ class Model:
     codec: CausalCodec | CogVideoXCodec
     backbone: Backbone
     schedule: Schedule
+    tone: Tone | None = None
 
     def to(self, device: torch.device | str) -> Model:
         """Move it, in place, to `device`."""
         self.codec.to(device)
         self.backbone.to(device)
         self.schedule.to(device)
+        if self.tone is not None:
+            self.tone.to(device)
         return self
 
 
@@ -71,7 +77,8 @@ def create(preset: Preset) -> Model:
         raise InputError(f"{preset.name} begins from published weights, not from nothing; give a folder that holds "
                          f"them, or load {preset.source} from the hub")
     codec, schedule = CausalCodec(**vars(preset.codec)), Schedule(preset.schedule)
-    return Model(preset, codec, Backbone.from_config(preset.transformer, schedule), schedule)
+    tone = None if preset.tone is None else Tone(preset.tone)
+    return Model(preset, codec, Backbone.from_config(preset.transformer, schedule), schedule, tone)
 
 
 def save(model: Model, folder: Path, dtype: torch.dtype | None = None) -> None:
@@ -177,16 +184,42 @@ def _load_ours(folder: Path, dtype: torch.dtype) -> Model:
                         residual=schedule if preset.transformer.residual else None,
                         palette=preset.transformer.palette)
     if backbone.palette_embedding is not None:
-        try:
-            backbone.palette_embedding.load_state_dict(load_file(folder / _PALETTE_FILE))
-        except Exception as error:  # as above
-            raise _unreadable(folder, error) from error
+        _read_part(backbone.palette_embedding, folder, _PALETTE_FILE)
         backbone.palette_embedding.to(dtype)
-    model = Model(preset, codec.eval(), backbone.eval(), schedule)
+    model = Model(preset, codec.eval(), backbone.eval(), schedule, _read_tone(folder, preset))
     # A tensor that is a view of the file lies at an odd address, and sums there come out otherwise in the last bit.
     for weight in (*codec.parameters(), *backbone.parameters()):
         weight.data = weight.data.clone()
     return model
+
+
+def read_tone(folder: Path, preset: Preset) -> Tone:
+    """The tone of a checkpoint, or of a run of `harmovid train tone`.
+
+    Raises:
+        InputError: there is none in `folder`, or it is damaged or of other sizes than the preset's.
+    """
+    tone = Tone(preset.tone or ToneConfig())
+    _read_part(tone, folder, _TONE_FILE)
+    return tone.eval()
+
+
+def write_tone(tone: Tone, folder: Path) -> None:
+    """Write what `read_tone` reads; in full precision, for it is small."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_weights(tone, folder / _TONE_FILE, torch.float32)
+
+
+def _read_tone(folder: Path, preset: Preset) -> Tone | None:
+    return None if preset.tone is None else read_tone(folder, preset)
+
+
+def _read_part(part: nn.Module, folder: Path, name: str) -> None:
+    try:
+        part.load_state_dict(load_file(folder / name))
+    except Exception as error:  # safetensors and torch each have errors of their own
+        raise InputError(f"{folder / name} cannot be read ({_first_line(error)}); it is missing, damaged or of other "
+                         "sizes than its preset's: get the folder anew, or train it again") from error
 
 
 def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
@@ -201,6 +234,8 @@ def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
     save_file({_NULL_TEXT: _kept(model.backbone.null_text, None)}, folder / f"{_NULL_TEXT}.safetensors")
     if model.backbone.palette_embedding is not None:
         _write_weights(model.backbone.palette_embedding, folder / _PALETTE_FILE, dtype)
+    if model.tone is not None:
+        write_tone(model.tone, folder)
     index = {"_class_name": "HarmoVid", "_diffusers_version": diffusers.__version__}
     for name, part in (("scheduler", scheduler), ("transformer", transformer), ("vae", vae)):
         index[name] = [type(part).__module__.split(".")[0], type(part).__name__]

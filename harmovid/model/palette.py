@@ -13,28 +13,29 @@ from torch import Tensor
 from harmovid.light.grade import luma
 
 QUANTILES = (0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97)
-_SOURCE = 3 + 3 + 4 * len(QUANTILES) + 1  # mean, deviation, quantiles of R, G, B and luma, tint: 35
-PALETTE = 4 * _SOURCE + 1  # person, head, background, overview; the person's share of the view: 141
+_SOURCE = 3 + 4 * len(QUANTILES) + 3 + 3 + 1  # mean, quantiles of R, G, B and luma, deviation, correlations, tint
+PALETTE = 4 * _SOURCE + 1  # person, head, background, overview: 38 each; the person's share of the view: 153
 
 _HEAD = 1 / 3  # of the person's height, from the top: in a portrait, head and hair
 _FEW = 16.0  # pixels; statistics of fewer fade to those of a mid-grey card
 _GREY = 0.4  # what is subtracted from values, and what they and deviations are divided by, to be about 1
 _VALUE, _DEVIATION = 0.25, 0.1
+_FLAT = 1e-3  # of display sRGB; channels that vary less are like no other
 
 
 @torch.no_grad()
 def palette(composite: Tensor, background: Tensor, overview: Tensor, mask: Tensor) -> Tensor:
     """The palette of every frame; a clip's is the mean over its latents' last frames, 0, 4, 8, …
 
-    Per source: mean and standard deviation of R, G, B; quantiles of R, G, B and luma; the correlation of R − B
-    with luma, that is, whether lights are warmer than shadows.
+    Per source: mean of R, G, B; quantiles of R, G, B and luma; standard deviation of R, G, B; the correlations of R
+    and G, R and B, G and B; that of R − B and luma, that is, whether lights are warmer than shadows.
 
     Args:
         composite, background: (B, 3, T, H, W), display sRGB in [0, 1]. overview: (B, 3, T, h, w).
         mask: (B, 1, T, H, W); a pixel is the person's from 0.5 on.
 
     Returns:
-        (B, T, 141) float32, each number about 1 in size.
+        (B, T, 153) float32, each number about 1 in size.
     """
     parts = [part.float().transpose(1, 2).flatten(0, 1) for part in (composite, background, overview)]
     person = (mask[:, 0].flatten(0, 1) >= 0.5).float()  # (N, H, W)
@@ -42,7 +43,12 @@ def palette(composite: Tensor, background: Tensor, overview: Tensor, mask: Tenso
     everywhere, far = (torch.ones_like(part[:, 0]) for part in (behind, whole))
     told = [_describe(near, _pixels(person[:, None])[:, 0]), _describe(near, _pixels(_head(person)[:, None])[:, 0]),
             _describe(behind, everywhere), _describe(whole, far), person.mean((1, 2))[:, None]]
-    return torch.cat(told, 1).unflatten(0, (len(mask), -1))  # (B, T, 141)
+    return torch.cat(told, 1).unflatten(0, (len(mask), -1))  # (B, T, 153)
+
+
+def mean_of_person(palette: Tensor) -> Tensor:
+    """The person's mean colour, display sRGB, as a palette tells it: (..., 153) to (..., 3)."""
+    return palette[..., :3] * _VALUE + _GREY
 
 
 def _pixels(picture: Tensor) -> Tensor:
@@ -62,9 +68,9 @@ def _head(person: Tensor) -> Tensor:
 
 
 def _describe(colours: Tensor, weight: Tensor) -> Tensor:
-    """(N, 35) of pixels (N, 3, P) with weights (N, P) of 0 and 1."""
+    """(N, 38) of pixels (N, 3, P) with weights (N, P) of 0 and 1."""
     total = weight.sum(1)  # (N,)
-    mean, spread, tint = _moments(colours, weight, total)
+    mean, spread, alike, tint = _moments(colours, weight, total)
     channels = torch.cat([colours, luma(colours)], 1)  # (N, 4, P)
     # Pixels of no weight go behind all others; then quantiles are places in a sorted list.
     ordered = torch.where(weight[:, None] > 0, channels, 2.0).sort(-1).values
@@ -72,15 +78,19 @@ def _describe(colours: Tensor, weight: Tensor) -> Tensor:
     found = ordered.gather(-1, places[:, None].expand(-1, 4, -1)).clamp(max=1)  # (N, 4, 7)
     there = (total / (total + _FEW))[:, None]
     values = (torch.cat([mean, found.flatten(1)], 1) - _GREY) / _VALUE
-    return torch.cat([values, spread / _DEVIATION, tint], 1) * there
+    return torch.cat([values, spread / _DEVIATION, alike, tint], 1) * there
 
 
-def _moments(colours: Tensor, weight: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and standard deviation (N, 3), and the correlation of R − B with luma (N, 1)."""
+def _moments(colours: Tensor, weight: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean and standard deviation of R, G, B, correlations of RG, RB, GB, each (N, 3); of R − B and luma (N, 1)."""
     share = (weight / total.clamp(min=1)[:, None])[:, None]  # (N, 1, P)
     mean = (colours * share).sum(-1)
     apart = colours - mean[..., None]
     grey = luma(apart)  # (N, 1, P)
     warm = apart[:, :1] - apart[:, 2:]
     both, one, other = ((x * share).sum(-1) for x in (grey * warm, grey**2, warm**2))
-    return mean, (apart**2 * share).sum(-1).sqrt(), both / (one * other + 1e-8).sqrt()
+    covariance = torch.einsum("nip,njp->nij", apart * share, apart)  # (N, 3, 3)
+    spread = covariance.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+    first, second = [0, 0, 1], [1, 2, 2]
+    alike = covariance[:, first, second] / ((spread[:, first] + _FLAT) * (spread[:, second] + _FLAT))
+    return mean, spread, alike, both / (one * other + 1e-8).sqrt()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harmovid.model.backbone import TransformerConfig
 from harmovid.model.codec import CausalCodecConfig
 from harmovid.model.schedule import ScheduleConfig
+from harmovid.model.tone import ToneConfig
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ class Preset:
 
     codec: None is the `AutoencoderKLCogVideoX` of the published folder, which knows its own sizes.
     steps: of sampling, where the user names none.
-    doubt: standard deviation, in latents, of the error of the change of light that the network predicts, measured on
-        validation footage. A change no larger than that is mostly error, and is held back; 0 takes all as it comes.
+    tone: of what tones the composite before the network sees it; None where nothing does.
     source: the hub name of the published weights it begins from; None is from nothing.
     """
 
@@ -47,7 +47,7 @@ class Preset:
     schedule: ScheduleConfig
     codec: CausalCodecConfig | None = None
     steps: int = 50
-    doubt: float = 0.0
+    tone: ToneConfig | None = None
     source: str | None = None
 
 
@@ -64,6 +64,7 @@ def nano() -> Preset:
         schedule=ScheduleConfig(),
         codec=CausalCodecConfig(),
         steps=1,
+        tone=ToneConfig(),
     )
 
 
@@ -79,6 +80,7 @@ def small() -> Preset:
         schedule=ScheduleConfig(),
         codec=CausalCodecConfig(),
         steps=8,
+        tone=ToneConfig(),
     )
 
 

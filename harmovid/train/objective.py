@@ -52,15 +52,11 @@ class DiffusionObjective:
     foreground: a latent that shows the person counts 1 + this times one that does not.
     colour: weight of the squared error of the person's cell colours, in display sRGB.
     last: share of samples at the last step, where there is noise alone: what one-step sampling asks for.
-    relative: where given, a sample counts by 1 / (how far its person's colours are off + this), root mean square in
-        display sRGB. Decibels are a logarithm: half of a small error taken away counts as much in them as half of a
-        large one, which hardly shows in a sum of squares.
     """
 
     foreground: float = 3.0
     colour: float = 20.0
     last: float = 0.5
-    relative: float | None = None
 
 
 def draw_steps(count: int, schedule: Schedule, config: DiffusionObjective, generator: torch.Generator) -> Tensor:
@@ -87,24 +83,13 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
     """
     noisy = schedule.add_noise(target, noise, steps)  # (B, 16, Tl, h, w)
     predicted = backbone(noisy, conditions, steps, palette).float()  # (B, 16, Tl, h, w)
-    share = _shares(target - conditions[:, : target.shape[1]], cover, colours, config.relative)  # (B, 1, 1, 1, 1)
     weight = 1 + config.foreground * cover  # (B, 1, Tl, h, w)
     error = (predicted - schedule.target(target, noise, steps)).square()  # (B, 16, Tl, h, w)
-    base = (error * weight * share).mean() / weight.mean()
+    base = (error * weight).mean() / weight.mean()
     wrong = schedule.to_x0(predicted, noisy, steps) - target  # (B, 16, Tl, h, w)
     tint = torch.einsum("kc,bcthw->bkthw", colours, wrong).square()  # (B, 3, Tl, h, w)
-    colour = (tint * cover * share).sum() / (3 * cover.sum() + 1)
+    colour = (tint * cover).sum() / (3 * cover.sum() + 1)
     return {"loss": base + config.colour * colour, "v": base.detach(), "colour": colour.detach()}
-
-
-def _shares(change: Tensor, cover: Tensor, colours: Tensor, relative: float | None) -> Tensor:
-    """(B, 1, 1, 1, 1), 1 in the mean: how much each sample counts, by the change of light wanted of it."""
-    if relative is None:
-        return torch.ones(len(change), 1, 1, 1, 1, device=change.device)
-    tint = torch.einsum("kc,bcthw->bkthw", colours, change).square().mean(1, keepdim=True)  # (B, 1, Tl, h, w)
-    off = ((tint * cover).sum((1, 2, 3, 4)) / (cover.sum((1, 2, 3, 4)) + 1e-3)).sqrt()  # (B,)
-    counts = 1 / (off + relative)
-    return (counts / counts.mean())[:, None, None, None, None]
 
 
 def colour_map(latents: Tensor, video: Tensor) -> Tensor:

@@ -17,8 +17,11 @@ from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
 from harmovid.model.presets import PRESETS, Preset
+from harmovid.model.tone import Tone
+from harmovid.train.codec import Codec, CodecStage
+from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import LoopConfig, Task, train
-from harmovid.train.stages import Codec, CodecStage, Harmonize, HarmonizeStage
+from harmovid.train.tone import ToneStage, ToneTask
 
 Report = Callable[[str, int, int], None]
 
@@ -41,7 +44,16 @@ class HarmonizeRecipe:
     stage: HarmonizeStage = field(default_factory=HarmonizeStage)
 
 
-Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe)
+@dataclass(frozen=True)
+class ToneRecipe:
+    """How a tone is trained."""
+
+    preset: Preset
+    loop: LoopConfig = LoopConfig()
+    stage: ToneStage = field(default_factory=ToneStage)
+
+
+Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, ToneRecipe)
 
 
 def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[str] = (), *, seed: int | None = None,
@@ -95,14 +107,26 @@ def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cp
     return _run(task, recipe, out, device, progress)
 
 
-def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: Path, init: str | None = None,
-                     device: str = "cpu", resume: bool = False,
+def train_tone(recipe: ToneRecipe, data: Path, out: Path, *, device: str = "cpu", resume: bool = False,
+               progress: Report = lambda stage, done, total: None) -> dict[str, float]:
+    """Train a tone; out/model is then a folder that `train_harmonizer` takes. Arguments, returns and errors as of
+    `train_codec`; OptionError where the preset has no tone."""
+    if recipe.preset.tone is None:
+        raise OptionError(f"the preset {recipe.preset.name} tones nothing; go on with `harmovid train harmonize`")
+    _check_new(out, resume)
+    task = ToneTask(recipe.preset, *_footage(data, device, progress), recipe.stage, recipe.loop.seed)
+    return _run(task, recipe, out, device, progress)
+
+
+def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: Path, tone: Path | None = None,
+                     init: str | None = None, device: str = "cpu", resume: bool = False,
                      progress: Report = lambda stage, done, total: None) -> dict[str, float]:
     """Train a harmonizer; out/model is then a checkpoint for `harmovid harmonize --model`.
 
     Args:
         data, out, device, resume, progress: as in `train_codec`.
         codec: folder of a trained codec, or of a checkpoint, whose codec serves.
+        tone: folder of a trained tone, or of a checkpoint, whose tone serves; None where the preset has none.
         init: name or folder of a checkpoint whose transformer is where this one begins; from nothing where None.
 
     Returns:
@@ -115,11 +139,13 @@ def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: P
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
     begun = None if init is None else _read_backbone(init, recipe.preset, device)
-    task = Harmonize(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun)
+    toning = _read_tone(tone, recipe.preset)
+    task = Harmonize(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun,
+                     toning)
     return _run(task, recipe, out, device, progress)
 
 
-def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe, out: Path, device: str,
+def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe | ToneRecipe, out: Path, device: str,
          progress: Report) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     config.save(recipe, _record(out))
@@ -153,6 +179,14 @@ def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
         raise InputError(f"the codec in {folder} is of other sizes than the preset {preset.name}'s; train one with "
                          f"`harmovid train codec --preset {preset.name}`")
     return codec
+
+
+def _read_tone(folder: Path | None, preset: Preset) -> Tone | None:
+    if (folder is None) != (preset.tone is None):
+        raise OptionError(f"the preset {preset.name} tones composites before the network sees them; pass --tone, the "
+                          "model/ of a run of `harmovid train tone`, or a checkpoint" if folder is None else
+                          f"the preset {preset.name} tones nothing; leave out --tone")
+    return None if folder is None else checkpoint.read_tone(folder, preset)
 
 
 def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:

@@ -1,0 +1,75 @@
+"""A misfit: a person in a scene whose light is not theirs, made of real footage whose light is right.
+
+The target is real footage, or footage whose person and scene were changed alike. Only what the network is given is
+made up, so that what it learns to give back was filmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harmovid.data.augment import DegradeConfig, degrade_light, grade_scene
+from harmovid.data.dataset import ViewBatch
+from harmovid.light.grade import linear_to_srgb, srgb_to_linear
+
+
+@dataclass(frozen=True)
+class MisfitConfig:
+    """How the light is made wrong.
+
+    degrade: the person's light.
+    scene: strongest grade of the whole scene, so that no clip has colours that could be learned by heart.
+    recast: strongest change of the person alone, target and all: as another person, otherwise lit, in the same scene.
+        Without it the people of the training footage are learned by heart, and a network that is sure of what it
+        cannot know spoils what was right; with it, it departs from its input where the evidence is strong.
+    placed: share of batches whose person comes as they were filmed, while the scene is graded by up to `setting`: an
+        ordinary clip put into a night, a sunset, a stage, which is what users do.
+    """
+
+    degrade: DegradeConfig = DegradeConfig()
+    scene: float = 0.45
+    recast: float = 0.3
+    placed: float = 0.35
+    setting: float = 1.0
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A batch, display sRGB in [0, 1].
+
+    target: (B, 3, T, H, W), the person in their scene, in its light. wrong: so too, of the person alone, in the wrong
+    light. plate: (B, 3, T, H, W), the scene without them. overview: (B, 3, T, h, w), the whole scene.
+    """
+
+    target: Tensor
+    wrong: Tensor
+    plate: Tensor
+    overview: Tensor
+
+
+def misfit(views: ViewBatch, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator) -> Misfit:
+    """Make the light of a batch of views wrong.
+
+    Args:
+        views: of real footage.
+        random, generator: sources of all choices; the latter on the device of `views`.
+    """
+    picture = views.picture
+    if config.recast > 0:
+        most = config.recast
+        other = DegradeConfig(untouched=0.15, shares=(0.85, 0, 0), strengths=(0, most, most, most), moving=0)
+        picture = over(degrade_light(picture, views.mask, other, generator), picture, views.mask)
+    placed = random.random() < config.placed
+    target, plate, overview = grade_scene([picture, views.plate, views.overview], generator,
+                                          config.setting if placed else config.scene)
+    wrong = degrade_light(picture if placed else target, views.mask, config.degrade, generator)
+    return Misfit(target, wrong, plate, overview)
+
+
+def over(person: Tensor, plate: Tensor, mask: Tensor) -> Tensor:
+    """(B, 3, T, H, W), display sRGB; light is mixed linear, as the straight path does."""
+    return linear_to_srgb(torch.lerp(srgb_to_linear(plate), srgb_to_linear(person), mask))

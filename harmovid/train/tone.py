@@ -1,0 +1,142 @@
+"""Stage `tone`: from the palette of a composite to the tone that its person should have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harmovid.data.dataset import CropConfig, Footage
+from harmovid.data.misfit import MisfitConfig, misfit, over
+from harmovid.model import checkpoint
+from harmovid.model.palette import palette
+from harmovid.model.presets import Preset
+from harmovid.model.tone import Tone, toned
+from harmovid.train.loop import Batch
+from harmovid.train.stages import Length, OnFootage, contact_sheet, gain_figures, psnr, tiles, write_record
+
+_MEASURED, _MEASURED_SEED = 8, 1_000_003  # batches from which the sizes of numbers are taken
+_VALIDATED = 12  # batches of misfits of the validation footage
+_FEW = 60  # pixels of a person; views with fewer tell nothing
+_RIGHT = 45.0  # dB; a composite this near is of a person whose light was left as it was
+_FLAT = 0.02  # of display sRGB; contrast counts beside it, so that flat people have a bounded one
+
+
+@dataclass(frozen=True)
+class ToneStage:
+    """Settings of stage `tone`.
+
+    batch, area: views at a time, single frames, and their pixels. misfit: how their light is made wrong.
+    noise, drop: see `Tone.forward`.
+    """
+
+    batch: int = 96
+    area: int = 96 * 96
+    misfit: MisfitConfig = field(default_factory=MisfitConfig)
+    noise: float = 0.2
+    drop: float = 0.3
+
+
+class ToneTask(OnFootage):
+    """Single frames whose person is in a wrong light, as palettes, and the change that brings them nearest to right."""
+
+    name = "tone"
+
+    def __init__(self, preset: Preset, train: Footage, validation: Footage, stage: ToneStage = ToneStage(),
+                 seed: int = 0) -> None:
+        super().__init__(preset, train, validation, (Length(1, stage.batch, 1.0, stage.area),), CropConfig())
+        assert preset.tone is not None, f"{preset.name} has no tone to be trained"
+        self.stage = stage
+        torch.manual_seed(seed)
+        tone = Tone(preset.tone)
+        drawn = [self.batch(index, _MEASURED_SEED) for index in range(_MEASURED)]
+        tone.standardize(*(torch.cat([batch[name] for batch in drawn]).cpu() for name in ("palette", "change")))
+        self.module: nn.Module = tone
+
+    def batch(self, index: int, seed: int) -> Batch:
+        """Palettes of composites (B, 153), and by what their person's tone is off (B, 6)."""
+        drawn = self._drawn(self.train, index, seed)
+        return {"palette": drawn.palette, "change": tone_change(drawn.composite, drawn.target, drawn.mask)}
+
+    def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """Squared error of the change, each of its numbers in units of its own size."""
+        told = batch["palette"]
+        generator = torch.Generator(told.device)
+        generator.manual_seed(seed)
+        predicted = module(told, self.stage.noise, self.stage.drop, generator)  # (B, 6)
+        error = (predicted - batch["change"] / getattr(module, "module", module).size).square()  # (B, 6)
+        return {"loss": error.mean(), "shift": error[:, :3].mean().detach(), "contrast": error[:, 3:].mean().detach()}
+
+    def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
+        """Foreground PSNR of composite and toned composite against the truth, on misfits of held-out footage.
+
+        `left` is the PSNR of people whose light was right, against themselves: how well the tone leaves alone.
+        """
+        assert isinstance(module, Tone)
+        before, after, left, slopes, rows = [], [], [], [], []
+        for index in range(_VALIDATED):
+            drawn = self._drawn(self.validation, index, 0)
+            home = next(module.parameters()).device
+            result = toned(drawn.composite, drawn.mask, *(c.to(drawn.mask) for c in
+                                                          module.curves(drawn.palette.to(home))))
+            wanted, got = (tone_change(drawn.composite, to, drawn.mask)[:, :3] for to in (drawn.target, result))
+            for n in range(len(result)):
+                pair = drawn.target[n:n + 1], drawn.mask[n:n + 1]
+                was = psnr(drawn.composite[n:n + 1], *pair)
+                now = psnr(result[n:n + 1], *pair)
+                if was > _RIGHT:
+                    left.append(now)
+                    continue
+                before.append(was)
+                after.append(now)
+                slopes.append((float(wanted[n] @ got[n]), float(wanted[n] @ wanted[n])))
+            rows.append(tiles(drawn.composite, result, drawn.target))
+        return {**gain_figures(before, after, slopes), "left": float(np.mean(left))}, contact_sheet(rows)
+
+    def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
+        """What `harmovid train harmonize --tone` takes."""
+        assert isinstance(module, Tone)
+        checkpoint.write_tone(module, folder)
+        write_record(folder, self.stage, record)
+
+    @torch.no_grad()
+    def _drawn(self, footage: Footage, index: int, seed: int) -> _Drawn:
+        random, generator = self.generators(index, seed)
+        views = self.views(random, footage)
+        drawn = misfit(views, self.stage.misfit, random, generator)
+        composite = over(drawn.wrong, drawn.plate, views.mask)
+        told = palette(composite, drawn.plate, drawn.overview, views.mask)[:, 0]  # (B, 153)
+        seen = (views.mask >= 0.5).flatten(1).sum(1) >= _FEW  # (B,): a crop may miss the person
+        return _Drawn(composite[seen], drawn.target[seen], views.mask[seen], told[seen])
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """(B, 3, 1, H, W) twice, (B, 1, 1, H, W), (B, 153)."""
+
+    composite: Tensor
+    target: Tensor
+    mask: Tensor
+    palette: Tensor
+
+
+def tone_change(composite: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """By what a person's tone is off: (B, 6).
+
+    Shift of mean R, G, B, and log((σ_target + ε) / (σ_composite + ε)) of each, over the pixels of the person.
+
+    Args:
+        composite, target: (B, 3, T, H, W), display sRGB. mask: (B, 1, T, H, W).
+    """
+    share = (mask >= 0.5).to(composite).flatten(2)  # (B, 1, P)
+    share = share / share.sum(2, keepdim=True).clamp(min=1)
+    means, spreads = [], []
+    for picture in (composite.flatten(2), target.flatten(2)):
+        mean = (picture * share).sum(2, keepdim=True)  # (B, 3, 1)
+        means.append(mean[..., 0])
+        spreads.append(((picture - mean).square() * share).sum(2).sqrt() + _FLAT)
+    return torch.cat([means[1] - means[0], (spreads[1] / spreads[0]).log()], 1)  # (B, 6)
