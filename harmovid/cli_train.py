@@ -149,8 +149,8 @@ def harmonize(
         there = _there(device)
         chosen = recipe.resolve(recipe.HarmonizeRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
         with bars() as progress:
-            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, tone=tone, init=init, device=there, resume=resume,
-                                              progress=progress)
+            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, tone=tone, init=init, device=there,
+                                              resume=resume, progress=progress)
         _tell(out, figures)
 
 

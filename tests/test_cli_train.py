@@ -34,7 +34,10 @@ LISTED = (
 SMALL = ("--set preset.view.area=1024 --set loop.steps=2 --set loop.log_every=1 "
          "--set preset.codec.fine=8 --set preset.codec.frame=8 --set preset.codec.coarse=16 "
          "--set stage.lengths=[[1,2,0.5],[5,1,0.5]] "
-         "--set preset.transformer.num_layers=1 --set preset.transformer.num_attention_heads=1")
+         "--set preset.transformer.num_layers=1 --set preset.transformer.num_attention_heads=1 "
+         "--set preset.tone.width=8")
+TONE = ("--set loop.steps=2 --set loop.log_every=1 --set preset.tone.width=8 --set stage.batch=2 "
+        "--set stage.area=1024")
 
 
 def invoke(arguments: str, status: int = 0) -> Result:
@@ -127,7 +130,7 @@ class TestShards:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, one_thread) -> Path:
-    """A folder with data/{train,validation}, and a codec and a harmonizer that were trained on it."""
+    """A folder with data/{train,validation}, and a codec, a tone and a harmonizer that were trained on it."""
     folder = tmp_path_factory.mktemp("train")
     for where, names in (("train", ("clip", "photo")), ("validation", ("held",))):
         (folder / "data" / where).mkdir(parents=True)
@@ -139,7 +142,9 @@ def made(tmp_path_factory, one_thread) -> Path:
             shards.write(folder / "data" / where / f"{name}.zip",
                          Shard(info, picture, mask[..., 0], picture[:, :, ::-1].copy(), overview))
     invoke(f"train codec --data {folder}/data -o {folder}/codec --seed 3 {SMALL}")
-    invoke(f"train harmonize --data {folder}/data -o {folder}/net --codec {folder}/codec/model {SMALL}")
+    invoke(f"train tone --data {folder}/data -o {folder}/tone {TONE}")
+    invoke(f"train harmonize --data {folder}/data -o {folder}/net --codec {folder}/codec/model "
+           f"--tone {folder}/tone/model {SMALL}")
     return folder
 
 
@@ -160,6 +165,13 @@ class TestTrain:
         assert model.preset.transformer.num_layers == 1 and model.preset.view.area == 1024
         ours = CausalCodec.from_pretrained(made / "codec/model").state_dict()
         assert all(torch.equal(value.half(), ours[name].half()) for name, value in model.codec.state_dict().items())
+
+    def test_a_run_of_the_tone_is_what_the_checkpoint_holds(self, made):
+        kept = json.loads((made / "tone/config.json").read_text())
+        assert kept["preset"]["tone"] == {"width": 8} and kept["stage"]["batch"] == 2
+        tone = checkpoint.load(made / "net/model").tone
+        alone = checkpoint.read_tone(made / "tone/model", checkpoint.load(made / "net/model").preset)
+        assert all(torch.equal(value, tone.state_dict()[name]) for name, value in alone.state_dict().items())
 
     def test_the_same_command_makes_the_same_weights(self, made, tmp_path):
         invoke(f"train codec --data {made}/data -o {tmp_path}/codec --seed 3 {SMALL}")
@@ -186,8 +198,8 @@ class TestTrain:
                 begun.append({name: value.clone() for name, value in self.module.state_dict().items()})
 
         monkeypatch.setattr(recipe, "Harmonize", Seen)
-        invoke(f"train harmonize --data {made}/data -o {tmp_path}/net --codec {made}/net/model --init {made}/net/model "
-               f"{SMALL} --set loop.steps=1")
+        invoke(f"train harmonize --data {made}/data -o {tmp_path}/net --codec {made}/net/model --tone {made}/net/model "
+               f"--init {made}/net/model {SMALL} --set loop.steps=1")
         before = checkpoint.load(made / "net/model").backbone.state_dict()
         assert all(torch.equal(value, before[name]) for name, value in begun[0].items())
 
@@ -218,6 +230,12 @@ class TestTrain:
         ("harmonize --data {made}/data -o new --codec {made}/codec/model", "is of other sizes than the preset nano's"),
         (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --init {{made}}/net/model {SMALL} "
          "--set preset.transformer.num_layers=2", "the transformer of"),
+        (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model {SMALL}", "pass --tone, the model/ of a run"),
+        (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --tone {{made}}/codec/model {SMALL}",
+         "tone.safetensors cannot be read"),
+        (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --tone {{made}}/net/model {SMALL} "
+         "--set preset.tone=null", "tones nothing; leave out --tone"),
+        (f"tone --data {{made}}/data -o new {TONE} --set preset.tone=null", "tones nothing; go on with"),
         ("harmonize --data {made}/data -o new --codec {made}/net/model --init nowhere --set preset.codec.fine=8 "
          "--set preset.codec.frame=8 --set preset.codec.coarse=16", "there is no checkpoint nowhere"),
     ])

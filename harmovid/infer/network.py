@@ -16,10 +16,11 @@ from torch import Tensor
 from harmovid.errors import InputError
 from harmovid.infer.multidiffusion import Fusion, MultiDiffusion
 from harmovid.infer.sampler import draw, sample
+from harmovid.infer.toning import tone_clip
 from harmovid.infer.views import Harmonized, ViewClip, ViewSize
 from harmovid.model.checkpoint import Model
 from harmovid.model.codec import TIME, Codec
-from harmovid.model.conditions import conditions, mask_channels
+from harmovid.model.conditions import conditions
 from harmovid.model.palette import palette
 
 Progress = Callable[[str, int, int], None]
@@ -68,18 +69,22 @@ class NetworkHarmonizer:
         Raises:
             InputError: the network's answer is not finite.
         """
-        count = len(clip)
-        pictures, told = self._encode(clip)
-        palettes = self._palettes(clip, pictures.shape[2]) if self.model.preset.transformer.palette else None
+        # A transformer that takes latents by twos takes an even number of them.
+        multiple = self.model.preset.transformer.patch_size_t or 1
+        latents = -(-_latents(len(clip)) // multiple) * multiple
+        tone, seen = self.model.tone, clip
+        if tone is not None:
+            seen = tone_clip(clip, self._palettes(clip, latents), tone)
+        pictures, told = self._encode(seen, latents)
+        plain = pictures[:1] if seen is clip else self._encode_composite(clip, latents)  # (1, 16, Tl, h, w)
+        palettes = self._palettes(seen, latents) if self.model.preset.transformer.palette else None
         answer = self._sample(clip, pictures, told, palettes, seed)
-        answer = held_back(pictures[:1], answer, _cover(clip, answer), self.model.preset.doubt)  # (1, 16, Tl, h, w)
-        both = torch.cat([pictures[:1], answer])  # (2, 16, Tl, h, w)
-        for video in decode_clip(self.model.codec, both, count):
+        for video in decode_clip(self.model.codec, torch.cat([plain, answer]), len(clip)):
             reference, result = video.clamp(0, 1).float().cpu().numpy()  # (3, T, H, W) each
             yield Harmonized(reference, result)
 
     @torch.inference_mode()
-    def _encode(self, clip: ViewClip) -> tuple[Tensor, Tensor]:
+    def _encode(self, clip: ViewClip, latents: int) -> tuple[Tensor, Tensor]:
         """Composite and background (2, 16, Tl, h, w), overview (1, 16, Tl, h', w')."""
         def near(start: int, stop: int) -> Tensor:
             views = clip.window(start, stop)
@@ -88,15 +93,18 @@ class NetworkHarmonizer:
         def whole(start: int, stop: int) -> Tensor:
             return self._tensor(clip.window(start, stop).overview[None])  # (1, 3, T, h, w)
 
-        # A transformer that takes latents by twos takes an even number of them.
-        multiple = self.model.preset.transformer.patch_size_t or 1
-        latents = -(-_latents(len(clip)) // multiple) * multiple
         codec, count = self.model.codec, len(clip)
         return encode_clip(codec, near, count, latents), encode_clip(codec, whole, count, latents)
 
     @torch.inference_mode()
+    def _encode_composite(self, clip: ViewClip, latents: int) -> Tensor:
+        """(1, 16, Tl, h, w)."""
+        return encode_clip(self.model.codec, lambda start, stop: self._tensor(clip.window(start, stop).composite[None]),
+                           len(clip), latents)
+
+    @torch.inference_mode()
     def _palettes(self, clip: ViewClip, latents: int) -> Tensor:
-        """(Tl, 141), of each latent's last frame."""
+        """(Tl, 153), of each latent's last frame."""
         parts = []
         for start in range(0, latents, _COVERED):
             wanted = np.arange(TIME * start, TIME * min(start + _COVERED, latents), TIME).clip(max=len(clip) - 1)
@@ -112,7 +120,7 @@ class NetworkHarmonizer:
         def predict(noisy: Tensor, frames: Tensor, t: int) -> Tensor:
             told = torch.cat([self._conditions(clip, pictures, overview, some) for some in frames.tolist()])
             step = torch.full((len(noisy),), t, device=self.device)  # (N,)
-            colours = None if palettes is None else palettes[frames].mean(1)  # (N, 141)
+            colours = None if palettes is None else palettes[frames].mean(1)  # (N, 153)
             return self.model.backbone(noisy, told, step, colours)  # (N, 16, n, h, w)
 
         window = _latents(self.model.preset.view.window)
@@ -137,21 +145,6 @@ class NetworkHarmonizer:
 
     def _tensor(self, planes: np.ndarray) -> Tensor:
         return torch.from_numpy(planes).to(self.device, torch.float32)
-
-
-def held_back(composite: Tensor, answer: Tensor, cover: Tensor, doubt: float) -> Tensor:
-    """Shrink a predicted change towards none, the more the smaller it is beside the error known of such predictions.
-
-    With m² the change's mean square over the person, the change is multiplied by m² / (m² + doubt²), Wiener's factor
-    for a signal of power m² in noise of power doubt². One factor for a clip: it cannot flicker.
-
-    Args:
-        composite, answer: (1, 16, Tl, h, w), latents. cover: (1, 1, Tl, h, w), the person's share of each.
-        doubt: see `harmovid.model.presets.Preset`.
-    """
-    change = answer - composite  # (1, 16, Tl, h, w)
-    power = (change.square().mean(1, keepdim=True) * cover).sum() / cover.sum().clamp(min=1e-6)
-    return composite + change * (power / (power + doubt**2).clamp(min=1e-12))  # (1, 16, Tl, h, w)
 
 
 def encode_clip(codec: Codec, frames: Callable[[int, int], Tensor], count: int, latents: int | None = None) -> Tensor:
@@ -206,15 +199,6 @@ def _chunks(codec: Codec, latents: int) -> Iterator[Chunk]:
 def _latents(frames: int) -> int:
     """Latents that hold so many frames."""
     return -(-(frames - 1) // TIME) + 1
-
-
-def _cover(clip: ViewClip, like: Tensor) -> Tensor:
-    """(1, 1, Tl, h, w), the mean of the mask over the pixels of each of the clip's latents, on the device of `like`."""
-    latents, parts = list(range(like.shape[2])), []
-    for start in range(0, len(latents), _COVERED):
-        mask = torch.from_numpy(_mask(clip, latents[start : start + _COVERED]))  # (1, 1, 4n + 1, H, W)
-        parts.append(mask_channels(mask)[:, :, 1:].mean(1, keepdim=True))  # (1, 1, n, h, w)
-    return torch.cat(parts, 2).to(like)  # (1, 1, Tl, h, w)
 
 
 def _mask(clip: ViewClip, latents: list[int]) -> np.ndarray:

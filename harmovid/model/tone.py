@@ -41,10 +41,10 @@ class Tone(nn.Module):
 
     def __init__(self, config: ToneConfig = ToneConfig()) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(PALETTE, config.width), nn.Linear(config.width, config.width),
-                                     nn.Linear(config.width, CHANGE)])
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        last = nn.Linear(config.width, CHANGE)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.ModuleList([nn.Linear(PALETTE, config.width), nn.Linear(config.width, config.width), last])
         self.register_buffer("centre", torch.zeros(PALETTE))
         self.register_buffer("spread", torch.ones(PALETTE))
         self.register_buffer("size", torch.ones(CHANGE))

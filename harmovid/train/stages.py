@@ -1,4 +1,4 @@
-"""What the stages share: views of real footage, the same for the same batch number, and how results are shown and kept."""
+"""What the stages share: views of real footage, the same for the same batch number; how results are shown and kept."""
 
 from __future__ import annotations
 

@@ -56,6 +56,7 @@ class ToneTask(OnFootage):
         drawn = [self.batch(index, _MEASURED_SEED) for index in range(_MEASURED)]
         tone.standardize(*(torch.cat([batch[name] for batch in drawn]).cpu() for name in ("palette", "change")))
         self.module: nn.Module = tone
+        self.units = tone.size
 
     def batch(self, index: int, seed: int) -> Batch:
         """Palettes of composites (B, 153), and by what their person's tone is off (B, 6)."""
@@ -68,7 +69,7 @@ class ToneTask(OnFootage):
         generator = torch.Generator(told.device)
         generator.manual_seed(seed)
         predicted = module(told, self.stage.noise, self.stage.drop, generator)  # (B, 6)
-        error = (predicted - batch["change"] / getattr(module, "module", module).size).square()  # (B, 6)
+        error = (predicted - batch["change"] / self.units.to(told)).square()  # (B, 6)
         return {"loss": error.mean(), "shift": error[:, :3].mean().detach(), "contrast": error[:, 3:].mean().detach()}
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
@@ -95,7 +96,10 @@ class ToneTask(OnFootage):
                 after.append(now)
                 slopes.append((float(wanted[n] @ got[n]), float(wanted[n] @ wanted[n])))
             rows.append(tiles(drawn.composite, result, drawn.target))
-        return {**gain_figures(before, after, slopes), "left": float(np.mean(left))}, contact_sheet(rows)
+        figures = gain_figures(before, after, slopes)
+        if left:
+            figures["left"] = float(np.mean(left))
+        return figures, contact_sheet(rows)
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """What `harmovid train harmonize --tone` takes."""

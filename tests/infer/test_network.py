@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from harmovid.errors import InputError, OptionError
 from harmovid.infer import network
 from harmovid.infer.network import NetworkHarmonizer, decode_clip, encode_clip
+from harmovid.infer.toning import TonedClip
 from harmovid.infer.views import Harmonized, Views
 from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.model.conditions import conditions, mask_channels
 from harmovid.model.palette import palette
 from harmovid.model.schedule import Schedule, ScheduleConfig
+from harmovid.model.tone import Tone, ToneConfig
 from tests.infer.tiny import tiny
 
 COUNTS = [1, 2, 5, 44, 45, 60, 101, 190]
@@ -204,7 +206,7 @@ class TestConditions:
         joined(NetworkHarmonizer(model, 1).harmonize(given))
         composite, background, mask, overview = (
             padded(torch.from_numpy(plane)[None]) for plane in vars(given.views).values())
-        every = palette(*(part[:, :, ::4] for part in (composite, background, overview, mask)))  # (1, Tl, 141)
+        every = palette(*(part[:, :, ::4] for part in (composite, background, overview, mask)))  # (1, Tl, 153)
         for window, told in zip(torch.cat(model.backbone.palettes), torch.cat(model.backbone.seen), strict=True):
             if told.shape[1] == every.shape[1]:
                 torch.testing.assert_close(window, every[0].mean(0))
@@ -293,27 +295,23 @@ class TestHarmonize:
         np.testing.assert_allclose(got[0].result, got[1].result, atol=1e-5)
 
 
-class TestHeldBack:
-    def test_the_factor_is_wieners_over_the_person_alone(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        composite = torch.randn(1, 16, 3, 4, 4, generator=generator)
-        cover = torch.zeros(1, 1, 3, 4, 4)
-        cover[..., :2] = 1
-        change = torch.where(cover > 0, 0.3, 5.0).expand_as(composite)  # what happens beside the person does not count
-        got = network.held_back(composite, composite + change, cover, doubt=0.4)
-        torch.testing.assert_close(got, composite + change * 0.09 / (0.09 + 0.16))
+class TestTone:
+    def brighter(self) -> Tone:
+        tone = Tone(ToneConfig(width=4))
+        with torch.no_grad():
+            tone.layers[-1].bias[:3] = 0.1
+        return tone
 
-    def test_without_doubt_all_is_taken(self) -> None:
-        composite, answer = torch.zeros(1, 16, 1, 2, 2), torch.ones(1, 16, 1, 2, 2)
-        torch.testing.assert_close(network.held_back(composite, answer, torch.ones(1, 1, 1, 2, 2), 0.0), answer)
-        torch.testing.assert_close(network.held_back(composite, composite, torch.ones(1, 1, 1, 2, 2), 0.0), composite)
+    def test_the_network_is_given_the_toned_clip_and_the_reference_is_of_the_plain_one(self) -> None:
+        plain = tiny()
+        given = clip(9)
+        lifted = TonedClip(given, np.ones((3, 9), np.float32), np.full((3, 9), 0.1, np.float32))
+        got, untoned, toned = (joined(NetworkHarmonizer(model).harmonize(seen)) for model, seen in (
+            (replace(plain, tone=self.brighter()), given), (plain, given), (plain, lifted)))
+        np.testing.assert_allclose(got.reference, untoned.reference, atol=1e-5)
+        np.testing.assert_allclose(got.result, toned.result, atol=1e-4)
 
-    def test_a_clip_without_a_person_is_left_alone(self) -> None:
-        composite, answer = torch.zeros(1, 16, 1, 2, 2), torch.ones(1, 16, 1, 2, 2)
-        torch.testing.assert_close(network.held_back(composite, answer, torch.zeros(1, 1, 1, 2, 2), 0.1), composite)
-
-    def test_a_model_in_doubt_gives_back_its_reference(self) -> None:
-        model = tiny()
-        doubting = replace(model, preset=replace(model.preset, doubt=1e6))
-        for part in NetworkHarmonizer(doubting).harmonize(clip(9)):
-            np.testing.assert_allclose(part.result, part.reference, atol=1e-4)
+    def test_a_fresh_tone_changes_nothing(self) -> None:
+        got = [joined(NetworkHarmonizer(model).harmonize(clip(6)))
+               for model in (tiny(), replace(tiny(), tone=Tone(ToneConfig(width=4))))]
+        np.testing.assert_allclose(got[0].result, got[1].result, atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harmovid.model.palette import PALETTE, QUANTILES, palette
+from harmovid.model.palette import PALETTE, QUANTILES, mean_of_person, palette
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -21,11 +21,11 @@ def flat(colour: tuple[float, float, float], frames: int = 1, size: int = SIZE) 
 
 
 def told(composite: Tensor, mask: Tensor, background: Tensor | None = None, overview: Tensor | None = None) -> Tensor:
-    """(4, 35) of the first frame: person, head, background, overview."""
+    """(4, 38) of the first frame: person, head, background, overview."""
     background = composite if background is None else background
     found = palette(composite, background, background if overview is None else overview, mask)
     assert found.dtype == torch.float32 and found.isfinite().all()
-    return found[0, 0, :-1].unflatten(0, (4, 35))
+    return found[0, 0, :-1].unflatten(0, (4, 38))
 
 
 def value(row: Tensor, pixels: int = FULL) -> Tensor:
@@ -71,9 +71,9 @@ def test_quantiles_spread_and_tint_of_a_ramp():
     torch.testing.assert_close(value(row)[10:17], torch.tensor(QUANTILES) / 2, atol=2e-3, rtol=0)
     share = FULL / (FULL + 16)
     torch.testing.assert_close(row[31:34] * 0.1 / share, torch.tensor([1, 0.5, 0]) / np.sqrt(12), atol=2e-3, rtol=0)
-    assert row[34] == pytest.approx(share, abs=1e-3)  # lights are warmer
+    assert row[37] == pytest.approx(share, abs=1e-3)  # lights are warmer
     cool = told(warm.flip(1), torch.ones(1, 1, 1, SIZE, SIZE))[0]
-    assert cool[34] == pytest.approx(-share, abs=1e-3)
+    assert cool[37] == pytest.approx(-share, abs=1e-3)
 
 
 def test_every_frame_has_its_own():
@@ -96,3 +96,20 @@ def test_a_large_view_is_told_as_its_small_copy():
     big = big.repeat_interleave(8, 4)
     mask = torch.ones(1, 1, 1, 128, 128)
     torch.testing.assert_close(told(big, mask)[0], told(big[..., ::2, ::2], mask[..., ::2, ::2])[0])
+
+
+def test_correlations_are_those_of_numpy():
+    generator = torch.Generator().manual_seed(1)
+    base = torch.rand(1, 1, 1, SIZE, SIZE, generator=generator)
+    other = torch.rand(1, 2, 1, SIZE, SIZE, generator=generator)
+    picture = torch.cat([base, 0.6 * base + 0.4 * other[:, :1], other[:, 1:]], 1)
+    row = told(picture, torch.ones(1, 1, 1, SIZE, SIZE))[0]
+    found = np.corrcoef(picture[0, :, 0].flatten(1).numpy())
+    expected = torch.tensor([found[0, 1], found[0, 2], found[1, 2]], dtype=torch.float32) * FULL / (FULL + 16)
+    torch.testing.assert_close(row[34:37], expected, atol=0.01, rtol=0)
+
+
+def test_the_mean_of_the_person_is_read_back():
+    picture = flat((0.2, 0.5, 0.9))
+    found = mean_of_person(palette(picture, picture, picture, torch.ones(1, 1, 1, SIZE, SIZE)))
+    torch.testing.assert_close(found[0, 0], torch.tensor([0.2, 0.5, 0.9]), atol=2e-3, rtol=0)

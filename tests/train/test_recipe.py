@@ -13,9 +13,11 @@ import pytest
 from harmovid import config
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model.presets import PRESETS, nano, small
+from harmovid.train.codec import CodecStage
+from harmovid.train.harmonize import HarmonizeStage
 from harmovid.train.loop import LoopConfig
 from harmovid.train.recipe import CodecRecipe, HarmonizeRecipe, resolve, train_codec, train_harmonizer
-from harmovid.train.stages import CodecStage, HarmonizeStage, Length
+from harmovid.train.stages import Length
 
 NEW = Path("nowhere")
 

@@ -1,302 +1,58 @@
-"""The stages: batches that belong to their number, degraded only where the person is, and models that load."""
+"""What the stages share: views by share and area, figures of gains, and sheets."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
-import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
-from harmovid.data.dataset import Footage
-from harmovid.evaluate.relight import relight_amplitude
-from harmovid.model import checkpoint
-from harmovid.model.codec import CausalCodec
-from harmovid.train import stages
-from harmovid.train.loop import Batch, LoopConfig, train
-from harmovid.train.stages import Codec, CodecStage, Harmonize, HarmonizeStage, Length
-from tests import figures
-from tests.data.footage import shard
-from tests.train.tiny import preset
-
-CLIPS = (Length(13, 2, 1.0),)
-PLAIN = HarmonizeStage(lengths=CLIPS, begun=0, strided=0)
-LOOP = LoopConfig(steps=2, validate_every=2, save_every=2, log_every=1, warmup=0)
-
+from harmovid.data.dataset import CropConfig
+from harmovid.train.stages import Length, OnFootage, contact_sheet, gain_figures, psnr, tiles
+from tests.train.tiny import HELD_OUT, TRAIN, preset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def footage(colour: tuple[float, float, float] | None = None) -> Footage:
-    return Footage([shard("a", 21, seed=0, colour=colour), shard("b", 9, seed=1, colour=colour),
-                    shard("photo", 1, seed=2, colour=colour)])
+def shared(*lengths: Length) -> OnFootage:
+    return OnFootage(preset(), TRAIN, HELD_OUT, lengths, CropConfig())
 
 
-TRAIN, HELD_OUT = footage(), Footage([shard("c", 17, seed=3), shard("d", 1, seed=4)])
+def test_lengths_come_by_their_shares():
+    stage = shared(Length(1, 2, 3.0), Length(5, 1, 1.0))
+    random = np.random.default_rng(0)
+    frames = [stage.views(random).picture.shape[2] for _ in range(60)]
+    assert set(frames) == {1, 5} and 0.55 < frames.count(1) / 60 < 0.92
 
 
-def codec() -> CausalCodec:
-    torch.manual_seed(1)
-    return CausalCodec(**vars(preset().codec))
+def test_views_are_of_the_footage_that_is_asked_for():
+    stage = shared(Length(1, 2, 1.0))
+    first, second = (stage.views(np.random.default_rng(0), footage).picture for footage in (TRAIN, HELD_OUT))
+    torch.testing.assert_close(stage.views(np.random.default_rng(0)).picture, first, rtol=0, atol=0)
+    assert first.shape != second.shape or not torch.equal(first, second)
 
 
-def codec_stage(**settings: object) -> Codec:
-    return Codec(preset(), TRAIN, HELD_OUT, CodecStage(**{"lengths": CLIPS, **settings}))
+def test_held_out_clips_are_all_there_and_framed():
+    found = list(shared(Length(1, 1, 1.0)).held_out(frames=9))
+    assert [index for index, _ in found] == [0, 1]
+    assert [views.picture.shape[2] for _, views in found] == [9, 1]
 
 
-def harmonize(stage: HarmonizeStage = PLAIN, train: Footage = TRAIN) -> Harmonize:
-    return Harmonize(preset(), codec(), train, HELD_OUT, stage)
+def test_figures_of_gains_by_band():
+    figures = gain_figures([12, 16, 18, 25], [15, 17, 18, 24], [(0.5, 1.0), (1.0, 2.0)])
+    assert figures["gain"] == pytest.approx(0.75) and figures["worse"] == 0.25 and figures["amplitude"] == 0.5
+    assert (figures["gain_below_14"], figures["gain_14_to_19"], figures["gain_above_19"]) == (3, 0.5, -1)
+    assert "gain_below_14" not in gain_figures([20], [21], [(1, 1)])
 
 
-class Pixels(Harmonize):
-    """Keeps what it would have encoded."""
-
-    def encoded(self, target: Tensor, composite: Tensor, plate: Tensor, overview: Tensor, mask: Tensor) -> Batch:
-        self.seen = {"target": target, "composite": composite, "plate": plate, "overview": overview, "mask": mask}
-        return super().encoded(target, composite, plate, overview, mask)
-
-
-def pixels(index: int, stage: HarmonizeStage = PLAIN, train: Footage = TRAIN) -> dict[str, Tensor]:
-    task = Pixels(preset(), codec(), train, HELD_OUT, stage)
-    task.batch(index, 0)
-    return task.seen
+def test_psnr_is_of_the_mask_alone():
+    truth, mask = torch.zeros(1, 3, 1, 4, 4), torch.zeros(1, 1, 1, 4, 4)
+    mask[..., :2] = 1
+    result = torch.where(mask > 0, 0.1, 0.9).expand_as(truth)
+    assert psnr(result, truth, mask) == pytest.approx(20, abs=1e-4)
 
 
-def equal(first: Batch, second: Batch) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_a_batch_belongs_to_its_number_and_seed():
-    for task in (codec_stage(), harmonize(HarmonizeStage(lengths=(Length(1, 2, 0.3), Length(13, 2, 0.7))))):
-        batches = [task.batch(n, 0) for n in range(3)]
-        torch.manual_seed(99)
-        assert all(equal(task.batch(n, 0), batches[n]) for n in (2, 0, 1))
-        assert not equal(batches[0], batches[1]) and not equal(task.batch(0, 1), batches[0])
-
-
-@pytest.mark.parametrize(("frames", "latents"), [(1, 1), (5, 2), (13, 4)])
-def test_a_batch_of_harmonize_has_latents_of_one_shape(frames, latents):
-    batch = harmonize(replace(PLAIN, lengths=(Length(frames, 3, 1.0),))).batch(0, 0)
-    count, channels, there, height, width = batch["target"].shape
-    assert (count, channels, there) == (3, 16, latents) and 10 <= height * width <= 24
-    assert height % 2 == width % 2 == 0
-    assert batch["conditions"].shape == (3, 304, latents, height, width)
-    assert batch["cover"].shape == (3, 1, latents, height, width) and batch["palette"].shape == (3, 141)
-    assert 0 <= batch["cover"].min() and batch["cover"].max() <= 1 and batch["cover"].max() > 0.5
-    assert all(part.dtype == torch.float32 and part.isfinite().all() and not part.requires_grad
-               for part in batch.values())
-    torch.testing.assert_close(batch["cover"], batch["conditions"][:, 48:].mean(1, keepdim=True))
-
-
-def test_a_length_may_have_views_of_its_own_area():
-    small = harmonize(replace(PLAIN, lengths=(Length(5, 3, 1.0, area=16 * 16),))).batch(0, 0)
-    count, _, latents, height, width = small["target"].shape
-    assert (count, latents) == (3, 2) and height * width <= 8
-    assert small["conditions"].shape == (3, 304, 2, height, width)
-
-
-def test_a_window_begun_in_mid_clip_is_without_its_first_latent():
-    whole, begun = (harmonize(replace(PLAIN, begun=share)).batch(0, 0) for share in (0.0, 1.0))
-    assert torch.equal(begun.pop("palette"), whole.pop("palette"))
-    assert all(torch.equal(begun[name], whole[name][:, :, 1:]) and begun[name].shape[2] == 3 for name in whole)
-    # One latent stays one.
-    photo = replace(PLAIN, begun=1.0, lengths=(Length(1, 2, 1.0),))
-    assert harmonize(photo).batch(0, 0)["target"].shape[2] == 1
-
-
-def test_a_strided_window_leaves_latents_out_evenly():
-    stage = replace(PLAIN, lengths=(Length(29, 1, 1.0),))
-    strides = set()
-    for index in range(6):
-        whole, strided = (harmonize(replace(stage, strided=share)).batch(index, 0) for share in (0.0, 1.0))
-        strides.add(stride := {3: 3, 4: 2}[strided["target"].shape[2]])
-        assert torch.equal(strided.pop("palette"), whole.pop("palette"))
-        assert all(torch.equal(strided[name], whole[name][:, :, ::stride]) for name in whole)
-    assert strides == {2, 3}
-
-
-@pytest.mark.parametrize("index", range(4))
-def test_the_composite_differs_from_the_target_only_where_the_person_or_the_fill_is(index):
-    made = shard("a", 21)
-    ring = np.stack([cv2.dilate(mask, np.ones((7, 7), np.uint8)) for mask in made.mask]) > 5
-    filled = Footage([replace(made, plate=np.where(ring[..., None], made.plate // 2, made.plate))])
-    seen = pixels(index, replace(PLAIN, own=1.0), filled)
-    apart = (seen["target"] - seen["plate"]).abs().amax(1, keepdim=True) > 1e-5  # the plate is not the picture there
-    outside = (seen["mask"] == 0) & ~apart
-    assert 0.2 < outside.float().mean() < 0.98
-    off = (seen["composite"] - seen["target"]).abs().amax(1, keepdim=True)
-    assert off[outside].max() < 1e-4 < off[(seen["mask"] == 0) & apart].max()
-    # Without a mask it is the plate, nothing of the person.
-    none = (seen["mask"] == 0).expand_as(seen["plate"])
-    torch.testing.assert_close(seen["composite"][none], seen["plate"][none], rtol=0, atol=1e-4)
-
-
-def test_the_composite_holds_another_light():
-    off = []
-    for index in range(6):
-        seen = pixels(index)
-        inside = (seen["mask"] > 0.99).expand_as(seen["target"])
-        off.append(float((seen["composite"] - seen["target"])[inside].abs().mean()))
-    assert max(off) > 0.05
-
-
-@pytest.mark.parametrize("index", range(3))
-def test_the_plate_never_holds_the_person(index):
-    # Two people of different colours, the same scene: not a bit of plate, overview or mask tells them apart.
-    red, blue = (pixels(index, train=footage(colour)) for colour in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9)))
-    for name in ("plate", "overview", "mask"):
-        assert torch.equal(red[name], blue[name]), name
-    assert not torch.equal(red["target"], blue["target"])
-    first, second = (harmonize(train=footage(c)).batch(index, 0) for c in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9)))
-    assert torch.equal(first["conditions"][:, 16:], second["conditions"][:, 16:])
-    assert not torch.equal(first["conditions"][:, :16], second["conditions"][:, :16])
-
-
-def test_recast_changes_the_person_alone_and_target_and_composite_with_them():
-    calm = replace(PLAIN, scene=0.0, recast=0.0, own=1.0)
-    changed = 0
-    for index in range(4):
-        seen = pixels(index, replace(calm, recast=0.9))
-        outside = (seen["mask"] == 0).expand_as(seen["target"])
-        assert (seen["target"] - seen["plate"])[outside].abs().max() < 0.02  # the made shards have nothing to fill
-        still = pixels(index, calm)
-        inside = (seen["mask"] > 0.99).expand_as(seen["target"])
-        changed += bool((seen["target"] - still["target"])[inside].abs().max() > 0.03)
-    assert changed >= 2
-
-
-@pytest.mark.parametrize(("own", "soft"), [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
-def test_masks_are_of_the_kind_that_is_asked_for(own, soft):
-    mask = pixels(0, replace(PLAIN, own=own, soft=soft))["mask"]
-    between = ((mask > 0) & (mask < 1)).any()
-    assert bool(between) == (own + soft > 0)
-    assert 0 <= mask.min() and mask.max() == 1
-
-
-def test_a_batch_of_codec_is_pictures_of_every_kind():
-    task = codec_stage(flat=1.0)
-    video = task.batch(0, 0)["video"]
-    assert video.shape[:3] == (2, 3, 13) and 0 <= video.min() and video.max() <= 1
-    assert torch.equal(video, video[:, :, :1, :1].expand_as(video))  # flat, or a ramp from left to right
-    plain = codec_stage(flat=0.0, degraded=0.0).batch(0, 0)["video"]
-    wrong = codec_stage(flat=0.0, degraded=1.0).batch(0, 0)["video"]
-    assert plain.shape == wrong.shape == video.shape and not torch.equal(plain, wrong)
-    assert plain.std((3, 4)).min() > 0.01
-
-
-def test_codec_validates_trains_and_is_kept(tmp_path):
-    task = codec_stage()
-    with torch.inference_mode():
-        figures, sheet = task.validate(task.module.eval())
-    assert figures.keys() == {"psnr", "psnr_worst", "white_off", "first_frame_off", "first_frame_mean"}
-    assert all(np.isfinite(value) for value in figures.values()) and figures["psnr_worst"] <= figures["psnr"]
-    assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.shape[2] == 3
-
-    before = [p.detach().clone() for p in task.module.parameters()]
-    train(task, LOOP, tmp_path / "run")
-    assert any(not torch.equal(old, new) for old, new in zip(before, task.module.parameters(), strict=True))
-    made = CausalCodec.from_pretrained(tmp_path / "run" / "model").eval()
-    with torch.inference_mode():
-        latents = torch.cat([made.encode(task.batch(n, 1_000_003)["video"]).transpose(0, 1).flatten(1)
-                             for n in range(12)], 1)
-    torch.testing.assert_close(latents.mean(1), torch.zeros(16), rtol=0, atol=1e-3)
-    torch.testing.assert_close(latents.std(1), torch.ones(16), rtol=0, atol=1e-3)
-    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
-    assert record["stage"] == "codec" and record["steps"] == 2 and record["settings"]["degraded"] == 0.3
-    assert record["figures"].keys() == figures.keys()
-
-
-def test_harmonize_validates_trains_and_is_kept(tmp_path):
-    task = harmonize()
-    with torch.inference_mode():
-        figures, sheet = task.validate(task.module.eval())
-    assert {"psnr", "psnr_composite", "gain", "worse", "amplitude"} <= figures.keys()
-    assert all(np.isfinite(value) for value in figures.values())
-    # A fresh network gives the composite back.
-    assert figures["gain"] == pytest.approx(0, abs=1e-4) and figures["worse"] == 0
-    assert figures["amplitude"] == pytest.approx(0, abs=1e-4)
-    assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.shape[2] == 3
-    with torch.inference_mode():
-        assert task.validate(task.module)[0] == figures
-
-    frozen = [p.detach().clone() for p in task.codec.parameters()]
-    train(task, LOOP, tmp_path / "run")
-    assert all(torch.equal(old, new) for old, new in zip(frozen, task.codec.parameters(), strict=True))
-    folder = tmp_path / "run" / "model"
-    model = checkpoint.load(folder)
-    assert model.preset == task.preset
-    averaged = task.module.state_dict()
-    for name, weight in model.backbone.state_dict().items():  # two small steps from there, in half precision
-        torch.testing.assert_close(weight, averaged[name], rtol=0, atol=0.01)
-    record = json.loads((folder / "training.json").read_text())
-    assert record["stage"] == "harmonize" and record["steps"] == 2
-    assert record["settings"]["degrade"]["untouched"] == 0.12 and record["figures"].keys() == figures.keys()
-
-
-def test_the_right_answer_has_full_amplitude_and_gain(monkeypatch):
-    task = harmonize()
-    truths: list[Tensor] = []
-    encoded = task.encoded
-
-    def noted(*parts: Tensor) -> Batch:
-        batch = encoded(*parts)
-        truths.append(batch["target"])
-        return batch
-
-    class Knows(nn.Module):
-        def forward(self, noisy: Tensor, conditions: Tensor, steps: Tensor, palette: Tensor) -> Tensor:
-            return -truths[-1]  # v where there is noise alone
-
-    monkeypatch.setattr(task, "encoded", noted)
-    with torch.inference_mode():
-        figures, _ = task.validate(Knows())
-    assert figures["psnr"] == pytest.approx(100) and figures["gain"] > 10
-    assert figures["amplitude"] == pytest.approx(1, abs=1e-3)
-
-
-def test_amplitude_is_the_one_that_results_are_scored_by():
-    film = figures.film((64, 64), 3, step=(3, 0))
-    x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
-    truth, result = film.lit(np.exp(x * (0.9, 0.5, 0.1))), film.lit(np.exp(0.3 - x * (0.2, 0.1, 0.4)))
-
-    def batch(frames: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.moveaxis(frames, -1, 0)[None].copy())
-
-    both, square = stages._gains(*map(batch, (film.own, truth, result)), batch(film.alpha[..., None]))
-    found = relight_amplitude(result, film.own, truth, film.alpha)
-    assert found.slope == pytest.approx(both / square, rel=1e-4)
-    assert found.strength**2 * found.samples == pytest.approx(square, rel=1e-4)
-
-
-def test_losses_are_a_function_of_the_seed():
-    for task in (codec_stage(), harmonize()):
-        batch = task.batch(0, 0)
-        first, again, other = (task.loss(task.module, batch, seed) for seed in (5, 5, 6))
-        assert all(part.ndim == 0 and part.isfinite() for part in first.values())
-        assert torch.equal(first["loss"], again["loss"]) and not torch.equal(first["loss"], other["loss"])
-
-
-def test_the_palette_is_told_with_the_noise_that_is_asked_for(monkeypatch):
-    told = []
-    monkeypatch.setattr(stages, "diffusion_loss", lambda *given: told.append(given[-1]) or {})
-    for uncertain in (0.0, 0.5):
-        task = harmonize(replace(PLAIN, uncertain=uncertain))
-        batch = {"target": torch.zeros(64, 16, 1, 2, 2), "conditions": torch.zeros(0), "cover": torch.zeros(0),
-                 "palette": torch.full((64, 141), 0.7)}
-        task.loss(task.module, batch, 3)
-    assert torch.equal(told[0], torch.full((64, 141), 0.7))
-    assert (told[1] - 0.7).std() == pytest.approx(0.5, rel=0.03) and (told[1] - 0.7).mean().abs() < 0.02
-
-
-def test_the_fresh_network_belongs_to_the_seed():
-    first, second = (harmonize().module.state_dict() for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_colours_come_from_footage():
-    task = harmonize()
-    assert task.colours.shape == (3, 16) and task.colours.isfinite().all()
-    assert not task.codec.training and not any(p.requires_grad for p in task.codec.parameters())
+def test_a_sheet_holds_rows_of_any_size():
+    rows = [tiles(torch.ones(1, 3, 3, 4, 6), torch.zeros(1, 3, 3, 4, 6)), tiles(torch.ones(1, 3, 1, 8, 2))]
+    sheet = contact_sheet(rows)
+    assert sheet.shape == (8, 24, 3) and (sheet[:4, :6] == 255).all() and (sheet[:4, 6:12] == 0).all()
+    assert (sheet[:, 12:14] == 255).all() and (sheet[4:, :12] == 96).all()

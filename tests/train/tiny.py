@@ -1,14 +1,24 @@
-"""A preset too small for anything but tests of training."""
+"""A preset too small for anything but tests of training, and footage for it."""
 
 from __future__ import annotations
 
+import torch
+
+from harmovid.data.dataset import Footage
 from harmovid.model.backbone import TransformerConfig
-from harmovid.model.codec import CausalCodecConfig
+from harmovid.model.codec import CausalCodec, CausalCodecConfig
 from harmovid.model.presets import Preset, ViewConfig
 from harmovid.model.schedule import ScheduleConfig
+from harmovid.model.tone import ToneConfig
+from harmovid.train.loop import Batch, LoopConfig
+from harmovid.train.stages import Length
+from tests.data.footage import shard
+
+CLIPS = (Length(13, 2, 1.0),)
+LOOP = LoopConfig(steps=2, validate_every=2, save_every=2, log_every=1, warmup=0)
 
 
-def preset(prediction: str = "v_prediction", residual: bool = True) -> Preset:
+def preset(prediction: str = "v_prediction", residual: bool = True, tone: bool = False) -> Preset:
     """32 × 32 pixels."""
     return Preset(
         name="tiny", view=ViewConfig(area=32 * 32, window=13), schedule=ScheduleConfig(prediction=prediction),
@@ -16,4 +26,24 @@ def preset(prediction: str = "v_prediction", residual: bool = True) -> Preset:
                                       text_embed_dim=8, max_text_seq_length=1, sample_height=4, sample_width=4,
                                       use_rotary_positional_embeddings=True, residual=residual, palette=True),
         codec=CausalCodecConfig(fine=8, frame=8, coarse=16, encoder_blocks=1, decoder_blocks=1, fine_blocks=1),
-        steps=1)
+        steps=1, tone=ToneConfig(width=16) if tone else None)
+
+
+def footage(colour: tuple[float, float, float] | None = None) -> Footage:
+    """Two clips and a photo."""
+    return Footage([shard("a", 21, seed=0, colour=colour), shard("b", 9, seed=1, colour=colour),
+                    shard("photo", 1, seed=2, colour=colour)])
+
+
+TRAIN, HELD_OUT = footage(), Footage([shard("c", 17, seed=3), shard("d", 1, seed=4)])
+
+
+def codec() -> CausalCodec:
+    """Random weights, the same each time."""
+    torch.manual_seed(1)
+    return CausalCodec(**vars(preset().codec))
+
+
+def equal(first: Batch, second: Batch) -> bool:
+    """Bit for bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,60 @@
+"""Misfits: the person's light is wrong and the scene is right, or the scene is another and the person as filmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from harmovid.data.augment import DegradeConfig
+from harmovid.data.dataset import Footage
+from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over
+from tests.data.footage import shard
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ALWAYS = DegradeConfig(untouched=0, shares=(0, 0, 1))
+CALM = MisfitConfig(degrade=ALWAYS, scene=0, setting=0, recast=0, placed=0)
+
+
+def drawn(config: MisfitConfig, seed: int = 0) -> tuple[Misfit, torch.Tensor, torch.Tensor]:
+    """A misfit, the picture it was made of, and the mask."""
+    footage = Footage([shard("a", 9), shard("b", 9, seed=1)])
+    views = footage.draw(4, 5, (32, 32), np.random.default_rng(seed))
+    made = misfit(views, config, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+    return made, views.picture, views.mask
+
+
+def test_the_target_is_the_real_picture_where_nothing_else_is_asked_for():
+    made, picture, mask = drawn(CALM)
+    assert torch.equal(made.target, picture)
+    inside = (mask > 0.99).expand_as(picture)
+    assert ((made.wrong - picture).abs() * inside).amax((1, 2, 3, 4)).min() > 0.02
+
+
+def test_recast_changes_the_target_only_where_the_person_is():
+    made, picture, mask = drawn(replace(CALM, recast=0.9))
+    outside = (mask == 0).expand_as(picture)
+    torch.testing.assert_close(made.target[outside], picture[outside], atol=1e-5, rtol=0)
+    assert (made.target - picture).abs().amax() > 0.03
+
+
+def test_placed_people_come_as_filmed_into_a_graded_scene():
+    config = MisfitConfig(degrade=DegradeConfig(untouched=1, shares=(0, 0, 0)), recast=0, placed=1, setting=1.0)
+    made, picture, _ = drawn(config)
+    assert torch.equal(made.wrong, picture)
+    assert (made.target - picture).abs().amax() > 0.03
+
+
+def test_it_is_a_function_of_its_randomness():
+    first, again, other = (drawn(MisfitConfig(), seed)[0] for seed in (3, 3, 4))
+    assert torch.equal(first.wrong, again.wrong) and torch.equal(first.target, again.target)
+    assert not torch.equal(first.wrong, other.wrong)
+
+
+def test_over_mixes_light_and_not_code_values():
+    white, black, half = torch.ones(1, 3, 1, 1, 1), torch.zeros(1, 3, 1, 1, 1), torch.full((1, 1, 1, 1, 1), 0.5)
+    assert over(white, black, half).mean() == pytest.approx(0.7354, abs=1e-3)  # sRGB of linear 0.5
+    torch.testing.assert_close(over(white, black, half * 0), black, atol=1e-5, rtol=0)
