@@ -12,6 +12,7 @@ is, and a light that steps or passes is smeared over some ± 2 sigma.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class TemporalGaussian:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        if not self.sigma > 0:
+        if not 0 < self.sigma < math.inf:
             raise OptionError(f"sigma is a number of frames above 0, got {self.sigma:g}")
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:

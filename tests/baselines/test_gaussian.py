@@ -79,7 +79,7 @@ def test_black_frames_stay_finite() -> None:
     assert np.isfinite(result).all() and not result[4].any()
 
 
-@pytest.mark.parametrize("sigma", [0, -1, float("nan")])
+@pytest.mark.parametrize("sigma", [0, -1, float("nan"), float("inf")])
 def test_a_width_without_meaning_is_refused(sigma: float) -> None:
     with pytest.raises(OptionError, match="a number of frames above 0"):
         TemporalGaussian(sigma)
