@@ -230,7 +230,8 @@ class TestTrain:
         ("harmonize --data {made}/data -o new --codec {made}/codec/model", "is of other sizes than the preset nano's"),
         (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --init {{made}}/net/model {SMALL} "
          "--set preset.transformer.num_layers=2", "the transformer of"),
-        (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model {SMALL}", "pass --tone, the model/ of a run"),
+        (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model {SMALL}",
+         "pass --tone, the model/ of a run"),
         (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --tone {{made}}/codec/model {SMALL}",
          "tone.safetensors cannot be read"),
         (f"harmonize --data {{made}}/data -o new --codec {{made}}/codec/model --tone {{made}}/net/model {SMALL} "

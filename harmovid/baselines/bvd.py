@@ -33,12 +33,16 @@ from harmovid.baselines.atlas import AtlasConfig, fit, shrunk
 from harmovid.baselines.filtering import FilterConfig, LocalConfig, LocalRefinement, NeuralFilter
 from harmovid.baselines.points import check_clip
 from harmovid.errors import InputError, OptionError
+from harmovid.infer.views import Harmonized, ViewClip, ViewSize
+from harmovid.video.windows import Span, blend, windows
 
 Progress = Callable[[str, int, int], None]
 
 WEIGHTS = Path(__file__).parent / "weights" / "bvd"
-"""Where the weights of the preset `cpu` lie, if they ship."""
+"""The weights of the preset `cpu`, which ship with the package."""
 
+_LONGEST = 200  # frames that one atlas holds; it blurs in longer clips
+_FADED = 16  # frames over which the pieces of a longer clip fade into one another, at least
 _TOE = 0.05  # of display sRGB, added before a ratio is taken
 _MOST = 2.0  # bounds the log of the gain that is carried up
 
@@ -158,6 +162,49 @@ def deflicker(frames: np.ndarray, config: BVDConfig | None = None, seed: int = 0
         alpha = np.clip(np.asarray(masks, np.float32), 0, 1)[..., None]
         result = np.where(alpha > 0, frames + alpha * (result - frames), frames)
     return np.clip(result, 0, 1)
+
+
+class BlindDeflickering:
+    """`deflicker` under the harmonizer protocol: it steadies the person's light, and does not ask what light there is.
+
+    The atlas is fitted to the person's pixels alone. A clip of more than 200 frames is taken in pieces of 200, each
+    with an atlas of its own, that fade into one another over 16 frames or more. A piece is held in memory.
+
+    Args:
+        networks: None takes the weights that ship.
+        config: as of `deflicker`.
+        device: of torch.
+
+    Raises:
+        InputError: no weights are there.
+    """
+
+    name = "bvd"
+    view = ViewSize(area=256 * 256)
+
+    def __init__(self, networks: Networks | None = None, config: BVDConfig | None = None, device: str = "cpu") -> None:
+        self.networks = load(WEIGHTS) if networks is None else networks
+        self.config, self.device = config, device
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """Steady a clip of any length; the same seed gives the same result.
+
+        Yields:
+            Single frames, (3, 1, H, W) float32 display sRGB in [0, 1]; the reference is the composite itself. Where
+            alpha is 0 the result is the composite to the bit.
+        """
+        pieces = ((span, self._steady(clip, span, seed)) for span in windows(len(clip), _LONGEST, _FADED))
+        for t, picture in enumerate(blend(pieces)):
+            views = clip.window(t, t + 1)
+            steady = picture.transpose(2, 0, 1)[:, None]  # (3, 1, H, W)
+            # The pieces agree there, but a mean of two equal numbers need not be that number.
+            yield Harmonized(views.composite, np.where(views.mask > 0, steady, views.composite))
+
+    def _steady(self, clip: ViewClip, span: Span, seed: int) -> np.ndarray:
+        """(n, H, W, 3)."""
+        views = clip.window(*span)
+        frames = np.ascontiguousarray(views.composite.transpose(1, 2, 3, 0))
+        return deflicker(frames, self.config, seed, masks=views.mask[0], networks=self.networks, device=self.device)
 
 
 def _atlas_clip(frames: np.ndarray, config: BVDConfig, seed: int, progress: Progress, masks: np.ndarray | None,

@@ -178,7 +178,7 @@ class _Transfer(_Checked, ABC):
         total, sums, scenes = 0.0, np.zeros(1), []
         for _, views in self._chunks(clip):
             for t in range(views.composite.shape[1]):
-                weight = _inside(views.mask[0, t], self.reading.erode).ravel()
+                weight = inside(views.mask[0, t], self.reading.erode).ravel()
                 total += float(weight.sum())
                 sums = sums + self._measure(_pixels(views.composite, t), weight)
                 near, far = _pixels(views.background, t), _pixels(views.overview, t)
@@ -187,7 +187,7 @@ class _Transfer(_Checked, ABC):
                 scenes.append(self._describe(self._measure(np.concatenate([near, far]), share)))
         if total <= 0:
             return None, np.zeros(0)
-        return self._describe(sums), _smooth(np.stack(scenes), self.reading.sigma)
+        return self._describe(sums), smooth(np.stack(scenes), self.reading.sigma)
 
 
 @dataclass(frozen=True)
@@ -382,8 +382,11 @@ def _pixels(frames: np.ndarray, t: int) -> np.ndarray:
     return np.ascontiguousarray(frames[:, t].reshape(3, -1).T)
 
 
-def _inside(alpha: np.ndarray, erode: float) -> np.ndarray:
-    """(H, W) weights of the person's own colours; a person too thin to be eroded keeps a little."""
+def inside(alpha: np.ndarray, erode: float = Reading.erode) -> np.ndarray:
+    """(H, W) weights of the person's own colours; a person too thin to be eroded keeps a little.
+
+    `erode` is that of `Reading`.
+    """
     size = 2 * round(erode * alpha.shape[0]) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.erode(np.ascontiguousarray(alpha), kernel).astype(np.float64) + 1e-4 * alpha
@@ -401,8 +404,13 @@ def _moments(sums: np.ndarray) -> np.ndarray:
     return np.concatenate([mean[None], sums[2:] / sums[0] - np.outer(mean, mean)])
 
 
-def _smooth(series: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian low-pass over the first axis, renormalised at the ends; a constant stays so to the bit."""
+def smooth(series: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian low-pass over the first axis, renormalised at the ends; a constant stays so to the bit.
+
+    Args:
+        series: (T, ...), T at least 1.
+        sigma: standard deviation in steps of that axis, above 0.
+    """
     flat = (series - series[0]).reshape(len(series), -1)
     reach = min(math.ceil(4 * sigma), len(series) - 1)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

@@ -38,8 +38,8 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
             progress: Progress = lambda stage, done, total: None) -> list[Outcome]:
     """Run methods over a set, and score them; what is there already is not made again.
 
-    In network detail those without weights work at the size of the first network's view, so that all are compared at
-    one size.
+    In network detail those that are built in work at the size of the first network's view, so that all are compared
+    at one size.
 
     Args:
         folder: of a test set.

@@ -13,11 +13,13 @@ import numpy as np
 
 from harmovid import config
 from harmovid.baselines import classical
+from harmovid.baselines.gaussian import TemporalGaussian
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.plan import Options
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
 
-BUILT_IN = ("untouched", "background", "reinhard", "classical", "histogram")
+WEIGHTLESS = ("untouched", "background", "reinhard", "classical", "histogram", "gaussian")
+BUILT_IN = (*WEIGHTLESS, "bvd", "codec")
 QUICK_FRAMES = 17
 _RECORD = "method.json"
 _CHUNK = 32  # frames of a view looked at together
@@ -40,13 +42,13 @@ class Method:
 
     @property
     def is_network(self) -> bool:
-        """Whether it has weights."""
+        """Whether it is a network that harmonizes, which works at no other size than its own."""
         return self.model not in BUILT_IN
 
 
 @dataclass(frozen=True)
 class Record:
-    """What stands in method.json beside results. weights: "file digest" of each; none of a classical method."""
+    """What stands in method.json beside results. weights: "file digest" of each; none of a method without."""
 
     model: str
     detail: str
@@ -61,7 +63,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
 
     Args:
         text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
-            classical, histogram, nano, or a folder.
+            classical, histogram, gaussian (the person's mean colour smoothed over time), bvd (blind deflickering),
+            codec (through nano's codec and back), nano, or a folder.
         detail: of the straight path.
         settings: name=value of the straight path's options, as its --set takes them.
         quick: the first 17 frames alone.
@@ -97,8 +100,8 @@ def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> H
 
     Args:
         chosen: the method.
-        device: where a network runs.
-        view: the size that one without weights is to work at, for a comparison in network detail; None for its own.
+        device: where networks run.
+        view: the size that one of BUILT_IN is to work at, for a comparison in network detail; None for its own.
 
     Raises:
         InputError: the weights cannot be read.
@@ -110,6 +113,12 @@ def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> H
         own = Untouched()
     elif chosen.model == "background":
         own = PaintedOver()
+    elif chosen.model == "gaussian":
+        own = TemporalGaussian()
+    elif chosen.model == "bvd":
+        own = _bvd(device)
+    elif chosen.model == "codec":
+        own = _codec(device)
     else:
         own = classical.by_name(chosen.model)
     return own if view is None else Sized(own, view)
@@ -122,10 +131,10 @@ def record(chosen: Method, results: Path) -> None:
         OutputError: `results` holds those of other weights or settings.
     """
     found = Record(chosen.model, chosen.options.detail, chosen.settings, chosen.options.end,
-                   _weights(chosen.model) if chosen.is_network else ())
+                   () if chosen.model in WEIGHTLESS else _weights(chosen.model))
     file = results / _RECORD
     before = config.load(Record, file) if file.exists() else None
-    unknown = before is None and chosen.is_network and any(results.glob("*.mkv"))
+    unknown = before is None and found.weights and any(results.glob("*.mkv"))
     # A folder of weights may have moved; what counts is what it holds.
     if unknown or (before is not None and replace(before, model=found.model) != found):
         raise OutputError(f"{results} holds results of other weights or settings; remove it, or name this method "
@@ -189,11 +198,26 @@ def _network(model: str, device: str) -> Harmonizer:
     return NetworkHarmonizer(checkpoint.load(model, device), device=device)
 
 
+def _bvd(device: str) -> Harmonizer:
+    from harmovid.baselines.bvd import BlindDeflickering
+
+    return BlindDeflickering(device=device)
+
+
+def _codec(device: str) -> Harmonizer:
+    from harmovid.infer.network import RoundTrip
+    from harmovid.model import checkpoint
+
+    return RoundTrip(checkpoint.load("nano", device), device)
+
+
 def _weights(model: str) -> tuple[str, ...]:
     """"file digest" of settings and weights; of large files, of their beginning and end."""
-    from harmovid.model.checkpoint import WEIGHTS
+    from harmovid.baselines import bvd
+    from harmovid.model import checkpoint
 
-    folder = WEIGHTS / model if model == "nano" else Path(model)
+    nano = checkpoint.WEIGHTS / "nano"
+    folder = {"nano": nano, "codec": nano / "vae", "bvd": bvd.WEIGHTS}.get(model) or Path(model)
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file())
     if not files:
         raise InputError(f"{folder} holds no weights; give the folder of a checkpoint, the one with config.json")

@@ -18,7 +18,7 @@ from harmovid.evaluate.testsets import MANIFEST
 RESULTS, REPORT, SECONDS = "results", "report.jsonl", "seconds.jsonl"
 # Methods in the order of a table: what does nothing, what shows that nothing was learned, what needs no network.
 KNOWN = {"untouched": "nothing", "background": "floor", "reinhard": "classical", "histogram": "classical",
-         "classical": "classical", "atlas": "classical", "bvd": "classical"}
+         "classical": "classical", "gaussian": "classical", "atlas": "classical", "bvd": "classical"}
 # Figures whose change against the baseline is told with its interval; the first that is there orders the clips.
 MAIN = ("foreground_psnr", "frame_psnr", "foreground_lpips", "foreground_motion", "luminance_jitter")
 

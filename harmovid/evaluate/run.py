@@ -31,36 +31,6 @@ Progress = Callable[[str, int, int], None]
 """Told of each step: name of the item, items done, items in all."""
 
 
-def run_set(folder: Path, make: Callable[[], Harmonizer], out: Path, options: Options | None = None,
-            progress: Progress = lambda name, done, total: None) -> list[Path]:
-    """Harmonize every composite of a set; a result that is there already stays, and a failure ends the run.
-
-    Args:
-        folder: of a test set, see `testsets`.
-        make: the method; called once, and not where nothing is left to do.
-        out: results, NAME.mkv, FFV1; give each method, and each state of a model, a folder of its own.
-        options: of the run; the command line's defaults where None.
-        progress: told after every item.
-
-    Returns:
-        The results' files, in the order of the manifest.
-
-    Raises:
-        InputError: the set is not whole.
-        HarmoVidError: as the path itself.
-    """
-    items = read_set(folder).items
-    results, harmonizer = [], None
-    for number, item in enumerate(items):
-        path = out / f"{item.name}.mkv"
-        if not path.exists():
-            harmonizer = harmonizer or make()
-            _harmonize(folder, item, path, options or Options(), harmonizer)
-        results.append(path)
-        progress(item.name, number + 1, len(items))
-    return results
-
-
 def run_method(folder: Path, method: Method, names: Collection[str] | None = None, device: str = "cpu",
                view: ViewSize | None = None,
                progress: Progress = lambda name, done, total: None) -> dict[str, str]:
@@ -111,22 +81,6 @@ def run_method(folder: Path, method: Method, names: Collection[str] | None = Non
             _write_lines(out / "errors.jsonl", [{"name": name, "error": said} for name, said in errors.items()])
         progress(item.name, number + 1, len(items))
     return failed
-
-
-def copy_background(folder: Path, out: Path, progress: Progress = lambda name, done, total: None) -> list[Path]:
-    """The floor: every person painted over with their background's mean colour; otherwise as `run_set`.
-
-    A method that scores no better has learned to show the background where it was to relight a person.
-    """
-    items = read_set(folder).items
-    results = []
-    for number, item in enumerate(items):
-        path = out / f"{item.name}.mkv"
-        if not path.exists():
-            _paint_over(folder, item, path)
-        results.append(path)
-        progress(item.name, number + 1, len(items))
-    return results
 
 
 def score_set(folder: Path, out: Path, workers: int = 1, tools: Tools | None = None,

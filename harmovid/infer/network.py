@@ -147,6 +147,45 @@ class NetworkHarmonizer:
         return torch.from_numpy(planes).to(self.device, torch.float32)
 
 
+class RoundTrip:
+    """The codec of a model alone, as a harmonizer: it codes and decodes the person, and changes nothing on purpose.
+
+    Every latent holds four frames, so the codec steadies light by itself; this tells how much of what a network does
+    against flicker is that. Unlike a network's, the reference is the composite, so that the codec's error counts.
+
+    Args:
+        model: see `harmovid.model.checkpoint`.
+        device: where the codec runs; it is moved there.
+    """
+
+    name = "codec"
+
+    def __init__(self, model: Model, device: str = "cpu") -> None:
+        view = model.preset.view
+        self.view = ViewSize(view.area, view.multiple, view.overview)
+        self.codec, self.device = model.codec.to(device).eval(), torch.device(device)
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """Code and decode a clip of any length; `seed` is of no influence.
+
+        Yields:
+            Chunks of (3, T, H, W) float32 display sRGB in [0, 1]; where alpha is 0 the result is the composite to the
+            bit.
+        """
+        def frames(start: int, stop: int) -> Tensor:
+            return torch.from_numpy(clip.window(start, stop).composite[None]).to(self.device)  # (1, 3, T, H, W)
+
+        with torch.inference_mode():
+            latents = encode_clip(self.codec, frames, len(clip))  # (1, 16, Tl, h, w)
+        start = 0
+        for video in decode_clip(self.codec, latents, len(clip)):
+            decoded = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
+            views = clip.window(start, start + decoded.shape[1])
+            result = views.composite + views.mask * (decoded - views.composite)
+            yield Harmonized(views.composite, np.clip(result, 0, 1))
+            start += decoded.shape[1]
+
+
 def encode_clip(codec: Codec, frames: Callable[[int, int], Tensor], count: int, latents: int | None = None) -> Tensor:
     """Encode a clip of any length in chunks; the same latents as in one pass.
 

@@ -7,6 +7,7 @@ import numpy as np
 from harmovid.baselines.atlas import AtlasConfig
 from harmovid.baselines.bvd import BVDConfig
 from harmovid.baselines.filtering import FilterConfig, LocalConfig
+from harmovid.infer.views import Harmonizer, Views
 from tests import figures
 
 STEP = (1.0, 0.5)
@@ -32,6 +33,30 @@ def gains(frames: int = 6, seed: int = 1, spread: float = 0.12) -> np.ndarray:
     random = np.random.default_rng(seed)
     logs = random.normal(0, spread, (frames, 1, 1, 1)) + random.normal(0, spread / 3, (frames, 1, 1, 3))
     return np.exp(logs - logs.mean(0)).astype(np.float32)
+
+
+class Seen:
+    """A clip as a harmonizer sees it, in memory: frames (T, H, W, 3) of a person by masks (T, H, W)."""
+
+    def __init__(self, frames: np.ndarray, masks: np.ndarray) -> None:
+        self.frames, self.masks = frames.transpose(3, 0, 1, 2), masks[None]
+
+    def __len__(self) -> int:
+        return self.frames.shape[1]
+
+    def window(self, start: int, stop: int) -> Views:
+        part = self.frames[:, start:stop]
+        return Views(part, part, self.masks[:, start:stop], part[:, :, ::2, ::2])
+
+
+def harmonized(method: Harmonizer, frames: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3), what a method makes of a clip; its reference is the clip."""
+    chunks = list(method.harmonize(Seen(frames, masks)))
+    result, reference = (np.concatenate([getattr(chunk, name) for chunk in chunks], 1).transpose(1, 2, 3, 0)
+                         for name in ("result", "reference"))
+    np.testing.assert_array_equal(reference, frames)
+    assert result.shape == frames.shape and result.dtype == np.float32
+    return result
 
 
 def tiny_atlas(iterations: int = 150) -> AtlasConfig:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from harmovid.baselines import atlas, bvd
-from harmovid.baselines.bvd import BVDConfig, Networks
+from harmovid.baselines.bvd import BlindDeflickering, BVDConfig, Networks
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate.temporal import luminance_jitter
+from harmovid.infer.views import ViewSize
 from tests import figures
 from tests.baselines import moving
 
@@ -144,7 +145,51 @@ def test_the_presets_are_the_papers_and_a_small_one() -> None:
         replace(bvd.cpu(), edge=-1)
 
 
-@pytest.mark.skipif(not (bvd.WEIGHTS / "config.json").is_file(), reason="no weights of BVD ship")
-def test_the_weights_that_ship_are_those_of_the_preset() -> None:
-    found = bvd.load(bvd.WEIGHTS).config
-    assert (found.filter, found.local) == (bvd.cpu().filter, bvd.cpu().local)
+def test_the_weights_that_ship_are_those_of_the_preset_and_were_trained() -> None:
+    found = bvd.load(bvd.WEIGHTS)
+    assert found.config == bvd.cpu()
+    assert all(part.last.weight.abs().max() > 0 for part in (found.filter, found.local))  # training begins at 0
+
+
+class TestHarmonizer:
+    @staticmethod
+    def person(frames: int, size: int = 24) -> np.ndarray:
+        masks = np.zeros((frames, size, size), np.float32)
+        masks[:, 4:-4, 4:-4] = 1
+        masks[:, 3] = 0.5
+        return masks
+
+    def test_it_steadies_the_person_and_nothing_else(self) -> None:
+        clean, masks = moving.clip(), self.person(6)
+        alpha = masks[..., None]
+        shown = (clean + alpha * (np.clip(clean * moving.gains(), 0, 1) - clean)).astype(np.float32)
+        method = BlindDeflickering(networks(), moving.tiny())
+        result = moving.harmonized(method, shown, masks)
+        np.testing.assert_array_equal(result[masks == 0], shown[masks == 0])
+        inner = (masks == 1).astype(np.float32)
+        assert luminance_jitter(result, clean, inner) < 0.4 * luminance_jitter(shown, clean, inner)
+
+    def test_constant_light_is_hardly_changed_by_what_ships(self) -> None:
+        clean, masks = moving.clip(), self.person(6)
+        method = BlindDeflickering(config=replace(bvd.cpu(), atlas=moving.tiny_atlas()))
+        assert method.name == "bvd" and method.view == ViewSize(256 * 256)
+        result = moving.harmonized(method, clean, masks)
+        inner = masks == 1
+        assert np.sqrt(np.square(result[inner] - clean[inner]).mean()) < 0.03
+        assert luminance_jitter(result, clean, inner.astype(np.float32)) < 0.03
+
+    def test_long_clips_are_taken_in_pieces_that_fade(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+
+        def numbered(frames: np.ndarray, *_: object, masks: np.ndarray, **__: object) -> np.ndarray:
+            asked.append(len(frames))
+            return np.full_like(frames, 0.2 * len(asked))
+
+        monkeypatch.setattr(bvd, "deflicker", numbered)
+        monkeypatch.setattr(bvd, "_LONGEST", 6)
+        monkeypatch.setattr(bvd, "_FADED", 3)
+        frames, masks = noise(9, 24, 24), self.person(9)
+        result = moving.harmonized(BlindDeflickering(networks()), frames, masks)
+        np.testing.assert_array_equal(result[masks == 0], frames[masks == 0])
+        assert asked == [6, 6]
+        np.testing.assert_allclose(result[:, 10, 10, 0], [0.2] * 3 + [0.25, 0.3, 0.35] + [0.4] * 3, atol=1e-6)

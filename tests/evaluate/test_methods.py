@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from harmovid import config
+from harmovid.baselines import bvd
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate import methods
-from harmovid.evaluate.methods import method
+from harmovid.evaluate.methods import Record, method
 from harmovid.infer.views import Views, ViewSize
 
 
@@ -45,15 +47,15 @@ def test_what_is_no_method_is_told(text, settings, sentence):
 
 
 class Clip:
-    """Two windows of noise."""
+    """Noise."""
 
     def __len__(self):
         return 40
 
     def window(self, start, stop):
-        rng = np.random.default_rng(start)
+        rng = np.random.default_rng(0)
         shapes = (3, 8, 8), (3, 8, 8), (1, 8, 8), (3, 4, 6)
-        return Views(*(rng.random((c, stop - start, h, w), np.float32) for c, h, w in shapes))
+        return Views(*(rng.random((c, 40, h, w), np.float32)[:, start:stop] for c, h, w in shapes))
 
 
 def test_untouched_and_painted_over():
@@ -75,6 +77,26 @@ def test_a_classical_method_takes_the_size_it_is_given():
     assert methods.load(method("reinhard")).view == ViewSize()
 
 
+@pytest.mark.parametrize("name", ["gaussian", "bvd", "codec"])
+def test_what_steadies_light_comes_by_name_and_at_any_size(name, monkeypatch):
+    monkeypatch.setattr(bvd, "deflicker", lambda frames, *_, **__: 1 - frames)  # an atlas takes half a minute
+    steady = methods.load(method(name, "network"), view=ViewSize(64))
+    assert (steady.name, steady.view) == (name, ViewSize(64)) and not method(name).is_network
+    result = np.concatenate([chunk.result for chunk in steady.harmonize(Clip())], 1)
+    assert result.shape == (3, 40, 8, 8)
+    assert np.abs(result - Clip().window(0, 40).composite).max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "file"), [("bvd", "model.safetensors"),
+                                            ("codec", "diffusion_pytorch_model.safetensors"),
+                                            ("nano", "vae/diffusion_pytorch_model.safetensors"), ("gaussian", None)])
+def test_the_record_names_the_weights_of_what_has_some(tmp_path, name, file):
+    methods.record(method(name), tmp_path)
+    found = config.load(Record, tmp_path / "method.json")
+    assert found.model == name
+    assert (file in {weights.split()[0] for weights in found.weights}) if file else found.weights == ()
+
+
 def test_results_of_other_weights_are_not_mixed(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, text in ((one, "1"), (two, "2")):
@@ -94,4 +116,7 @@ def test_results_of_unknown_origin_are_taken_for_a_classical_methods_only(tmp_pa
     (tmp_path / "a.mkv").touch()
     with pytest.raises(OutputError, match="other weights"):
         methods.record(method("nano"), tmp_path)
+    for name in ("bvd", "codec"):
+        with pytest.raises(OutputError, match="other weights"):
+            methods.record(method(name), tmp_path)
     methods.record(method("reinhard"), tmp_path)

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from harmovid.baselines.classical import MongeKantorovich
 from harmovid.errors import InputError
-from harmovid.evaluate import run
+from harmovid.evaluate import methods, run
 from harmovid.evaluate.gains import gains
-from harmovid.infer.plan import Options
+from harmovid.evaluate.methods import method
 from harmovid.infer.views import Harmonized, ViewSize
 from tests import figures
 from tests.evaluate import recoloured
@@ -31,12 +30,11 @@ class Nothing:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("run") / "set"
     with pytest.MonkeyPatch.context() as patch:
-        manifest = recoloured.make(folder, patch)
-    untouched = folder / "untouched"
-    run.run_set(folder / "set", Nothing, untouched, Options(strength=0))
-    return folder, manifest, run.score_set(folder / "set", untouched)
+        manifest = recoloured.make(folder.parent, patch)
+    assert run.run_method(folder, method("untouched")) == {}
+    return folder, manifest, run.score_set(folder, folder / "results" / "untouched")
 
 
 def test_untouched_has_the_psnr_of_the_manifest(made):
@@ -49,40 +47,40 @@ def test_untouched_has_the_psnr_of_the_manifest(made):
     assert sum(band.count for band in nothing.bands) == len(manifest.items)
 
 
-def test_a_method_that_returns_its_input_gains_nothing_by_the_default_path(made):
+def test_a_method_that_returns_its_input_gains_nothing_by_the_default_path(made, monkeypatch):
     folder, manifest, untouched = made
+    monkeypatch.setattr(methods, "load", lambda *_: Nothing())
     told = []
-    results = run.run_set(folder / "set", Nothing, folder / "nothing", progress=lambda *step: told.append(step))
-    assert [path.stem for path in results] == [item.name for item in manifest.items]
+    assert run.run_method(folder, method("histogram"), progress=lambda *step: told.append(step)) == {}
     assert told[-1] == (manifest.items[-1].name, 4, 4)
-    found = gains(run.score_set(folder / "set", folder / "nothing"), untouched)
+    found = gains(run.score_set(folder, folder / "results" / "histogram"), untouched)
     assert abs(found.gain) < 0.05 and found.worse == 0
 
 
-def test_what_is_there_stays_and_the_method_is_not_even_made(made):
+def test_what_is_there_stays_and_the_method_is_not_even_made(made, monkeypatch):
     folder, manifest, _ = made
-    def never():
-        raise AssertionError
-    before = {path: path.stat().st_mtime_ns for path in (folder / "untouched").glob("*.mkv")}
-    run.run_set(folder / "set", never, folder / "untouched")
+    monkeypatch.setattr(methods, "load", None)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results" / "untouched").glob("*.mkv")}
+    run.run_method(folder, method("untouched"))
     assert before == {path: path.stat().st_mtime_ns for path in before} and len(before) == len(manifest.items)
 
 
-def test_copying_the_background_shows_no_person(made):
-    folder, _, _ = made
-    for path in run.copy_background(folder / "set", folder / "copied"):
-        result, behind = figures.read(path)[0], figures.read(folder / "set" / "background" / path.name)[0]
-        mask = figures.read(folder / "set" / "mask" / path.name)[0][..., 0]
-        inside = np.stack([cv2.erode(m, np.ones((3, 3))) for m in mask]) == 1
+def test_painting_over_shows_no_person(made):
+    folder, manifest, _ = made
+    assert run.run_method(folder, method("background")) == {}
+    for item in manifest.items:
+        result, behind, mask = (figures.read(folder / place / f"{item.name}.mkv")[0]
+                                for place in ("results/background", "background", "mask"))
+        inside = np.stack([cv2.erode(m[..., 0], np.ones((3, 3))) for m in mask]) == 1
         assert np.abs(result[inside] - behind.mean((0, 1, 2))).max() <= 1 / 255
         assert figures.same(result, behind)[:, :2].all()
 
 
 def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):
     folder, manifest, untouched = made
-    out = folder / "classical"
-    run.run_set(folder / "set", MongeKantorovich, out)
-    assert len(gains(run.score_set(folder / "set", out), untouched).items) == 4
+    out = folder / "results" / "classical"
+    assert run.run_method(folder, method("classical")) == {}
+    assert len(gains(run.score_set(folder, out), untouched).items) == 4
     (out / f"{manifest.items[0].name}.mkv").unlink()
     with pytest.raises(InputError, match="1 of 4 results"):
-        run.score_set(folder / "set", out)
+        run.score_set(folder, out)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harmovid.errors import InputError, OptionError
 from harmovid.infer import network
-from harmovid.infer.network import NetworkHarmonizer, decode_clip, encode_clip
+from harmovid.infer.network import NetworkHarmonizer, RoundTrip, decode_clip, encode_clip
 from harmovid.infer.toning import TonedClip
 from harmovid.infer.views import Harmonized, Views
 from harmovid.model import checkpoint
@@ -293,6 +293,33 @@ class TestHarmonize:
         got = [joined(NetworkHarmonizer(model).harmonize(clip(6)))
                for model in (tiny(), checkpoint.load(tmp_path / "model"))]
         np.testing.assert_allclose(got[0].result, got[1].result, atol=1e-5)
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("frames", [1, 6, 101])
+    def test_it_gives_what_a_network_has_for_its_reference(self, frames: int) -> None:
+        given, model = clip(frames), tiny()
+        given.views.mask[:] = 1
+        got = joined(RoundTrip(model).harmonize(given))
+        assert got.result.shape == (3, frames, 32, 32) and got.result.dtype == np.float32
+        np.testing.assert_array_equal(got.reference, given.views.composite)
+        reference = joined(NetworkHarmonizer(model, 1).harmonize(given)).reference
+        np.testing.assert_allclose(got.result, reference, atol=1e-4)
+        assert np.abs(got.result - got.reference).max() > 0.05  # random weights
+
+    def test_beside_the_person_no_bit_is_changed(self) -> None:
+        given = clip(9)
+        given.views.mask[..., :16] = 0
+        got = joined(RoundTrip(tiny()).harmonize(given))
+        np.testing.assert_array_equal(got.result[..., :16], given.views.composite[..., :16])
+        assert RoundTrip(tiny()).view == NetworkHarmonizer(tiny()).view
+
+    def test_the_codec_that_ships_keeps_a_still_picture(self) -> None:
+        given = clip(1)
+        still = Clip(Views(*(np.repeat(plane, 9, axis=1) for plane in vars(given.views).values())))
+        still.views.mask[:] = 1
+        got = joined(RoundTrip(checkpoint.load("nano")).harmonize(still))
+        assert np.sqrt(np.square(got.result - got.reference).mean()) < 0.03
 
 
 class TestTone:
