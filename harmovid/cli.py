@@ -71,7 +71,7 @@ class Segmenter(StrEnum):
     rembg = "rembg"
 
 
-_DEFAULT_MODEL = "classical"
+_DEFAULT_MODEL = "nano"
 _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",

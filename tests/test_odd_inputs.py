@@ -65,7 +65,7 @@ class Made:
 
 def run(*more: str, fg: str = "fg.mkv", bg: str = "bg.mkv", mask: str = "mask.mkv", out: str = "out.mkv") -> list[str]:
     """The usual command, with what the row changes; an empty mask leaves it out."""
-    return ["harmonize", fg, bg, "-o", out, *(["--mask", mask] if mask else []), *more]
+    return ["harmonize", fg, bg, "-o", out, *(["--mask", mask] if mask else []), "--model", "classical", *more]
 
 
 def behind(what: str, *frames: int) -> Callable[[np.ndarray], bool]:
