@@ -171,6 +171,7 @@ def run(
                                                    "is added to the results' name.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Six items, 17 frames of each, and only what needs no network "
                                         "and no optical flow.")] = False,
+    items: Annotated[int | None, typer.Option(help="Only so many items, spread over the set.")] = None,
     clip: Annotated[str | None, typer.Option(help="Folder or hub name of a CLIP, as of score.")] = None,
     face: Annotated[Path | None, typer.Option(help="Folder of a face recognizer, as of score.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, where networks run.")] = "cpu",
@@ -195,7 +196,8 @@ def run(
                 note("there is no CUDA device here: networks run on the processor")
         wanted = dict.fromkeys(("untouched", *models))
         chosen = [methods.method(text, detail.value, tuple(set_ or ()), quick) for text in wanted]
-        names = bench.spread(folder) if quick else None
+        count = items if items is not None or not quick else bench.QUICK_ITEMS
+        names = None if count is None else bench.spread(folder, count)
         tools, missing = (Tools(), []) if quick else load_tools(clip, face)
         for remark in missing:
             note(f"left out: {remark}")

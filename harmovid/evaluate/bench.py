@@ -81,7 +81,13 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
 
 
 def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
-    """Names of `count` items, evenly spread over a set."""
+    """Names of `count` items, or of all where there are no more, evenly spread over a set.
+
+    Raises:
+        OptionError: `count` is below 1.
+    """
+    if count < 1:
+        raise OptionError(f"--items is 1 or more, got {count}")
     names = [item.name for item in read_set(folder).items]
     return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, count).round().astype(int))]
 

@@ -101,7 +101,8 @@ def show(report: Report, worst: int = 4, budget: int = BUDGET,
         progress: told after each player.
     """
     wanted = sorted(((rank, _ORDER.index(method.group), bench, method, item, gain)
-                     for bench in report.benches for method in bench.methods if method is not bench.baseline
+                     for bench in report.benches if bench.full
+                     for method in bench.methods if method is not bench.baseline
                      for rank, (item, gain) in enumerate(bench.worst(method)[:worst])),
                     key=lambda entry: (entry[0], entry[1], entry[2].name, entry[3].name))
     reel, players, remarks, left = _Reel(budget), [], [], 0

@@ -18,7 +18,8 @@ from harmovid.evaluate.testsets import MANIFEST
 RESULTS, REPORT, SECONDS = "results", "report.jsonl", "seconds.jsonl"
 # Methods in the order of a table: what does nothing, what shows that nothing was learned, what needs no network.
 KNOWN = {"untouched": "nothing", "background": "floor", "reinhard": "classical", "histogram": "classical",
-         "classical": "classical", "gaussian": "classical", "atlas": "classical", "bvd": "classical"}
+         "classical": "classical", "codec": "classical", "gaussian": "classical", "bvd": "classical"}
+_WAYS = {"network": "network detail", "quick": "quick"}  # marks of a method's name that tell how it was measured
 # Figures whose change against the baseline is told with its interval; the first that is there orders the clips.
 MAIN = ("foreground_psnr", "frame_psnr", "foreground_lpips", "foreground_motion", "luminance_jitter")
 
@@ -60,14 +61,16 @@ class Method:
 class Bench:
     """A set and what all methods made of it.
 
-    kind: as the manifest says, "" where it does not. columns: figures that any row has. baseline: the method compared
-    with, None where it has no scores here. nothing: by column, the mean of the source in the result's place. remarks:
-    sentences on what is missing.
+    kind: as the manifest says, "" where it does not. full: the results are whole pictures, of all frames; those in
+    network detail and those of --quick are measured otherwise, and make benches of their own. columns: figures that
+    any row has. baseline: the method compared with, None where it has no scores here. nothing: by column, the mean of
+    the source in the result's place. remarks: sentences on what is missing.
     """
 
     name: str
     folder: Path
     kind: str
+    full: bool
     items: tuple[Item, ...]
     methods: tuple[Method, ...]
     columns: tuple[str, ...]
@@ -126,8 +129,8 @@ def gather(folders: list[Path], baseline: str = "untouched") -> Report:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise OptionError("a test set was given twice; name each once")
     ends = [folder.resolve().name for folder in folders]
-    benches = tuple(_bench(folder, end if ends.count(end) == 1 else str(folder), baseline)
-                    for folder, end in zip(folders, ends, strict=True))
+    benches = tuple(bench for folder, end in zip(folders, ends, strict=True)
+                    for bench in _benches(folder, end if ends.count(end) == 1 else str(folder), baseline))
     if not any(bench.baseline for bench in benches):
         there = sorted({method.name for bench in benches for method in bench.methods})
         raise OptionError(f"no test set has scores of the baseline {baseline}, only of {', '.join(there)}; score it "
@@ -135,13 +138,32 @@ def gather(folders: list[Path], baseline: str = "untouched") -> Report:
     return Report(baseline, benches)
 
 
-def _bench(folder: Path, name: str, baseline: str) -> Bench:
+def _benches(folder: Path, name: str, baseline: str) -> list[Bench]:
+    """A bench for each way of measuring that is there: whole pictures, network detail, and the quick ones of both."""
     items, kind = _manifest(folder / MANIFEST)
     remarks: list[str] = []
     methods = _methods(folder, items, remarks)
     if not methods:
         raise InputError(f"{folder / RESULTS} holds no METHOD/{REPORT}; run `harmovid evaluate score` on the results "
                          "of at least one method")
+    ways = sorted({_way(method.name) for method in methods}, key=lambda way: (len(way), way))
+    benches = []
+    for way in ways:
+        alike = [method for method in methods if _way(method.name) == way]
+        title = ", ".join([name, *(_WAYS[mark] for mark in way)])
+        # What is said of methods as they are read stands once, in the first.
+        benches.append(_bench(folder, title, kind, items, alike, "__".join([baseline, *way]), not way,
+                              [] if benches else remarks))
+    return benches
+
+
+def _way(name: str) -> tuple[str, ...]:
+    """The marks of a method's name that tell how it was measured."""
+    return tuple(part for part in name.split("__")[1:] if part in _WAYS)
+
+
+def _bench(folder: Path, name: str, kind: str, items: tuple[Item, ...], methods: list[Method], baseline: str,
+           full: bool, remarks: list[str]) -> Bench:
     clips = {item.name: item.clip for item in items}
     columns = tuple(column for column in COLUMNS if any(method.values(column) for method in methods))
     base = next((method for method in methods if method.name == baseline), None)
@@ -157,7 +179,7 @@ def _bench(folder: Path, name: str, baseline: str) -> Bench:
     elif any(tools.values()):
         remarks.append(f"Measured with: {', '.join(next(iter(tools.values())))}.")
     base = next((method for method in whole if method.name == baseline), None)
-    return Bench(name, folder, kind, items, whole, columns, base, _nothing([*([base] if base else []), *whole]),
+    return Bench(name, folder, kind, full, items, whole, columns, base, _nothing([*([base] if base else []), *whole]),
                  tuple(remarks))
 
 
@@ -192,7 +214,7 @@ def _methods(folder: Path, items: tuple[Item, ...], remarks: list[str]) -> list[
         strange = len(rows.keys() - names)
         if strange:
             remarks.append(f"{place.name} has {strange} rows of clips that are not in the set; they are left out.")
-        method = Method(place.name, KNOWN.get(place.name, "network"),
+        method = Method(place.name, KNOWN.get(_first(place.name), "network"),
                         {name: row for name, row in rows.items() if name in names and "error" not in row},
                         {name: str(row["error"]) for name, row in rows.items() if name in names and "error" in row},
                         tuple(item.name for item in items if item.name not in rows),
@@ -207,8 +229,13 @@ def _methods(folder: Path, items: tuple[Item, ...], remarks: list[str]) -> list[
         remarks.append(f"Not scored yet, so not shown: {', '.join(unscored)}. Run `harmovid evaluate score` on "
                        "their results.")
     order = list(KNOWN)
-    return sorted(methods, key=lambda found: (order.index(found.name) if found.name in KNOWN else len(order),
-                                              found.name))
+    return sorted(methods, key=lambda found: (order.index(_first(found.name)) if _first(found.name) in KNOWN
+                                              else len(order), found.name))
+
+
+def _first(name: str) -> str:
+    """The model of a method's name: nano of nano__network."""
+    return name.partition("__")[0]
 
 
 def _compared(method: Method, base: Method | None, clips: dict[str, str], columns: tuple[str, ...]) -> Method:

@@ -106,6 +106,8 @@ def test_in_network_detail_all_have_one_size(made):
 def test_quick_takes_items_from_all_over(made):
     names = [item.name for item in read_set(made).items]
     assert bench.spread(made, 2) == [names[0], names[-1]] and bench.spread(made) == names
+    with pytest.raises(OptionError, match="--items is 1 or more, got 0"):
+        bench.spread(made, 0)
 
 
 def test_the_table_compares_like_with_like(made):

@@ -74,6 +74,20 @@ def test_another_baseline_and_one_that_some_set_lacks(made, tmp_path):
     assert second.worst(second.methods[0])[0][1] == 14.0
 
 
+def test_results_in_network_detail_are_compared_among_themselves(made):
+    scored.make(made, {"untouched__network": (1,) * 6, "nano__network": (3,) * 6,
+                       "nano__network__sigma=0": (2,) * 6, "reinhard__quick": (0,) * 6})
+    whole, small, quick = report.gather([made]).benches
+    assert (whole.name, small.name, quick.name) == ("set", "set, network detail", "set, quick")
+    assert whole.full and not small.full and not quick.full
+    assert [method.name for method in whole.methods] == ["untouched", "reinhard", "nano"]
+    assert [method.name for method in small.methods] == ["untouched__network", "nano__network",
+                                                         "nano__network__sigma=0"]
+    assert small.methods[1].changes["foreground_psnr"].mean == pytest.approx(2)
+    assert small.methods[0].group == "nothing" and quick.methods[0].group == "classical"
+    assert quick.baseline is None and "no scores of the baseline untouched__quick" in quick.remarks[0]
+
+
 def test_tools_and_doing_nothing(made):
     tools = {"LPIPS": "AlexNet"}
     scored.write_rows(made / "results" / "untouched", [
