@@ -98,7 +98,7 @@ def answering(which: int = 0, codec: nn.Module | None = None, **changes: Any) ->
     preset = tiny().preset
     preset = replace(preset, transformer=replace(preset.transformer, **changes))
     model = SimpleNamespace(preset=preset, codec=codec or Averages(), backbone=Answers(schedule, which),
-                            schedule=schedule)
+                            schedule=schedule, tone=None)
     model.to = lambda device: model
     return model
 

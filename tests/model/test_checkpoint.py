@@ -18,6 +18,7 @@ from harmovid.model.conditions import conditions
 from harmovid.model.palette import PALETTE, palette
 from harmovid.model.presets import PRESETS, Preset, ViewConfig, cogvideox_2b
 from harmovid.model.schedule import ScheduleConfig
+from harmovid.model.tone import toned
 from harmovid.train.objective import one_step
 from tests.model.published import folder, transformer
 
@@ -299,9 +300,11 @@ class TestNano:
         person = torch.tensor([0.35, 0.6, 0.3]).reshape(1, 3, 1, 1, 1)
         composite = torch.lerp(grey, person.expand_as(grey), mask)
         with torch.inference_mode():
-            pictures = [model.codec.encode(picture) for picture in (composite, grey, grey[..., :64, :64])]
+            small = grey[..., :64, :64]
+            given = toned(composite, mask, *model.tone.curves(palette(composite, grey, small, mask)[:, 0]))
+            pictures = [model.codec.encode(picture) for picture in (given, grey, small)]
             noise = torch.randn(1, 16, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-            colours = palette(composite, grey, grey[..., :64, :64], mask)[:, 0]
+            colours = palette(given, grey, small, mask)[:, 0]
             result = model.codec.decode(one_step(model.backbone, model.schedule, conditions(*pictures, mask), noise,
                                                  colours))
 
