@@ -2,8 +2,8 @@
 
     python -m benchmarks.free_composites --data DIR --people NAME … --backgrounds FILE … [--models nano] [--out SHEET]
 
-A block of rows for each person, a column for each background: the plain composite, and the result of each model, at the
-middle of the clip (--frames 3: at three places, one below the other). NAME is a clip of DIR/portraits_video.
+A block of rows for each person, a column for each background: the plain composite, and the result of each model, in the
+first frame (--frames 3: in three, spread over the clip, one below the other). NAME is a clip of DIR/portraits_video.
 """
 
 from __future__ import annotations
@@ -31,11 +31,9 @@ def pictures(data: Path, person: str, background: Path, harmonizer: Harmonizer, 
     folder = data / "portraits_video"
     clips = [io.open_clip(path) for path in (folder / f"{person}.mp4", background, folder / f"{person}_mask.mp4")]
     with tempfile.TemporaryDirectory() as out:
-        work = plan(*clips, Path(out) / "frames", Options(strength=strength))
+        work = plan(*clips, Path(out) / "frames", Options(strength=strength, preview=frames))
         pipeline.harmonize(work, harmonizer)
-        result = io.open_clip(Path(out) / "frames")
-        wanted = np.linspace(0, result.frames - 1, frames + 2).round().astype(int)[1:-1]
-        found = [np.clip(frame.rgb, 0, 1) for frame in io.read(result, wanted)]
+        found = [np.clip(frame.rgb, 0, 1) for frame in io.read(io.open_clip(Path(out) / "frames"))]
     size = WIDTH, round(WIDTH * found[0].shape[0] / found[0].shape[1])
     return [(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) * 255).round().astype(np.uint8) for rgb in found]
 
