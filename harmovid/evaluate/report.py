@@ -147,7 +147,7 @@ def _benches(folder: Path, name: str, baseline: str) -> list[Bench]:
         raise InputError(f"{folder / RESULTS} holds no METHOD/{REPORT}; run `harmovid evaluate score` on the results "
                          "of at least one method")
     ways = sorted({_way(method.name) for method in methods}, key=lambda way: (len(way), way))
-    benches = []
+    benches: list[Bench] = []
     for way in ways:
         alike = [method for method in methods if _way(method.name) == way]
         title = ", ".join([name, *(_WAYS[mark] for mark in way)])
