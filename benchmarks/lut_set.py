@@ -1,7 +1,7 @@
 """Real clips in wrong colours, put right: what each method gains on a test set whose truth is known.
 
     python benchmarks/fetch_luts.py
-    python benchmarks/lut_set.py --data DIR [--split validation] [--per-clip 2] [--items N]
+    python benchmarks/lut_set.py --data DIR [--split validation] [--per-clip 2] [--items N] [--each]
                                   [--models untouched classical nano PATH]
 
 DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. The set is made once (`harmovid.evaluate.lutset`), every
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the set's folder; its results go to results/ in it")
     parser.add_argument("--models", nargs="*", default=["background", *CLASSICAL])
     parser.add_argument("--items", type=int, help="only so many, spread over the set")
+    parser.add_argument("--each", action="store_true", help="after each method, what every composite gained")
     parser.add_argument("--again", action="store_true", help="discard earlier results of the methods named")
     args = parser.parse_args()
     folder = args.out or CACHE / "testsets" / f"{args.split}_{args.per_clip}"
@@ -92,7 +93,11 @@ def main() -> None:
             raise SystemExit(f"{len(failed)} results of {chosen.name} are missing; the first, {min(failed.items())}")
         rows = [scored(folder, out, item.name) for item in items]
         untouched = untouched or rows
-        print(line(chosen.name, gains(rows, untouched)), flush=True)
+        gained = gains(rows, untouched)
+        print(line(chosen.name, gained), flush=True)
+        if args.each:
+            for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1]):
+                print(f"  {gain:+.2f} {item}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,14 +90,9 @@ def codec(
 
     Example: `harmovid train codec --preset nano --data shards/ --out runs/codec --set loop.steps=4000`
     """
-    with errors_as_sentences(_STOPPED):
-        from harmovid.train import recipe
+    from harmovid.train import recipe
 
-        there = _there(device)
-        chosen = recipe.resolve(recipe.CodecRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
-        with bars() as progress:
-            figures = recipe.train_codec(chosen, data, out, device=there, resume=resume, progress=progress)
-        _tell(out, figures)
+    _train(recipe.CodecRecipe, recipe.train_codec, preset, data, out, resume, device, set_, seed)
 
 
 @train.command()
@@ -113,14 +109,9 @@ def tone(
 
     Example: `harmovid train tone --data shards/ --out runs/tone --set loop.minutes=15`
     """
-    with errors_as_sentences(_STOPPED):
-        from harmovid.train import recipe
+    from harmovid.train import recipe
 
-        there = _there(device)
-        chosen = recipe.resolve(recipe.ToneRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
-        with bars() as progress:
-            figures = recipe.train_tone(chosen, data, out, device=there, resume=resume, progress=progress)
-        _tell(out, figures)
+    _train(recipe.ToneRecipe, recipe.train_tone, preset, data, out, resume, device, set_, seed)
 
 
 @train.command()
@@ -143,15 +134,23 @@ def harmonize(
 
     Example: `harmovid train harmonize --data shards/ --out runs/nano --codec runs/codec/model --tone runs/tone/model`
     """
+    from harmovid.train import recipe
+
+    _train(recipe.HarmonizeRecipe, recipe.train_harmonizer, preset, data, out, resume, device, set_, seed,
+           codec=codec, tone=tone, init=init)
+
+
+def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, data: Path, out: Path, resume: bool,
+           device: Device, settings: list[str] | None, seed: int | None, **more: Any) -> None:
+    """What the stages' commands share; `more` is for `run` alone."""
     with errors_as_sentences(_STOPPED):
-        from harmovid.train import recipe
+        from harmovid.train.recipe import resolve
 
         there = _there(device)
-        chosen = recipe.resolve(recipe.HarmonizeRecipe, preset, out, set_ or [], seed=seed, device=there, resume=resume)
+        chosen = resolve(kind, preset, out, settings or [], seed=seed, device=there, resume=resume)
         with bars() as progress:
-            figures = recipe.train_harmonizer(chosen, data, out, codec=codec, tone=tone, init=init, device=there,
-                                              resume=resume, progress=progress)
-        _tell(out, figures)
+            figures = run(chosen, data, out, device=there, resume=resume, progress=progress, **more)
+        say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
 
 def _there(device: Device) -> str:
@@ -161,7 +160,3 @@ def _there(device: Device) -> str:
         note("there is no CUDA device here: training runs on the processor")
         return "cpu"
     return device.value
-
-
-def _tell(out: Path, figures: dict[str, float]) -> None:
-    say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))

@@ -109,8 +109,18 @@ def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cp
 
 def train_tone(recipe: ToneRecipe, data: Path, out: Path, *, device: str = "cpu", resume: bool = False,
                progress: Report = lambda stage, done, total: None) -> dict[str, float]:
-    """Train a tone; out/model is then a folder that `train_harmonizer` takes. Arguments, returns and errors as of
-    `train_codec`; OptionError where the preset has no tone."""
+    """Train a tone; out/model is then a folder that `train_harmonizer` takes.
+
+    Args:
+        data, out, device, resume, progress: as in `train_codec`.
+
+    Returns:
+        The last validation figures.
+
+    Raises:
+        OptionError: the preset has no tone.
+        OutputError, InputError: as `train_codec`.
+    """
     if recipe.preset.tone is None:
         raise OptionError(f"the preset {recipe.preset.name} tones nothing; go on with `harmovid train harmonize`")
     _check_new(out, resume)

@@ -51,7 +51,7 @@ def test_each_frame_has_the_tone_between_those_of_its_latents():
     plain, got = Clip().window(3, 7), clip.window(3, 7)
     expected = plain.composite + offset[:, 3:7, None, None] * plain.mask
     np.testing.assert_allclose(got.composite, expected, atol=1e-6)
-    assert got.background is not None and np.array_equal(got.mask, plain.mask)
+    assert np.array_equal(got.background, plain.background) and np.array_equal(got.mask, plain.mask)
 
 
 def test_curves_are_interpolated_over_frames(monkeypatch):
