@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -389,8 +390,9 @@ def start(place: Path, arguments: list[str], before: list[str] | None = None) ->
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str], size: int = 1) -> None:
     """Wait until a file that is being written has so many bytes."""
     for _ in range(3000):
-        if any(path.stat().st_size >= size for path in folder.glob(pattern)):
-            return
+        with suppress(FileNotFoundError):  # it got its name between being found and being looked at
+            if any(path.stat().st_size >= size for path in folder.glob(pattern)):
+                return
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     raise AssertionError(f"{pattern} was never written")
