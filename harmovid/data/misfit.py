@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harmovid.data.augment import DegradeConfig, degrade_light, grade_scene
 from harmovid.data.dataset import ViewBatch
+from harmovid.data.recolour import RecolourConfig, recolour
 from harmovid.light.grade import linear_to_srgb, srgb_to_linear
 
 
@@ -21,6 +22,7 @@ from harmovid.light.grade import linear_to_srgb, srgb_to_linear
 class MisfitConfig:
     """How the light is made wrong.
 
+    recolour: other clothes, hair and skin, target and all.
     degrade: the person's light.
     scene: strongest grade of the whole scene, so that no clip has colours that could be learned by heart.
     recast: strongest change of the person alone, target and all: as another person, otherwise lit, in the same scene.
@@ -30,6 +32,7 @@ class MisfitConfig:
         ordinary clip put into a night, a sunset, a stage, which is what users do.
     """
 
+    recolour: RecolourConfig = RecolourConfig()
     degrade: DegradeConfig = DegradeConfig()
     scene: float = 0.45
     recast: float = 0.3
@@ -58,7 +61,7 @@ def misfit(views: ViewBatch, config: MisfitConfig, random: np.random.Generator, 
         views: of real footage.
         random, generator: sources of all choices; the latter on the device of `views`.
     """
-    picture = views.picture
+    picture = recolour(views.picture, views.mask, config.recolour, generator)
     if config.recast > 0:
         most = config.recast
         other = DegradeConfig(untouched=0.15, shares=(0.85, 0, 0), strengths=(0, most, most, most), moving=0)

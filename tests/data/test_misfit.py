@@ -11,12 +11,14 @@ import torch
 from harmovid.data.augment import DegradeConfig
 from harmovid.data.dataset import Footage
 from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over
+from harmovid.data.recolour import RecolourConfig
 from tests.data.footage import shard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ALWAYS = DegradeConfig(untouched=0, shares=(0, 0, 1))
-CALM = MisfitConfig(degrade=ALWAYS, scene=0, setting=0, recast=0, placed=0)
+AS_DRESSED = RecolourConfig(share=0)
+CALM = MisfitConfig(recolour=AS_DRESSED, degrade=ALWAYS, scene=0, setting=0, recast=0, placed=0)
 
 
 def drawn(config: MisfitConfig, seed: int = 0) -> tuple[Misfit, torch.Tensor, torch.Tensor]:
@@ -41,8 +43,16 @@ def test_recast_changes_the_target_only_where_the_person_is():
     assert (made.target - picture).abs().amax() > 0.03
 
 
+def test_recoloured_clothes_are_in_the_target_too():
+    made, picture, mask = drawn(replace(CALM, recolour=RecolourConfig(share=1)))
+    outside = (mask == 0).expand_as(picture)
+    assert torch.equal(made.target[outside], picture[outside])
+    assert (made.target - picture).abs().amax((1, 2, 3, 4)).min() > 0.03
+
+
 def test_placed_people_come_as_filmed_into_a_graded_scene():
-    config = MisfitConfig(degrade=DegradeConfig(untouched=1, shares=(0, 0, 0)), recast=0, placed=1, setting=1.0)
+    calm = DegradeConfig(untouched=1, shares=(0, 0, 0))
+    config = replace(CALM, degrade=calm, placed=1, setting=1.0)
     made, picture, _ = drawn(config)
     assert torch.equal(made.wrong, picture)
     assert (made.target - picture).abs().amax() > 0.03

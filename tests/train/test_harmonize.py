@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from harmovid.data.dataset import Footage
 from harmovid.data.misfit import MisfitConfig
+from harmovid.data.recolour import RecolourConfig
 from harmovid.evaluate.relight import relight_amplitude
 from harmovid.model import checkpoint
 from harmovid.model.tone import Tone
@@ -142,7 +143,7 @@ def test_the_plate_never_holds_the_person(index):
 
 
 def test_recast_changes_the_person_alone_and_target_and_composite_with_them():
-    calm = replace(PLAIN, misfit=MisfitConfig(scene=0, setting=0, recast=0), own=1.0)
+    calm = replace(PLAIN, misfit=MisfitConfig(RecolourConfig(share=0), scene=0, setting=0, recast=0), own=1.0)
     changed = 0
     for index in range(4):
         seen = pixels(index, replace(calm, misfit=replace(calm.misfit, recast=0.9)))

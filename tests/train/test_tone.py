@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harmovid.data.misfit import MisfitConfig
+from harmovid.data.recolour import RecolourConfig
 from harmovid.model.checkpoint import read_tone
 from harmovid.model.tone import toned
 from harmovid.train.loop import LoopConfig, train
@@ -57,7 +58,8 @@ def test_the_loss_is_a_function_of_the_seed():
 
 def test_it_learns_what_a_palette_tells_and_is_kept(tmp_path):
     # Where only the person's light was made wrong, the scene tells of the right one.
-    stage = ToneStage(batch=16, area=32 * 32, misfit=MisfitConfig(scene=0, setting=0, recast=0, placed=0))
+    alone = MisfitConfig(RecolourConfig(share=0), scene=0, setting=0, recast=0, placed=0)
+    stage = ToneStage(batch=16, area=32 * 32, misfit=alone)
     made = ToneTask(preset(tone=True), TRAIN, TRAIN, stage)  # two clips tell nothing of a third
     with torch.inference_mode():
         fresh, sheet = made.validate(made.module.eval())
