@@ -51,6 +51,8 @@ def recolour(picture: Tensor, mask: Tensor, config: RecolourConfig, generator: t
     Returns:
         (B, 3, T, H, W) in [0, 1]; where the mask is 0, and of people left as they are, to the bit `picture`.
     """
+    if config.share <= 0:
+        return picture
     count, device = len(picture), generator.device
     person = (mask >= 0.5).float()
     linear = srgb_to_linear(picture).clamp(min=_DARK)
