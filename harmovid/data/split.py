@@ -1,8 +1,9 @@
 """The list that divides the real footage by person and scene.
 
-`split.csv` names every picture, clip, background and map of the data folder once. Files that show one person,
-or come from one shoot, one place or one drive, carry the same `person`, and all of a person's files that are
-used lie in one split: what is measured on `test` was never seen in training.
+`split.csv` names every picture, clip, background and map of the data folder once, and the photos that
+`benchmarks/fetch_photos.py` adds to it. Files that show one person, or come from one shoot, one place or one
+drive, carry the same `person`, and all of a person's files that are used lie in one split: what is measured on
+`test` was never seen in training.
 """
 
 import csv
