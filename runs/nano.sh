@@ -14,6 +14,7 @@ OUT=${OUT:-out/nano}
 DEVICE=${DEVICE:-cuda}
 PROCESSES=${PROCESSES:-2}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
+PYTHON=${PYTHON:-.venv/bin/python}
 
 # Lengths are [frames, clips at a time, share of the batches].
 CODEC=(
@@ -49,7 +50,10 @@ HARMONIZE=(  # lengths have a fourth number: pixels of their views. One process 
   --set loop.echo=2
 )
 
-"$HARMOVID" data shards "$DATA" --out "$OUT/shards" --processes "$PROCESSES"
+"$PYTHON" benchmarks/fetch_photos.py --out "$OUT/photos"  # 89 more people; needs npm
+for footage in "$DATA" "$OUT/photos"; do
+  "$HARMOVID" data shards "$footage" --out "$OUT/shards" --processes "$PROCESSES"
+done
 "$HARMOVID" train codec --preset nano --data "$OUT/shards" --out "$OUT/codec" --device "$DEVICE" --resume "${CODEC[@]}"
 export OMP_NUM_THREADS=1
 "$HARMOVID" train tone --preset nano --data "$OUT/shards" --out "$OUT/tone" --device cpu --resume "${TONE[@]}"

@@ -27,7 +27,7 @@ def lines(script: Path, folder: Path) -> list[list[str]]:
                         f"print(json.dumps(sys.argv[1:]), file=open({str(noted)!r}, 'a'))\n")
     stand_in.chmod(0o755)
     ran = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60, env={
-        **os.environ, "HARMOVID": str(stand_in), "DATA": "my data", "OUT": str(folder / "out")})
+        **os.environ, "HARMOVID": str(stand_in), "PYTHON": "true", "DATA": "my data", "OUT": str(folder / "out")})
     assert ran.returncode == 0, ran.stderr
     return [json.loads(line) for line in noted.read_text().splitlines()]
 

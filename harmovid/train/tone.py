@@ -35,10 +35,10 @@ class ToneStage:
     """
 
     batch: int = 96
-    area: int = 96 * 96
+    area: int = 64 * 64
     misfit: MisfitConfig = field(default_factory=MisfitConfig)
-    noise: float = 0.2
-    drop: float = 0.3
+    noise: float = 0.3
+    drop: float = 0.4
 
 
 class ToneTask(OnFootage):

@@ -35,7 +35,7 @@ def test_columns_are_well_formed():
 
 @pytest.mark.parametrize(("folder", "train", "validation", "test", "unused"), [
     ("portraits_video", 70, 12, 24, 6),
-    ("portraits_photo", 346, 44, 30, 20),
+    ("portraits_photo", 276, 34, 30, 20),
     ("backgrounds_video", 16, 2, 4, 0),
     ("hdri", 28, 4, 8, 0),
     ("objects_video", 0, 0, 5, 0),
