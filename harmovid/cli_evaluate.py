@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,11 @@ class Detail(StrEnum):
 
     transfer = "transfer"
     network = "network"
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @evaluate.command()
@@ -67,7 +73,7 @@ def score(
             note(f"left out: {remark}")
         with bars() as progress:
             rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
-                                resize=resize, tools=tools,
+                                resize=resize, tools=tools, workers=_cores(),
                                 on_clip=lambda name, done, total: progress("score", done, total))
         sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
         failed = [row for row in rows if "error" in row]
@@ -202,7 +208,7 @@ def run(
         for remark in missing:
             note(f"left out: {remark}")
         with bars() as progress:
-            outcomes = bench.compare(folder, chosen, tools, names, device, progress)
+            outcomes = bench.compare(folder, chosen, tools, names, device, _cores(), progress)
         sys.stdout.write(bench.table(folder, outcomes))
         failed = [(outcome.name, name, said) for outcome in outcomes for name, said in outcome.failed.items()]
         if failed:

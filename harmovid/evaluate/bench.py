@@ -12,7 +12,7 @@ from harmovid.errors import OptionError
 from harmovid.evaluate import methods
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
-from harmovid.evaluate.run import Progress, read_lines, run_method, try_score
+from harmovid.evaluate.run import Progress, read_lines, run_method, score_set
 from harmovid.evaluate.score import Row, summary
 from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] | None = None, device: str = "cpu",
-            progress: Progress = lambda stage, done, total: None) -> list[Outcome]:
+            workers: int = 1, progress: Progress = lambda stage, done, total: None) -> list[Outcome]:
     """Run methods over a set, and score them; what is there already is not made again.
 
     In network detail those that are built in work at the size of the first network's view, so that all are compared
@@ -47,7 +47,8 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
         tools: for the measures that need some.
         names: the items; None for all.
         device: where networks run.
-        progress: told of every item, run or scored; the stage is the method's name.
+        workers: items scored at the same time.
+        progress: told of every item: run, the stage is the method's name, or scored, the stage is "score".
 
     Raises:
         OptionError: two methods have one name.
@@ -62,22 +63,21 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
     names = names or [item.name for item in read_set(folder).items]
     small = [method for method in chosen if method.options.detail == "network"]
     view = next((methods.load(method, device).view for method in small if method.is_network), ViewSize())
-    outcomes = []
+    failed: dict[str, dict[str, str]] = {}
+    alike: dict[tuple[int | None, ViewSize | None], list[Method]] = {}  # compared with the same pictures
     for method in chosen:
         own = view if method in small else None
-        failed = run_method(folder, method, names, device, own, _named(progress, method.name))
+        failed[method.name] = run_method(folder, method, names, device, own, _named(progress, method.name))
         if own is not None and method.is_network:
             own = methods.load(method, device).view
-        out = folder / "results" / method.name
-        there = [name for name in names if name not in failed and (out / f"{name}.mkv").exists()]
-        rows = try_score(folder, out, 1, tools, there, method.options.end, own,
-                         _named(progress, f"score {method.name}")) if there else []
-        failed |= {row["clip"]: row["error"] for row in rows if "error" in row}
-        times = {row["name"]: row["seconds"] / row["frames"] for row in read_lines(out / "seconds.jsonl")}
-        spent = [times[name] for name in there if name in times]
-        outcomes.append(Outcome(method.name, tuple(row for row in rows if "error" not in row), failed,
-                                math.fsum(spent) / len(spent) if spent else math.nan))
-    return outcomes
+        if len(failed[method.name]) < len(names):
+            alike.setdefault((method.options.end, own), []).append(method)
+    rows: dict[str, list[Row]] = {name: [] for name in failed}
+    for (end, own), group in alike.items():
+        scored = score_set(folder, [folder / "results" / method.name for method in group], workers, tools, names, end,
+                           own, _named(progress, "score"))
+        rows |= {method.name: found for method, found in zip(group, scored, strict=True)}
+    return [_outcome(name, folder / "results" / name, rows[name], failed[name]) for name in failed]
 
 
 def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
@@ -121,6 +121,15 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
                      for one in variants]
             lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[first].decimals) for value in cells)]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _outcome(name: str, out: Path, rows: list[Row], failed: dict[str, str]) -> Outcome:
+    good = tuple(row for row in rows if "error" not in row)
+    # What a run said tells more than a score that found no result.
+    failed = {row["clip"]: row["error"] for row in rows if "error" in row} | failed
+    times = {row["name"]: row["seconds"] / row["frames"] for row in read_lines(out / "seconds.jsonl")}
+    spent = [times[row["clip"]] for row in good if row["clip"] in times]
+    return Outcome(name, good, failed, math.fsum(spent) / len(spent) if spent else math.nan)
 
 
 def _named(progress: Progress, stage: str) -> Progress:

@@ -61,16 +61,18 @@ class LuminanceJitter:
             InputError: shapes differ, from each other or from the frame before.
         """
         check_frames(result, reference, alpha)
-        covered = cell_means(alpha, self._cell)
-        if self._last and self._last[-1][1].shape != covered.shape:
+        shape = tuple(side // self._cell for side in alpha.shape)
+        if self._last and self._last[-1][1].shape != shape:
             raise InputError(f"the frame is {result.shape[:2]}, of another size than the frame before; "
                              "expected one size for the whole clip")
-        of_result = cell_means(luminance(to_linear(result, "srgb")) * alpha, self._cell)
-        of_reference = cell_means(luminance(to_linear(reference, "srgb")) * alpha, self._cell)
-        usable = (covered > 0.5) & (of_reference > DARK * covered)
-        ratio = np.ones(covered.shape)
-        np.divide(of_result, of_reference, out=ratio, where=usable)
-        gain = np.clip(np.log(np.maximum(ratio, 1e-9)), -_STOPS, _STOPS)
+        near, cells = person_cells(alpha, self._cell)
+        covered = cell_means(alpha[near], self._cell)
+        of_result, of_reference = (cell_means(luminance(to_linear(picture[near], "srgb")) * alpha[near], self._cell)
+                                   for picture in (result, reference))
+        gain, usable = np.zeros(shape), np.zeros(shape, bool)
+        usable[cells] = (covered > 0.5) & (of_reference > DARK * covered)
+        ratio = np.divide(of_result, of_reference, out=np.ones(covered.shape), where=usable[cells])
+        gain[cells] = np.clip(np.log(np.maximum(ratio, 1e-9)), -_STOPS, _STOPS)
         self._last.append((gain, usable))
         if len(self._last) == 3:
             (before, in_before), (now, in_now), (after, in_after) = self._last
@@ -204,6 +206,15 @@ def light_gain(result: np.ndarray, source: np.ndarray, alpha: np.ndarray) -> flo
     if plain <= DARK * float(weight.sum(dtype=np.float64)):
         return math.nan
     return float(np.clip(math.log(max(lit / plain, 1e-9)), -_STOPS, _STOPS))
+
+
+def person_cells(alpha: np.ndarray, cell: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The part of a frame whose cells the alpha (H, W) touches: as pixels, whole cells alone, and as cells."""
+    x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    rows, columns = (slice(min(start // cell, side // cell), min(-(-(start + length) // cell), side // cell))
+                     for start, length, side in ((y, height, alpha.shape[0]), (x, width, alpha.shape[1])))
+    return (slice(rows.start * cell, rows.stop * cell), slice(columns.start * cell, columns.stop * cell)), (
+        rows, columns)
 
 
 def cell_means(plane: np.ndarray, cell: int) -> np.ndarray:

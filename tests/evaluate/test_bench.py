@@ -26,7 +26,7 @@ def test_all_is_run_scored_timed_and_resumed(made, monkeypatch):
     outcomes = bench.compare(made, chosen, Tools(), progress=lambda *step: told.append(step))
     assert [(outcome.name, len(outcome.rows), outcome.failed) for outcome in outcomes] == [
         (name, 4, {}) for name in ("untouched", "background", "reinhard")]
-    assert ("reinhard", 4, 4) in told and ("score reinhard", 4, 4) in told
+    assert ("reinhard", 4, 4) in told and ("score", 12, 12) in told
     row = outcomes[2].rows[0]
     assert row["amplitude"] is not None and row["texture"] is not None and row["background_exact"] is not None
     times = run.read_lines(made / "results" / "reinhard" / "seconds.jsonl")

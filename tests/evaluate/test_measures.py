@@ -5,9 +5,10 @@ import pytest
 
 from harmovid.errors import InputError
 from harmovid.evaluate.boundary import boundary_sharpness
-from harmovid.evaluate.measures import COLUMNS, NOTHING, Shot, Tools, load_tools, measures
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Measures, Tools, load_tools
 from harmovid.evaluate.motion import Dis, motion_preservation, warping_error
 from harmovid.evaluate.relight import relight_amplitude
+from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import ssim
 from harmovid.video.color import from_linear, to_linear
 from tests import figures
@@ -41,14 +42,18 @@ def clip() -> dict[str, np.ndarray]:
 
 def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits: int | None = 8,
          size: tuple[int, int] = SIZE) -> dict[str, float]:
-    roles = ["result", *(role for role in given if role != "mask")]
-    taken = list(measures(given, size, bits, tools))
+    roles = [role for role in given if role != "mask"]
+    measures = Measures(given, size, tools)
+    taken = list(measures.of_result(bits))
     for t, alpha in enumerate(clip["alpha"]):
         shown = {role: clip[role][t] for role in roles}
+        scene = Shot(shown, shown, alpha)
+        for measure in measures.of_nothing:
+            measure.add(scene)
         for measure in taken:
-            measure.add(Shot(shown, shown, alpha))
+            measure.add(scene.of(clip["result"][t]))
     found: dict[str, float] = {}
-    for measure in taken:
+    for measure in (*measures.of_nothing, *taken):
         more = measure.figures()
         assert not found.keys() & more.keys(), "two measures of one name"
         found |= more

@@ -6,15 +6,17 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harmovid.errors import InputError, OptionError, OutputError
-from harmovid.evaluate import score
+from harmovid.evaluate import shots
 from harmovid.evaluate.fidelity import psnr, rmse, texture
 from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Tools
 from harmovid.evaluate.motion import Dis
-from harmovid.evaluate.score import find_clips, read_rows, score_folder, summary, table
+from harmovid.evaluate.perceptual import LpipsNetwork
+from harmovid.evaluate.score import find_clips, read_rows, score_folder, score_folders, summary, table
 from harmovid.evaluate.temporal import luminance_jitter
 
 FRAMES, HEIGHT, WIDTH = 4, 32, 40
@@ -39,6 +41,15 @@ def matte():
     codes = np.zeros((FRAMES, HEIGHT, WIDTH), np.uint8)
     codes[:, :, 8:] = 255
     return codes
+
+
+class Colours:
+    """An embedder: the frame's mean colour."""
+
+    name = "mean colour"
+
+    def embed(self, frames):
+        return frames.mean((1, 2))
 
 
 @pytest.fixture
@@ -127,10 +138,43 @@ class TestFigures:
         assert reference("masks", "source") == "source"
         assert reference("truth") is None
 
-    def test_threads_and_order_do_not_show(self, bench):
-        one = run(bench, out="1.jsonl")
-        assert run(bench, out="3.jsonl", workers=3) == one == read_rows(bench / "3.jsonl")
-        assert lines(bench / "1.jsonl") == one
+    def test_workers_threads_and_company_do_not_show(self, bench):
+        torch.manual_seed(0)
+        tools = Tools(LpipsNetwork(), Colours(), Colours(), Dis())  # particular, untrained as it is
+        other = bench / "other"
+        for name in "abc":
+            write(other / name, np.rint(load(bench / "truth" / name) * 200).astype(np.uint8))
+        found = []
+        for workers, threads in ((1, 1), (1, 4), (3, 1), (2, 4)):
+            before = cv2.getNumThreads(), torch.get_num_threads()
+            cv2.setNumThreads(threads)
+            torch.set_num_threads(threads)
+            try:
+                runs = [(folder, bench / f"{workers}{threads}{folder.name}.jsonl")
+                        for folder in (bench / "results", other)]
+                found += [score_folders(runs, **folders(bench), tools=tools, workers=workers)]
+                assert (cv2.getNumThreads(), torch.get_num_threads()) == (threads, threads)
+                assert read_rows(runs[1][1]) == found[-1][1]
+            finally:
+                cv2.setNumThreads(before[0])
+                torch.set_num_threads(before[1])
+        found += [[run(bench, out="alone.jsonl", tools=tools),
+                   score_folder(other, bench / "other.jsonl", **folders(bench), tools=tools)]]
+        figures = [[[row[name] for name in (*COLUMNS, *NOTHING)] for rows in both for row in rows] for both in found]
+        assert None not in figures[0][0] and len(figures[0]) == 6
+        for again in figures[1:]:
+            np.testing.assert_allclose(np.array(again, float), np.array(figures[0], float), rtol=0, atol=1e-5)
+        assert not np.allclose(figures[0][0], figures[0][3], rtol=0, atol=1e-3)
+
+    def test_a_result_that_fails_leaves_its_company_alone(self, bench):
+        for name in "abc":
+            write(bench / "other" / name, np.rint(load(bench / "truth" / name) * 200).astype(np.uint8))
+        (bench / "other" / "a" / "0002.png").write_bytes(b"")
+        runs = [(bench / "results", bench / "1.jsonl"), (bench / "other", bench / "2.jsonl")]
+        told = []
+        one, other = score_folders(runs, **folders(bench), on_clip=lambda *call: told.append(call[1:]))
+        assert one == run(bench) and told == [(done, 6) for done in range(1, 7)]
+        assert "0002.png" in other[0]["error"] and [row["clip"] for row in other if "error" not in row] == ["b", "c"]
 
     def test_touched_background_shows(self, bench):
         codes = np.rint(load(bench / "results" / "a") * 255).astype(np.uint8)
@@ -171,8 +215,8 @@ class TestResume:
     def test_scored_clips_are_not_read_again(self, bench, monkeypatch):
         first = run(bench)
         text = (bench / "r.jsonl").read_text()
-        monkeypatch.setattr(score, "read", lambda *_: pytest.fail("read again"))
-        monkeypatch.setattr(score, "open_clip", lambda *_: pytest.fail("opened again"))
+        monkeypatch.setattr(shots, "read", lambda *_: pytest.fail("read again"))
+        monkeypatch.setattr(shots, "open_clip", lambda *_: pytest.fail("opened again"))
         seen = []
         again = run(bench, on_clip=lambda *call: seen.append(call))
         assert again == first and (bench / "r.jsonl").read_text() == text
@@ -256,8 +300,8 @@ class TestFailures:
                 raise RuntimeError("boom")
             return original(clip, *indices)
 
-        original = score.read
-        monkeypatch.setattr(score, "read", faulty)
+        original = shots.read
+        monkeypatch.setattr(shots, "read", faulty)
         assert self.scored(bench) == "RuntimeError: boom"
 
     def test_a_stream_that_ends_early(self, bench, monkeypatch):
@@ -265,8 +309,8 @@ class TestFailures:
             frames = list(original(clip, *indices))
             return iter(frames[:2] if clip.path == bench / "masks" / "a" else frames)
 
-        original = score.read
-        monkeypatch.setattr(score, "read", short)
+        original = shots.read
+        monkeypatch.setattr(shots, "read", short)
         assert "the mask of clip a ends at frame 2 of 4" in self.scored(bench)
 
     def test_one_frame_apart_is_said(self, bench):
