@@ -144,6 +144,8 @@ class TestTestset:
     @pytest.mark.parametrize(("arguments", "sentence"), [
         ("lut footage -o set", "made with tables of colour: pass --luts DIR"),
         ("free footage -o set --luts luts", "takes no tables"),
+        ("step footage -o set --luts luts", "takes no tables"),
+        ("step footage -o set --per-clip 1", "two items of each clip"),
         ("lut footage -o set --luts empty", "0 tables of 0 names"),
         ("lut gone -o set --luts luts", "there is no folder gone"),
         ("jitter footage -o set --luts luts --limit 0", "--limit is a number of clips of 1 or more"),

@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 
 from harmovid.errors import InputError
+from harmovid.evaluate import motion
 from harmovid.evaluate.boundary import BoundarySharpness
 from harmovid.evaluate.fidelity import BackgroundExactness, SquaredError, Texture
-from harmovid.evaluate.motion import Dis, Flow, MotionPreservation, SourceMotion, Step, WarpingError
+from harmovid.evaluate.motion import Dis, Flow, MotionPreservation, SourceMotion, WarpingError
 from harmovid.evaluate.relight import RelightAmplitude
 from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import SSIM, TAPS
-from harmovid.evaluate.temporal import LuminanceJitter
+from harmovid.evaluate.temporal import LuminanceJitter, light_gain, step_response
 
 if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.perceptual import LpipsNetwork
@@ -57,6 +58,7 @@ COLUMNS: dict[str, Column] = {
     "frame_motion": Column("motion (px) ↓", 3, -1),
     "foreground_warping": Column("warping error fg ↓", 5, -1),
     "luminance_jitter": Column("luminance jitter ↓", 5, -1),
+    "step_response": Column("step response (frames) ↓", 1, -1),
     "boundary_laplacian": Column("boundary Laplacian → 1", 2, 0),
     "boundary_tenengrad": Column("boundary Tenengrad → 1", 2, 0),
     "background_exact": Column("background exact ↑", 5, 1),
@@ -65,7 +67,14 @@ COLUMNS: dict[str, Column] = {
 # The source itself in the result's place: what a method that does nothing would score.
 NOTHING = {f"nothing_{name}": name for name in (
     "foreground_psnr", "foreground_ssim", "foreground_rmse", "steadiness", "foreground_motion", "foreground_warping",
-    "luminance_jitter")}
+    "luminance_jitter", "step_response")}
+
+
+class Step(NamedTuple):
+    """A step of the truth's light: the first frame in the new one, and the natural log of its gain."""
+
+    frame: int
+    change: float
 
 
 class Measure(NamedTuple):
@@ -132,14 +141,15 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tupl
 class Measures:
     """The measures of an item that what is given of it allows; what many results have in common is found once."""
 
-    def __init__(self, given: Collection[str], size: tuple[int, int], tools: Tools) -> None:
+    def __init__(self, given: Collection[str], size: tuple[int, int], tools: Tools, step: Step | None = None) -> None:
         """
         Args:
             given: roles beside the result: truth, source, mask, background.
             size: (width, height) of the pictures.
             tools: networks and flow.
+            step: that of the truth's light, where it has one.
         """
-        self._size, self._tools = size, tools
+        self._size, self._tools, self._light = size, tools, step
         self._truth, self._source, self._mask, self._background = (
             role in given for role in ("truth", "source", "mask", "background"))
         self._moves = None
@@ -170,6 +180,8 @@ class Measures:
                                    "boundary_tenengrad": boundary.value.tenengrad_ratio})
         if mask and (truth or source):
             yield _jitter("", "result", "truth" if truth else "source")
+        if mask and truth and self._light is not None:
+            yield _step_response("", "result", self._light)
         if mask and source:
             detail = Texture()
             yield Measure(lambda s: detail.add(s.shown["result"], s.shown["source"], s.alpha),
@@ -198,6 +210,8 @@ class Measures:
             return
         if mask and source and truth:
             yield _jitter("nothing_", "source", "truth")
+            if self._light is not None:
+                yield _step_response("nothing_", "source", self._light)
             if min(self._size) >= TAPS:
                 same = SSIM()
                 yield Measure(lambda s: same.add(*_near(s.alpha, s.shown["source"], s.shown["truth"], s.alpha)),
@@ -241,7 +255,7 @@ class Measures:
             "nothing_foreground_warping": calm.value.foreground,
             "nothing_foreground_motion": still.value.foreground if self._truth else calm.value.foreground * 0.0})
 
-    def _step(self, moves: SourceMotion, shot: Shot) -> Step | None:
+    def _step(self, moves: SourceMotion, shot: Shot) -> motion.Step | None:
         return shot.once("motion", lambda: moves.add(shot.shown["truth" if self._truth else "source"]))
 
 
@@ -275,6 +289,19 @@ def _jitter(prefix: str, role: str, reference: str) -> Measure:
     jitter = LuminanceJitter()
     return Measure(lambda s: jitter.add(s.shown[role], s.shown[reference], s.alpha),
                    lambda: {f"{prefix}luminance_jitter": jitter.value})
+
+
+def _step_response(prefix: str, role: str, light: Step) -> Measure:
+    """Against the truth less its own step, so that motion, texture and the light that was filmed cancel."""
+    gains: list[float] = []
+
+    def figures() -> dict[str, float]:
+        stepped = np.array(gains) + light.change * (np.arange(len(gains)) >= light.frame)
+        # Of a clip that is cut before its step, nothing is known.
+        known = 0 < light.frame < len(gains)
+        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change) if known else math.nan}
+
+    return Measure(lambda s: gains.append(light_gain(s.shown[role], s.shown["truth"], s.alpha)), figures)
 
 
 def _identity(face: Embedder) -> Measure:

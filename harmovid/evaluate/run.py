@@ -17,7 +17,7 @@ import numpy as np
 from harmovid.composite import blend
 from harmovid.errors import HarmoVidError, OutputError
 from harmovid.evaluate import inview, methods
-from harmovid.evaluate.measures import Tools
+from harmovid.evaluate.measures import Step, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.score import Row, score_folders
 from harmovid.evaluate.testsets import Item, alphas, read_set, scoring_masks
@@ -108,6 +108,8 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
     place = folder if view is None else inview.references(folder, items, view, end)
     truth, background, errors_only = place / "truth", folder / "background", tools is not None and tools.errors_only
     same = not errors_only and all(_in_frame(place, item.name) for item in items)
+    steps = {item.name: Step(item.settings["step"], item.settings["change"]) for item in items
+             if "step" in item.settings}
     lengths = {}
     for item in items:
         if end is not None or item.frames is not None:
@@ -117,7 +119,8 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
                           truth=truth if truth.is_dir() else None, masks=scoring_masks(place),
                           source=place / "foreground" if same else None,
                           background=background if view is None and not errors_only else None, workers=workers,
-                          tools=tools, names=[item.name for item in items], frames=lengths, on_clip=progress)
+                          tools=tools, names=[item.name for item in items], frames=lengths, steps=steps,
+                          on_clip=progress)
     # Where there is a truth, the scores have said already what is missing.
     return [rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
                     for item in items if item.name not in {row["clip"] for row in rows}]
