@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from harmovid import cli
 from harmovid.infer import pipeline
+from tests.commands import invoke
 from tests.evaluate import recoloured, scored
 from tests.odd import Clip, tree
-
-
-def invoke(arguments: str, status: int = 0) -> Result:
-    result = CliRunner().invoke(cli.app, shlex.split(arguments), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.stderr
-    return result
 
 
 class TestScore:

@@ -10,6 +10,7 @@ import numpy as np
 
 from harmovid.errors import OptionError
 from harmovid.evaluate import methods
+from harmovid.evaluate.gains import WORSE, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.run import Progress, read_lines, run_method, score_set
@@ -120,6 +121,39 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
             cells = [summary([row for row in outcome.rows if variant.get(row["clip"]) == one])["mean"][first]
                      for one in variants]
             lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[first].decimals) for value in cells)]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
+    """What each method gained in PSNR of the person over the first, by how far off the first was, in Markdown.
+
+    Means are of the items that every method has that figure of. With `each`, every item's gain follows its method's
+    row, the worst first. Empty where there is nothing to compare.
+    """
+    found = {outcome.name: {row["clip"]: row for row in outcome.rows if row["foreground_psnr"] is not None}
+             for outcome in outcomes}
+    found = {name: rows for name, rows in found.items() if rows}
+    if len(found) < 2 or outcomes[0].name not in found:
+        return ""
+    both = set.intersection(*map(set, found.values()))
+    if not both:
+        return ""
+    untouched, *others = ([rows[name] for name in sorted(both)] for rows in found.values())
+    bands = gains(untouched, untouched).bands
+    titles = [f"below {bands[0].high:g} dB ({bands[0].count})",
+              *(f"{band.low:g} to {band.high:g} dB ({band.count})" for band in bands[1:-1]),
+              f"above {bands[-1].low:g} dB ({bands[-1].count})"]
+    lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB"]),
+             "|---|" + "---:|" * (len(titles) + 3)]
+    for name, rows in zip(found, (untouched, *others), strict=True):
+        gained = gains(rows, untouched)
+        if rows is untouched:
+            lines.append(_line([name, _cell(gained.after, 2), *[""] * (len(titles) + 2)]))
+            continue
+        shares = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f}" for band in gained.bands]
+        lines.append(_line([name, _cell(gained.after, 2), f"{gained.gain:+.2f}", *shares, f"{gained.worse:.0%}"]))
+        if each:
+            lines += [f"  {gain:+.2f} {item}" for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1])]
     return "".join(f"{line}\n" for line in lines)
 
 
