@@ -118,12 +118,14 @@ def score_folders(runs: Sequence[tuple[Path, Path]], *, truth: Path | None = Non
                 results = {number: run.clips[name] for number, run in enumerate(told)
                            if name in run.clips and name not in run.done}
                 folders = {number: told[number].folder for number in results}
-                item = _Item(name, given, places, resize, tools, lengths.get(name), steps.get(name), stop)
+                item = _Item(name, given, places, resize, tools, lengths.get(name), steps.get(name), stop,
+                             next((row for run in told if (row := run.nothing(name))), None))
                 running[pool.submit(item.score, results, folders)] = name
             for future in as_completed(running):
                 name = running[future]
                 for number, row in future.result().items():
-                    finish(told[number], name, {"clip": name, **row, "key": told[number].keys[name]})
+                    finish(told[number], name, {"clip": name, **row, "key": told[number].keys[name],
+                                                "references": told[number].references[name]})
         finally:
             stop.set()  # interrupted: the clips in work end at their next frame
             pool.shutdown(cancel_futures=True)
@@ -237,10 +239,12 @@ class _Run:
                  steps: Mapping[str, Step]) -> None:
         self.folder, self.out = folder, out
         self.clips = {name: places for name, places in find_clips(folder).items() if names is None or name in names}
-        self.keys = {}
+        self.keys, self.references = {}, {}
         for name, found in self.clips.items():
-            places = {"result": found, **{role: there.get(name, []) for role, there in references.items()}}
-            self.keys[name] = _key(name, places, resize, tools, lengths.get(name), steps.get(name))
+            places = {role: there.get(name, []) for role, there in references.items()}
+            more = resize, tools, lengths.get(name), steps.get(name)
+            self.keys[name] = _key(name, {"result": found, **places}, *more)
+            self.references[name] = _key(name, places, *more)
         self.lost = sorted(name for name in references.get("truth", {}).keys() - self.clips.keys()
                            if names is None or name in names)
         self.known = _resume(out)
@@ -252,6 +256,13 @@ class _Run:
     def total(self) -> int:
         return len(self.clips) + len(self.lost)
 
+    def nothing(self, name: str) -> Row | None:
+        """What doing nothing scores on a clip, where this report has it of the very same references."""
+        row = self.known.get(name, {})
+        if name not in self.references or "error" in row or row.get("references") != self.references[name]:
+            return None
+        return {figure: row.get(figure) for figure in NOTHING}
+
     def finish(self, name: str, row: Row) -> None:
         if row != self.known.get(name):
             _append(self.out, row)
@@ -260,7 +271,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Item:
-    """An item's references; whatever one result does, the others are scored."""
+    """An item's references; whatever one result does, the others are scored. nothing: where that is known already."""
 
     name: str
     folders: Mapping[str, Path]
@@ -270,6 +281,7 @@ class _Item:
     length: int | None
     step: Step | None
     stop: threading.Event
+    nothing: Row | None
 
     def score(self, results: Mapping[int, list[Path]], folders: Mapping[int, Path]) -> dict[int, Row]:
         """The rows, or errors, of results by number: their files, and the folders that hold them."""
@@ -295,6 +307,7 @@ class _Item:
         first = next(iter(references.values()))
         size = first.width, first.height
         measures = Measures(references.keys(), size, self.tools, self.step)
+        of_nothing = measures.of_nothing if self.nothing is None else []
         rows: dict[int, Row] = {}
         going = {}
         for number, clip in clips.items():
@@ -311,7 +324,7 @@ class _Item:
             for scene in shots.scenes(self.name, references, size, length):
                 if self.stop.is_set():
                     raise InputError("interrupted; run the same command again")
-                for measure in measures.of_nothing:
+                for measure in of_nothing:
                     measure.add(scene)
                 for number, (pictures, taken) in list(going.items()):
                     try:
@@ -326,7 +339,8 @@ class _Item:
         except Exception as error:
             return rows | dict.fromkeys(going, _failure(error))
         for number, (_, taken) in going.items():
-            for measure in (*measures.of_nothing, *taken):
+            rows[number] |= self.nothing or {}
+            for measure in (*of_nothing, *taken):
                 rows[number] |= {key: None if math.isnan(value) else value for key, value in measure.figures().items()}
         return rows
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate import shots
 from harmovid.evaluate.fidelity import psnr, rmse, texture
-from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Step, Tools
+from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Measures, Step, Tools
 from harmovid.evaluate.motion import Dis
 from harmovid.evaluate.perceptual import LpipsNetwork
 from harmovid.evaluate.score import find_clips, read_rows, score_folder, score_folders, summary, table
@@ -166,6 +166,17 @@ class TestFigures:
         for again in figures[1:]:
             np.testing.assert_allclose(np.array(again, float), np.array(figures[0], float), rtol=0, atol=1e-5)
         assert not np.allclose(figures[0][0], figures[0][3], rtol=0, atol=1e-3)
+
+    def test_what_doing_nothing_scores_is_taken_from_another_report_of_the_same_references(self, bench, monkeypatch):
+        first = run(bench)
+        monkeypatch.setattr(Measures, "_of_nothing", lambda self: iter([]))
+        runs = [(bench / "results", bench / "r.jsonl"), (bench / "truth", bench / "other.jsonl")]
+        again, other = score_folders(runs, **folders(bench))
+        assert again == first and [row[name] for row in other for name in NOTHING] == [
+            row[name] for row in first for name in NOTHING]
+        write(bench / "source" / "a", picture(77))
+        assert {row["nothing_foreground_psnr"] is None for row in score_folders(runs, **folders(bench))[1]} == {
+            True, False}
 
     def test_a_result_that_fails_leaves_its_company_alone(self, bench):
         for name in "abc":
