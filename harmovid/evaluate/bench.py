@@ -19,6 +19,7 @@ from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
 QUICK_ITEMS = 6
+_BY_VARIANT = ("step_response",)  # what a mean over variants would hide
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
 
 
 def table(folder: Path, outcomes: list[Outcome]) -> str:
-    """The means in Markdown, a row for each method; with variants, the first figure for each of them too.
+    """The means in Markdown, a row for each method; with variants, the first figure and steps for each of them too.
 
     Means are of the items that every method has a score of, so that they compare.
     """
@@ -114,13 +115,14 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
     lines += ["", "; ".join([f"means of {len(both)} items", *used])]
     variant = {item.name: item.variant for item in read_set(folder).items if item.name in both}
     variants = list(dict.fromkeys(variant.values()))
-    if len(variants) > 1 and figures:
-        first = figures[0]
-        lines += ["", _line([COLUMNS[first].heading, *variants]), "|---|" + "---:|" * len(variants)]
+    for figure in dict.fromkeys([*figures[:1], *_BY_VARIANT]) if len(variants) > 1 else ():
+        if figure not in figures:
+            continue
+        lines += ["", _line([COLUMNS[figure].heading, *variants]), "|---|" + "---:|" * len(variants)]
         for outcome in scored:
-            cells = [summary([row for row in outcome.rows if variant.get(row["clip"]) == one])["mean"][first]
+            cells = [summary([row for row in outcome.rows if variant.get(row["clip"]) == one])["mean"][figure]
                      for one in variants]
-            lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[first].decimals) for value in cells)]))
+            lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[figure].decimals) for value in cells)]))
     return "".join(f"{line}\n" for line in lines)
 
 

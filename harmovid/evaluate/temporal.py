@@ -19,6 +19,7 @@ from harmovid.video.color import luminance, to_linear
 CELL = 8
 LEAST_CHANGE = 0.02  # natural log of light: a smaller one is no step
 ARRIVED = 0.9  # of the way
+ANSWER = 0.1  # of the wanted change: less is none
 # Linear luminance of 8-bit code 6.6: below it, rounding to a code alone moves the log by up to 8%.
 DARK = 0.002
 _STOPS = math.log(64)  # six stops, the most that a light may differ from the reference's
@@ -153,7 +154,8 @@ def step_response(gains: np.ndarray, step: int, wanted: float | None = None) -> 
         gains: (T,) natural log of a gain in each frame, as `light_gain` gives it; NaN where it is unknown.
         step: number of the first frame in the new light, 1..T − 1.
         wanted: by how much the gain should change, natural log: the truth's `step_change`. Where that is at least
-            0.02, an answer that hardly changes, or the other way, has never arrived, and does not escape undefined.
+            0.02, an answer that changes by less than a tenth of it, or the other way, has never arrived: what of the
+            new background shines through the person's edge is no answer.
 
     Returns:
         Frames, ≥ 0. The number of frames from the step to the end, T − step, where it never stays there. NaN where
@@ -166,7 +168,8 @@ def step_response(gains: np.ndarray, step: int, wanted: float | None = None) -> 
     change, never = after - before, float(len(gains) - step)
     if math.isnan(change):
         return math.nan
-    if wanted is not None and abs(wanted) >= LEAST_CHANGE and change * math.copysign(1, wanted) < LEAST_CHANGE:
+    if wanted is not None and abs(wanted) >= LEAST_CHANGE and (
+            change * math.copysign(1, wanted) < max(LEAST_CHANGE, ANSWER * abs(wanted))):
         return never
     if abs(change) < LEAST_CHANGE:
         return math.nan
