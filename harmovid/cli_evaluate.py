@@ -65,7 +65,8 @@ def score(
     """
     with errors_as_sentences():
         from harmovid.evaluate.measures import Tools, load_tools
-        from harmovid.evaluate.score import score_folder, summary, table
+        from harmovid.evaluate.rows import summary, table
+        from harmovid.evaluate.score import score_folder
 
         if quick and (clip or face):
             raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")

@@ -13,8 +13,8 @@ from harmovid.evaluate import methods
 from harmovid.evaluate.gains import WORSE, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
+from harmovid.evaluate.rows import Row, summary
 from harmovid.evaluate.run import Progress, read_lines, run_method, score_set
-from harmovid.evaluate.score import Row, summary
 from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 

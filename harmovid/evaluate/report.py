@@ -11,7 +11,7 @@ from typing import Any
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate.gains import Gains, gains
 from harmovid.evaluate.measures import COLUMNS, NOTHING
-from harmovid.evaluate.score import Row, read_rows, summary
+from harmovid.evaluate.rows import Row, read_rows, summary
 from harmovid.evaluate.statistics import Estimate, bootstrap, paired
 from harmovid.evaluate.testsets import MANIFEST
 

@@ -19,7 +19,8 @@ from harmovid.errors import HarmoVidError, OutputError
 from harmovid.evaluate import inview, methods
 from harmovid.evaluate.measures import Step, Tools
 from harmovid.evaluate.methods import Method
-from harmovid.evaluate.score import Row, score_folders
+from harmovid.evaluate.rows import Row
+from harmovid.evaluate.score import score_folders
 from harmovid.evaluate.testsets import Item, alphas, read_set, scoring_masks
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan

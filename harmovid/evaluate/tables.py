@@ -10,7 +10,7 @@ from harmovid.evaluate.gains import WORSE
 from harmovid.evaluate.measures import COLUMNS
 from harmovid.evaluate.published import ABLATED, ABLATION, DEFLICKERING, DIFFER, HARMONIZATION, SOURCE, Published
 from harmovid.evaluate.report import Bench, Method, Report
-from harmovid.evaluate.score import summary
+from harmovid.evaluate.rows import summary
 from harmovid.evaluate.statistics import RESAMPLES, Estimate, sign_test
 
 ABSENT = "–"

@@ -6,7 +6,7 @@ import pytest
 
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate import report, tables
-from harmovid.evaluate.score import read_rows, summary
+from harmovid.evaluate.rows import read_rows, summary
 from tests.evaluate import scored
 
 
