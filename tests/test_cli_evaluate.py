@@ -114,6 +114,7 @@ class TestTestset:
 
     @pytest.mark.parametrize(("kind", "more", "items"), [
         ("jitter", "--luts luts --per-clip 2", 4),
+        ("step", "--limit 1", 2),
         ("free", "", 4),
         ("free", "--background footage/portraits_video/bob.mp4 --per-clip 1 --limit 1", 1),
     ])
