@@ -4,29 +4,22 @@
     python benchmarks/lut_set.py --data DIR [--split validation] [--per-clip 2] [--items N] [--each]
                                   [--models untouched classical nano PATH]
 
-DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. The set is made once (`harmovid.evaluate.lutset`), every
-method runs over it by the path of `harmovid harmonize`, and a table is printed. All of it can be stopped and resumed.
-Methods: untouched (strength 0), background (the person painted in the background's mean colour), reinhard, classical,
-histogram, and any model that `harmovid harmonize --model` takes. Results of a folder of weights are kept under the
-folder's name; --again makes those of the methods named anew.
+DIR holds `portraits_video/NAME.mp4` with `NAME_mask.mp4`. It is `harmovid evaluate testset lut` and `evaluate run` in
+one, with PSNR for the only measure, which takes little longer than reading the files. All of it can be stopped and
+resumed. Methods are those of `evaluate run --model`; --again makes those that are named anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-from harmovid.evaluate import lutset, methods, run
-from harmovid.evaluate.bench import spread
-from harmovid.evaluate.fidelity import SquaredError
-from harmovid.evaluate.gains import Gains, gains
-from harmovid.evaluate.testsets import scoring_masks
+from harmovid.evaluate import bench, lutset, methods
+from harmovid.evaluate.measures import Tools
 from harmovid.infer.views import Harmonizer
-from harmovid.video import io
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
 CLASSICAL = ("reinhard", "classical", "histogram")
@@ -41,22 +34,6 @@ def tell(stage: str, done: int, total: int) -> None:
     """One line that counts up, on the screen alone."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{done}/{total} {stage}" + ("\n" if done == total else ""))
-
-
-def scored(folder: Path, out: Path, name: str) -> dict[str, Any]:
-    """The one figure that the table is made of; `harmovid evaluate run` measures all the others too, and takes long."""
-    error = SquaredError()
-    clips = [io.open_clip(place / f"{name}.mkv") for place in (out, folder / "truth", scoring_masks(folder))]
-    reads = [io.read(clip, grey=n == 2) for n, clip in enumerate(clips)]
-    for result, truth, mask in zip(*reads, strict=True):
-        error.add(result.rgb, truth.rgb, mask.rgb)
-    return {"clip": name, "foreground_psnr": error.psnr()}
-
-
-def line(name: str, found: Gains) -> str:
-    """A method's row of the table."""
-    bands = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f} ({band.count})" for band in found.bands]
-    return f"| {' | '.join([name, f'{found.after:.2f}', f'{found.gain:+.2f}', *bands, f'{100 * found.worse:.0f}%'])} |"
 
 
 def main() -> None:
@@ -74,30 +51,22 @@ def main() -> None:
     args = parser.parse_args()
     folder = args.out or CACHE / "testsets" / f"{args.split}_{args.per_clip}"
     made = lutset.lut_set(args.data, folder, sorted(args.luts.glob("*.cube")), args.split, args.per_clip,
-                            progress=tell)
-    names = None if args.items is None else spread(folder, args.items)
-    items = [item for item in made.items if names is None or item.name in names]
-    found = [item.psnr for item in items if item.psnr is not None]
-    print(f"{len(items)} composites of {len(made.clips)} clips, {min(found):.1f} to {max(found):.1f} dB, mean "
+                          progress=tell)
+    names = bench.spread(folder, args.items or len(made.items))
+    found = [item.psnr for item in made.items if item.name in names and item.psnr is not None]
+    print(f"{len(found)} composites of {len(made.clips)} clips, {min(found):.1f} to {max(found):.1f} dB, mean "
           f"{sum(found) / len(found):.2f} dB\n")
-    print("| method | PSNR fg (dB) | gain | below 14 dB | 14 to 19 dB | above 19 dB | worse by > 0.5 dB |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    untouched = None
-    for name in ("untouched", *(model for model in args.models if model != "untouched")):
-        chosen = methods.method(name)
-        out = folder / "results" / chosen.name
-        if args.again and name in args.models:
-            shutil.rmtree(out, ignore_errors=True)
-        failed = run.run_method(folder, chosen, names, progress=tell)
-        if failed:
-            raise SystemExit(f"{len(failed)} results of {chosen.name} are missing; the first, {min(failed.items())}")
-        rows = [scored(folder, out, item.name) for item in items]
-        untouched = untouched or rows
-        gained = gains(rows, untouched)
-        print(line(chosen.name, gained), flush=True)
-        if args.each:
-            for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1]):
-                print(f"  {gain:+.2f} {item}")
+    chosen = [methods.method(name) for name in dict.fromkeys(("untouched", *args.models))]
+    for one in chosen:
+        if args.again and one.model in args.models:
+            shutil.rmtree(folder / "results" / one.name, ignore_errors=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    outcomes = bench.compare(folder, chosen, Tools(errors_only=True), names, workers=cores, progress=tell)
+    failed = [(outcome.name, item, said) for outcome in outcomes for item, said in outcome.failed.items()]
+    if failed:
+        raise SystemExit(f"{len(failed)} results are missing; the first, {failed[0][1]} by {failed[0][0]}: "
+                         f"{failed[0][2]}")
+    print(bench.gain_table(outcomes, args.each), end="")
 
 
 if __name__ == "__main__":

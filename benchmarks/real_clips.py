@@ -19,7 +19,8 @@ import numpy as np
 from harmovid.baselines import classical
 from harmovid.composite.plate import fill
 from harmovid.evaluate.fidelity import SquaredError
-from harmovid.evaluate.score import score_folder, table
+from harmovid.evaluate.rows import table
+from harmovid.evaluate.score import score_folder
 from harmovid.infer import pipeline
 from harmovid.infer.compare import Comparison
 from harmovid.infer.plan import Options, plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ class Kind(StrEnum):
 
     lut = "lut"
     jitter = "jitter"
+    step = "step"
     masks = "masks"
     things = "things"
     free = "free"
@@ -31,6 +33,11 @@ class Detail(StrEnum):
 
     transfer = "transfer"
     network = "network"
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @evaluate.command()
@@ -58,7 +65,8 @@ def score(
     """
     with errors_as_sentences():
         from harmovid.evaluate.measures import Tools, load_tools
-        from harmovid.evaluate.score import score_folder, summary, table
+        from harmovid.evaluate.rows import summary, table
+        from harmovid.evaluate.score import score_folder
 
         if quick and (clip or face):
             raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")
@@ -67,7 +75,7 @@ def score(
             note(f"left out: {remark}")
         with bars() as progress:
             rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
-                                resize=resize, tools=tools,
+                                resize=resize, tools=tools, workers=_cores(),
                                 on_clip=lambda name, done, total: progress("score", done, total))
         sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
         failed = [row for row in rows if "error" in row]
@@ -112,15 +120,17 @@ def report(
 
 @evaluate.command()
 def testset(
-    kind: Annotated[Kind, typer.Argument(help="lut: wrong colours; jitter: light that jumps; masks: bad masks; things: "
-                                         "no people; free: other places, no truth.")],
+    kind: Annotated[Kind, typer.Argument(help="lut: wrong colours; jitter: light that jumps; step: light that "
+                                         "truly steps; masks: bad masks; things: no people; free: other places, no "
+                                         "truth.")],
     data: Annotated[Path, typer.Argument(help="Folder of footage, as harmovid/data/split.csv lists it.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The set's folder; what is in it already is not made "
                                       "again.")],
-    luts: Annotated[Path | None, typer.Option(help="Folder of .cube tables; all kinds but free need it.")] = None,
+    luts: Annotated[Path | None, typer.Option(help="Folder of .cube tables; all kinds but step and free "
+                                             "need it.")] = None,
     split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
     per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
-                                                 "bad mask.")] = None,
+                                                 "bad mask; of step always 2.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split.")] = None,
     backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
                                                            "place of the split's; may be given again.")] = None,
@@ -136,19 +146,23 @@ def testset(
             raise OptionError(f"--per-clip is 1 or more, got {per_clip}")
         if not data.is_dir():
             raise InputError(f"there is no folder {data}; give the one that holds portraits_video/")
-        if (luts is None) != (kind is Kind.free):
-            raise OptionError("a free set takes no tables; leave out --luts" if luts is not None else
+        if (luts is None) != (kind in (Kind.free, Kind.step)):
+            raise OptionError(f"a {kind.value} set takes no tables; leave out --luts" if luts is not None else
                               f"a set of the kind {kind.value} is made with tables of colour: pass --luts DIR, a "
                               "folder of .cube files (benchmarks/fetch_luts.py makes one)")
         if backgrounds and kind is not Kind.free:
             raise OptionError("--background is for free sets; in the others every clip keeps its own")
-        from harmovid.evaluate import freeset, jitterset, lutset, maskset, thingset
+        if per_clip is not None and kind is Kind.step:
+            raise OptionError("a step set has two items of each clip; leave out --per-clip")
+        from harmovid.evaluate import freeset, jitterset, lutset, maskset, stepset, thingset
 
         with bars() as progress:
             more: dict[str, Any] = {"split": split, "limit": limit, "progress": progress}
             if per_clip is not None:
                 more["per_clip"] = per_clip
-            if luts is None:
+            if kind is Kind.step:
+                made = stepset.step_set(data, out, **more)
+            elif luts is None:
                 made = freeset.free_set(data, out, backgrounds or None, **more)
             else:
                 makers: dict[Kind, Any] = {Kind.lut: lutset.lut_set, Kind.jitter: jitterset.jitter_set,
@@ -202,8 +216,10 @@ def run(
         for remark in missing:
             note(f"left out: {remark}")
         with bars() as progress:
-            outcomes = bench.compare(folder, chosen, tools, names, device, progress)
+            outcomes = bench.compare(folder, chosen, tools, names, device, _cores(), progress)
         sys.stdout.write(bench.table(folder, outcomes))
+        gained = bench.gain_table(outcomes)
+        sys.stdout.write(f"\n{gained}" if gained else "")
         failed = [(outcome.name, name, said) for outcome in outcomes for name, said in outcome.failed.items()]
         if failed:
             raise InputError(f"{len(failed)} results are missing; the first, {failed[0][1]} by {failed[0][0]}: "

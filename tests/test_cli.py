@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 import torch
 from typer.main import get_command
-from typer.testing import CliRunner, Result
 
 import harmovid
 from harmovid import cli
@@ -30,6 +29,7 @@ from harmovid.errors import OptionError
 from harmovid.infer import pipeline
 from harmovid.infer.views import ViewSize
 from harmovid.model.checkpoint import save
+from tests.commands import invoke
 from tests.infer.tiny import tiny
 from tests.odd import FRAMES, SIZE, Clip, Maker, Pictures, draw, look, tree
 
@@ -64,14 +64,6 @@ def commands() -> list[str]:
             yield from below(one, f"{path}{name} ")
 
     return list(below(get_command(cli.app), ""))
-
-
-def invoke(arguments: str, status: int = 0) -> Result:
-    result = CliRunner().invoke(cli.app, shlex.split(arguments), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.stderr
-    return result
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from harmovid import cli
 from harmovid.infer import pipeline
+from tests.commands import invoke
 from tests.evaluate import recoloured, scored
 from tests.odd import Clip, tree
-
-
-def invoke(arguments: str, status: int = 0) -> Result:
-    result = CliRunner().invoke(cli.app, shlex.split(arguments), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.stderr
-    return result
 
 
 class TestScore:
@@ -124,6 +114,7 @@ class TestTestset:
 
     @pytest.mark.parametrize(("kind", "more", "items"), [
         ("jitter", "--luts luts --per-clip 2", 4),
+        ("step", "--limit 1", 2),
         ("free", "", 4),
         ("free", "--background footage/portraits_video/bob.mp4 --per-clip 1 --limit 1", 1),
     ])
@@ -144,6 +135,8 @@ class TestTestset:
     @pytest.mark.parametrize(("arguments", "sentence"), [
         ("lut footage -o set", "made with tables of colour: pass --luts DIR"),
         ("free footage -o set --luts luts", "takes no tables"),
+        ("step footage -o set --luts luts", "takes no tables"),
+        ("step footage -o set --per-clip 1", "two items of each clip"),
         ("lut footage -o set --luts empty", "0 tables of 0 names"),
         ("lut gone -o set --luts luts", "there is no folder gone"),
         ("jitter footage -o set --luts luts --limit 0", "--limit is a number of clips of 1 or more"),

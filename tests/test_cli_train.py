@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from harmovid import cli
 from harmovid.data import pack, shards, split
 from harmovid.data.shards import Shard, ShardInfo
 from harmovid.data.split import Entry
 from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.train import recipe
+from tests import commands
 from tests.odd import Clip, Still, draw, tree
 
 LISTED = (
@@ -41,10 +40,7 @@ TONE = ("--set loop.steps=2 --set loop.log_every=1 --set preset.tone.width=8 --s
 
 
 def invoke(arguments: str, status: int = 0) -> Result:
-    result = CliRunner().invoke(cli.app, shlex.split(arguments), env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.stderr
+    result = commands.invoke(arguments, status)
     assert result.stdout == ""
     return result
 

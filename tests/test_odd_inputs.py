@@ -23,11 +23,11 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from harmovid.baselines.classical import MongeKantorovich
-from harmovid.cli import app
 from harmovid.infer.views import ViewSize
+from tests import commands
 from tests.odd import (
     FRAMES,
     SIZE,
@@ -315,10 +315,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def invoke(arguments: list[str]) -> Result:
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return commands.invoke(arguments, status=None)
 
 
 def prepare(place: Path, kitchen: Kitchen, files: dict[str, Maker | None]) -> dict[str, str]:

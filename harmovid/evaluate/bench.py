@@ -10,14 +10,16 @@ import numpy as np
 
 from harmovid.errors import OptionError
 from harmovid.evaluate import methods
+from harmovid.evaluate.gains import WORSE, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
-from harmovid.evaluate.run import Progress, read_lines, run_method, try_score
-from harmovid.evaluate.score import Row, summary
+from harmovid.evaluate.rows import Row, summary
+from harmovid.evaluate.run import Progress, read_lines, run_method, score_set
 from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
 QUICK_ITEMS = 6
+_BY_VARIANT = ("step_response",)  # what a mean over variants would hide
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Outcome:
 
 
 def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] | None = None, device: str = "cpu",
-            progress: Progress = lambda stage, done, total: None) -> list[Outcome]:
+            workers: int = 1, progress: Progress = lambda stage, done, total: None) -> list[Outcome]:
     """Run methods over a set, and score them; what is there already is not made again.
 
     In network detail those that are built in work at the size of the first network's view, so that all are compared
@@ -47,7 +49,8 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
         tools: for the measures that need some.
         names: the items; None for all.
         device: where networks run.
-        progress: told of every item, run or scored; the stage is the method's name.
+        workers: items scored at the same time.
+        progress: told of every item: run, the stage is the method's name, or scored, the stage is "score".
 
     Raises:
         OptionError: two methods have one name.
@@ -62,22 +65,21 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
     names = names or [item.name for item in read_set(folder).items]
     small = [method for method in chosen if method.options.detail == "network"]
     view = next((methods.load(method, device).view for method in small if method.is_network), ViewSize())
-    outcomes = []
+    failed: dict[str, dict[str, str]] = {}
+    alike: dict[tuple[int | None, ViewSize | None], list[Method]] = {}  # compared with the same pictures
     for method in chosen:
         own = view if method in small else None
-        failed = run_method(folder, method, names, device, own, _named(progress, method.name))
+        failed[method.name] = run_method(folder, method, names, device, own, _named(progress, method.name))
         if own is not None and method.is_network:
             own = methods.load(method, device).view
-        out = folder / "results" / method.name
-        there = [name for name in names if name not in failed and (out / f"{name}.mkv").exists()]
-        rows = try_score(folder, out, 1, tools, there, method.options.end, own,
-                         _named(progress, f"score {method.name}")) if there else []
-        failed |= {row["clip"]: row["error"] for row in rows if "error" in row}
-        times = {row["name"]: row["seconds"] / row["frames"] for row in read_lines(out / "seconds.jsonl")}
-        spent = [times[name] for name in there if name in times]
-        outcomes.append(Outcome(method.name, tuple(row for row in rows if "error" not in row), failed,
-                                math.fsum(spent) / len(spent) if spent else math.nan))
-    return outcomes
+        if len(failed[method.name]) < len(names):
+            alike.setdefault((method.options.end, own), []).append(method)
+    rows: dict[str, list[Row]] = {name: [] for name in failed}
+    for (end, own), group in alike.items():
+        scored = score_set(folder, [folder / "results" / method.name for method in group], workers, tools, names, end,
+                           own, _named(progress, "score"))
+        rows |= {method.name: found for method, found in zip(group, scored, strict=True)}
+    return [_outcome(name, folder / "results" / name, rows[name], failed[name]) for name in failed]
 
 
 def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
@@ -93,7 +95,7 @@ def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
 
 
 def table(folder: Path, outcomes: list[Outcome]) -> str:
-    """The means in Markdown, a row for each method; with variants, the first figure for each of them too.
+    """The means in Markdown, a row for each method; with variants, the first figure and steps for each of them too.
 
     Means are of the items that every method has a score of, so that they compare.
     """
@@ -113,14 +115,57 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
     lines += ["", "; ".join([f"means of {len(both)} items", *used])]
     variant = {item.name: item.variant for item in read_set(folder).items if item.name in both}
     variants = list(dict.fromkeys(variant.values()))
-    if len(variants) > 1 and figures:
-        first = figures[0]
-        lines += ["", _line([COLUMNS[first].heading, *variants]), "|---|" + "---:|" * len(variants)]
+    for figure in dict.fromkeys([*figures[:1], *_BY_VARIANT]) if len(variants) > 1 else ():
+        if figure not in figures:
+            continue
+        lines += ["", _line([COLUMNS[figure].heading, *variants]), "|---|" + "---:|" * len(variants)]
         for outcome in scored:
-            cells = [summary([row for row in outcome.rows if variant.get(row["clip"]) == one])["mean"][first]
+            cells = [summary([row for row in outcome.rows if variant.get(row["clip"]) == one])["mean"][figure]
                      for one in variants]
-            lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[first].decimals) for value in cells)]))
+            lines.append(_line([_title(outcome), *(_cell(value, COLUMNS[figure].decimals) for value in cells)]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
+    """What each method gained in PSNR of the person over the first, by how far off the first was, in Markdown.
+
+    Means are of the items that every method has that figure of. With `each`, every item's gain follows its method's
+    row, the worst first. Empty where there is nothing to compare.
+    """
+    found = {outcome.name: {row["clip"]: row for row in outcome.rows if row["foreground_psnr"] is not None}
+             for outcome in outcomes}
+    found = {name: rows for name, rows in found.items() if rows}
+    if len(found) < 2 or outcomes[0].name not in found:
+        return ""
+    both = set.intersection(*map(set, found.values()))
+    if not both:
+        return ""
+    untouched, *others = ([rows[name] for name in sorted(both)] for rows in found.values())
+    bands = gains(untouched, untouched).bands
+    titles = [f"below {bands[0].high:g} dB ({bands[0].count})",
+              *(f"{band.low:g} to {band.high:g} dB ({band.count})" for band in bands[1:-1]),
+              f"above {bands[-1].low:g} dB ({bands[-1].count})"]
+    lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB"]),
+             "|---|" + "---:|" * (len(titles) + 3)]
+    for name, rows in zip(found, (untouched, *others), strict=True):
+        gained = gains(rows, untouched)
+        if rows is untouched:
+            lines.append(_line([name, _cell(gained.after, 2), *[""] * (len(titles) + 2)]))
+            continue
+        shares = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f}" for band in gained.bands]
+        lines.append(_line([name, _cell(gained.after, 2), f"{gained.gain:+.2f}", *shares, f"{gained.worse:.0%}"]))
+        if each:
+            lines += [f"  {gain:+.2f} {item}" for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1])]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _outcome(name: str, out: Path, rows: list[Row], failed: dict[str, str]) -> Outcome:
+    good = tuple(row for row in rows if "error" not in row)
+    # What a run said tells more than a score that found no result.
+    failed = {row["clip"]: row["error"] for row in rows if "error" in row} | failed
+    times = {row["name"]: row["seconds"] / row["frames"] for row in read_lines(out / "seconds.jsonl")}
+    spent = [times[row["clip"]] for row in good if row["clip"] in times]
+    return Outcome(name, good, failed, math.fsum(spent) / len(spent) if spent else math.nan)
 
 
 def _named(progress: Progress, stage: str) -> Progress:

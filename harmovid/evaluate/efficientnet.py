@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from harmovid.errors import InputError
 from harmovid.evaluate.perceptual import FETCH, cache, to_tensor
@@ -88,7 +89,9 @@ def load_efficientnet(folder: Path | None = None, device: torch.device | str = "
     except Exception as error:  # torch's reader and loader each have errors of their own
         raise InputError(f"{path} does not hold the weights of EfficientNet-Lite0 ({_first_line(error)}); remove it "
                          f"and run `{FETCH}`") from error
-    return network.to(device)
+    _fuse(network)
+    # Of the two orders of axes, the one that a processor is quickest in.
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class _SameConv(nn.Conv2d):
@@ -110,6 +113,16 @@ class _Block(nn.Sequential):
     def forward(self, input: Tensor) -> Tensor:
         found = super().forward(input)
         return found + input if self.residual else found
+
+
+def _fuse(network: nn.Module) -> None:
+    """Let convolutions do what the normalisation after each of them does: the same numbers in fewer steps."""
+    for name, part in network.named_children():
+        first, second, *rest = [*part.children(), None, None]
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            setattr(network, name, nn.Sequential(fuse_conv_bn_eval(first, second), *filter(None, rest)))
+        else:
+            _fuse(part)
 
 
 def _unit(inward: int, outward: int, kernel: int, stride: int = 1, groups: int = 1, active: bool = True) -> nn.Module:

@@ -74,7 +74,7 @@ class SquaredError:
             InputError: shapes differ, not float, a negative weight, or values that are not finite.
         """
         check_frames(result, truth, weight)
-        self._mean.add(np.square(result - truth).mean(axis=-1), weight)
+        self._mean.add(squared_difference(result, truth), weight)
 
     @property
     def mse(self) -> float:
@@ -212,7 +212,7 @@ class BackgroundExactness:
         """`bits` per channel of the codes, 1 to 16: those of the shallower of the two clips."""
         assert 1 <= bits <= 16, bits
         self._peak = np.float32(2**bits - 1)
-        self._equal = self._pixels = 0
+        self._changed = self._pixels = 0
         self._largest = 0.0
 
     def add(self, result: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> None:
@@ -223,16 +223,18 @@ class BackgroundExactness:
         """
         check_frames(result, background, alpha)
         outside = np.rint(alpha * np.float32(255)) <= 0
+        self._pixels += int(outside.sum())
+        # Rounded is only what is not equal as it is, mostly next to nothing.
+        outside &= (result != background).any(axis=-1)
         codes = np.rint(result[outside] * self._peak) - np.rint(background[outside] * self._peak)
         worst = np.abs(codes).max(axis=-1, initial=0)
-        self._pixels += worst.size
-        self._equal += int((worst == 0).sum())
+        self._changed += int((worst > 0).sum())
         self._largest = max(self._largest, float(worst.max(initial=0)) / float(self._peak))
 
     @property
     def value(self) -> Exactness:
         """The count so far."""
-        fraction = self._equal / self._pixels if self._pixels else math.nan
+        fraction = 1 - self._changed / self._pixels if self._pixels else math.nan
         return Exactness(fraction, self._largest, self._pixels)
 
 
@@ -242,6 +244,20 @@ def background_exactness(result: np.ndarray, background: np.ndarray, alpha: np.n
     pooled = BackgroundExactness(bits)
     pooled.add(result, background, alpha)
     return pooled.value
+
+
+def squared_difference(result: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The square of what two pictures (..., H, W, 3) differ by, (..., H, W), averaged over R, G and B."""
+    difference = result - other
+    # One pass in place of numpy's mean over an axis of three, which takes most of the time of a PSNR.
+    return np.asarray(np.einsum("...c,...c->...", difference, difference) / difference.dtype.type(3))
+
+
+def differing(result: np.ndarray, other: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The box, (top, left, bottom, right), that holds all pixels in which two pictures (H, W, 3) differ, or None."""
+    where = cv2.boundingRect((result != other).any(axis=-1).view(np.uint8))
+    left, top, width, height = where
+    return (top, left, top + height, left + width) if width else None
 
 
 def check_frames(result: np.ndarray, other: np.ndarray, weight: np.ndarray | None) -> None:

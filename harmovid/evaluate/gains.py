@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harmovid.errors import InputError
-from harmovid.evaluate.score import Row
+from harmovid.evaluate.rows import Row
 
 BANDS = ((-math.inf, 14.0), (14.0, 19.0), (19.0, math.inf))  # dB of the untouched composite: low <= psnr < high
 WORSE = 0.5  # dB; an item that loses more counts as worse

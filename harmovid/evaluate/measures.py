@@ -1,6 +1,6 @@
 """The measures of a bench: which figures a clip gets, from what is given of it, under which names.
 
-Each measure takes in a clip's shots one by one. A new measure is added to `measures` and to `COLUMNS`.
+Each measure takes in a clip's shots one by one. A new measure is added to `Measures` and to `COLUMNS`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from harmovid.errors import InputError
+from harmovid.evaluate import motion
 from harmovid.evaluate.boundary import BoundarySharpness
 from harmovid.evaluate.fidelity import BackgroundExactness, SquaredError, Texture
 from harmovid.evaluate.motion import Dis, Flow, MotionPreservation, SourceMotion, WarpingError
 from harmovid.evaluate.relight import RelightAmplitude
+from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import SSIM, TAPS
-from harmovid.evaluate.temporal import LuminanceJitter
+from harmovid.evaluate.temporal import LuminanceJitter, light_gain, step_response
 
 if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.perceptual import LpipsNetwork
@@ -55,6 +58,7 @@ COLUMNS: dict[str, Column] = {
     "frame_motion": Column("motion (px) ↓", 3, -1),
     "foreground_warping": Column("warping error fg ↓", 5, -1),
     "luminance_jitter": Column("luminance jitter ↓", 5, -1),
+    "step_response": Column("step response (frames) ↓", 1, -1),
     "boundary_laplacian": Column("boundary Laplacian → 1", 2, 0),
     "boundary_tenengrad": Column("boundary Tenengrad → 1", 2, 0),
     "background_exact": Column("background exact ↑", 5, 1),
@@ -63,20 +67,14 @@ COLUMNS: dict[str, Column] = {
 # The source itself in the result's place: what a method that does nothing would score.
 NOTHING = {f"nothing_{name}": name for name in (
     "foreground_psnr", "foreground_ssim", "foreground_rmse", "steadiness", "foreground_motion", "foreground_warping",
-    "luminance_jitter")}
+    "luminance_jitter", "step_response")}
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One time step of a clip and of all that it is compared with.
+class Step(NamedTuple):
+    """A step of the truth's light: the first frame in the new one, and the natural log of its gain."""
 
-    light: by role, (H, W, 3) float32 display sRGB, not clipped. shown: the same, clipped to [0, 1].
-    alpha: (H, W) float32 in [0, 1], all 0 where no mask was given (no measure looks at it then).
-    """
-
-    light: dict[str, np.ndarray]
-    shown: dict[str, np.ndarray]
-    alpha: np.ndarray
+    frame: int
+    change: float
 
 
 class Measure(NamedTuple):
@@ -91,20 +89,23 @@ class Tools:
     """What some measures work with; where one is None, its figures are left out.
 
     lpips: network of LPIPS. embedder: of whole frames, whose likeness from one to the next is the CLIP score where it
-    is CLIP's. face: of the person's box, for likeness to the source. flow: optical flow.
+    is CLIP's. face: of the person's box, for likeness to the source. flow: optical flow. errors_only: nothing but PSNR
+    and RMSE, which take no longer than reading does.
     """
 
     lpips: LpipsNetwork | None = None
     embedder: Embedder | None = None
     face: Embedder | None = None
     flow: Flow | None = None
+    errors_only: bool = False
 
     @property
     def names(self) -> dict[str, str]:
         """By measure, what it works with: figures by another do not compare."""
         tools = {"LPIPS": self.lpips, "likeness of frames": self.embedder, "likeness to source": self.face,
                  "motion and warping": self.flow}
-        return {measure: tool.name for measure, tool in tools.items() if tool is not None}
+        only = {"measured": "errors alone"} if self.errors_only else {}
+        return {**{measure: tool.name for measure, tool in tools.items() if tool is not None}, **only}
 
 
 def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tuple[Tools, list[str]]:
@@ -137,54 +138,125 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tupl
     return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, Dis()), remarks
 
 
-def measures(given: Collection[str], size: tuple[int, int], bits: int | None, tools: Tools) -> Iterator[Measure]:
-    """The measures that what is given allows.
+class Measures:
+    """The measures of an item that what is given of it allows; what many results have in common is found once."""
 
-    Args:
-        given: roles beside the result: truth, source, mask, background.
-        size: (width, height) of the pictures.
-        bits: of the background's exactness; None where the result was resized, which no pixel survives.
-        tools: networks and flow.
-    """
-    truth, source, mask, background = (role in given for role in ("truth", "source", "mask", "background"))
-    if truth:
-        yield _errors("frame", "result", weighted=False)
-        yield from _likenesses(size, mask, tools)
-    if truth and mask:
-        yield _errors("foreground", "result", weighted=True)
-        boundary = BoundarySharpness()
-        yield Measure(lambda s: boundary.add(s.shown["result"], s.shown["truth"], s.alpha),
-                      lambda: {"boundary_laplacian": boundary.value.laplacian_ratio,
-                               "boundary_tenengrad": boundary.value.tenengrad_ratio})
-    if mask and (truth or source):
-        yield _jitter("", "result", "truth" if truth else "source")
-    if mask and source:
-        detail = Texture()
-        yield Measure(lambda s: detail.add(s.shown["result"], s.shown["source"], s.alpha),
-                      lambda: {"texture": detail.value})
-    if mask and source and tools.face is not None:
-        yield _identity(tools.face)
-    if mask and source and truth:
-        amplitude = RelightAmplitude()  # its cells lie within the person, where the source is the composite
-        yield Measure(lambda s: amplitude.add(s.shown["result"], s.shown["source"], s.shown["truth"], s.alpha),
-                      lambda: {"amplitude": amplitude.value.slope})
-        yield _errors("nothing_foreground", "source", weighted=True)
-        yield _jitter("nothing_", "source", "truth")
-        if min(size) >= TAPS:
-            same = SSIM()
-            yield Measure(lambda s: same.add(s.shown["source"], s.shown["truth"], s.alpha),
-                          lambda: {"nothing_foreground_ssim": same.foreground})
-    if tools.embedder is not None:
-        yield _steadiness(tools.embedder, "", "result")
-        if source:
+    def __init__(self, given: Collection[str], size: tuple[int, int], tools: Tools, step: Step | None = None) -> None:
+        """
+        Args:
+            given: roles beside the result: truth, source, mask, background.
+            size: (width, height) of the pictures.
+            tools: networks and flow.
+            step: that of the truth's light, where it has one.
+        """
+        self._size, self._tools, self._light = size, tools, step
+        self._truth, self._source, self._mask, self._background = (
+            role in given for role in ("truth", "source", "mask", "background"))
+        self._moves = None
+        if tools.flow is not None and (self._truth or (self._source and self._mask)):
+            self._moves = SourceMotion(tools.flow)
+        self.of_nothing = list(self._of_nothing())
+        """What the source scores in the result's place; they take in shots without a result."""
+
+    def of_result(self, bits: int | None) -> Iterator[Measure]:
+        """The measures of one result.
+
+        Args:
+            bits: of the background's exactness; None where the result was resized, which no pixel survives.
+        """
+        truth, source, mask, tools = self._truth, self._source, self._mask, self._tools
+        if truth:
+            yield _errors("frame", "result", weighted=False)
+        if truth and mask:
+            yield _errors("foreground", "result", weighted=True)
+        if tools.errors_only:
+            return
+        if truth:
+            yield from _likenesses(self._size, mask, tools)
+        if truth and mask:
+            boundary = BoundarySharpness()
+            yield Measure(lambda s: boundary.add(s.shown["result"], s.shown["truth"], s.alpha),
+                          lambda: {"boundary_laplacian": boundary.value.laplacian_ratio,
+                                   "boundary_tenengrad": boundary.value.tenengrad_ratio})
+        if mask and (truth or source):
+            yield _jitter("", "result", "truth" if truth else "source")
+        if mask and truth and self._light is not None:
+            yield _step_response("", "result", self._light)
+        if mask and source:
+            detail = Texture()
+            yield Measure(lambda s: detail.add(s.shown["result"], s.shown["source"], s.alpha),
+                          lambda: {"texture": detail.value})
+        if mask and source and tools.face is not None:
+            yield _identity(tools.face)
+        if mask and source and truth:
+            amplitude = RelightAmplitude()  # its cells lie within the person, where the source is the composite
+            yield Measure(lambda s: amplitude.add(s.shown["result"], s.shown["source"], s.shown["truth"], s.alpha),
+                          lambda: {"amplitude": amplitude.value.slope})
+        if tools.embedder is not None:
+            yield _steadiness(tools.embedder, "", "result")
+        if self._moves is not None:
+            yield self._motion(self._moves)
+        if mask and self._background and bits is not None:
+            kept = BackgroundExactness(bits)
+            yield Measure(lambda s: kept.add(s.light["result"], s.light["background"], s.alpha),
+                          lambda: {"background_exact": kept.value.fraction,
+                                   "background_difference": kept.value.max_difference})
+
+    def _of_nothing(self) -> Iterator[Measure]:
+        truth, source, mask, tools = self._truth, self._source, self._mask, self._tools
+        if mask and source and truth:
+            yield _errors("nothing_foreground", "source", weighted=True)
+        if tools.errors_only:
+            return
+        if mask and source and truth:
+            yield _jitter("nothing_", "source", "truth")
+            if self._light is not None:
+                yield _step_response("nothing_", "source", self._light)
+            if min(self._size) >= TAPS:
+                same = SSIM()
+                yield Measure(lambda s: same.add(*_near(s.alpha, s.shown["source"], s.shown["truth"], s.alpha)),
+                              lambda: {"nothing_foreground_ssim": same.foreground})
+        if source and tools.embedder is not None:
             yield _steadiness(tools.embedder, "nothing_", "source")
-    if tools.flow is not None and (truth or (source and mask)):
-        yield _motion(tools.flow, truth, source, mask)
-    if mask and background and bits is not None:
-        kept = BackgroundExactness(bits)
-        yield Measure(lambda s: kept.add(s.light["result"], s.light["background"], s.alpha),
-                      lambda: {"background_exact": kept.value.fraction,
-                               "background_difference": kept.value.max_difference})
+        if self._moves is not None and source and mask:
+            yield self._motion_of_nothing(self._moves)
+
+    def _motion(self, moves: SourceMotion) -> Measure:
+        """Motion preservation and warping error, against the truth's motion, else the source's.
+
+        The truth moves as the source does and has the result's background. Without it, figures are of the foreground
+        alone.
+        """
+        kept, warped = MotionPreservation(), WarpingError()
+
+        def add(shot: Shot) -> None:
+            step, alpha = self._step(moves, shot), shot.alpha if self._mask else None
+            kept.add(shot.shown["result"], step, alpha)
+            warped.add(shot.shown["result"], step, alpha)
+
+        def figures() -> dict[str, float]:
+            found = {"foreground_motion": kept.value.foreground, "foreground_warping": warped.value.foreground}
+            return {**found, "frame_motion": kept.value.frame} if self._truth else found
+
+        return Measure(add, figures)
+
+    def _motion_of_nothing(self, moves: SourceMotion) -> Measure:
+        """The same of the source, which without a truth moves as itself, by definition."""
+        still, calm = MotionPreservation(), WarpingError()
+
+        def add(shot: Shot) -> None:
+            step = self._step(moves, shot)
+            calm.add(shot.shown["source"], step, shot.alpha)
+            if self._truth:
+                still.add(shot.shown["source"], step, shot.alpha)
+
+        # Against itself the source has no motion to lose; undefined where nothing was measured.
+        return Measure(add, lambda: {
+            "nothing_foreground_warping": calm.value.foreground,
+            "nothing_foreground_motion": still.value.foreground if self._truth else calm.value.foreground * 0.0})
+
+    def _step(self, moves: SourceMotion, shot: Shot) -> motion.Step | None:
+        return shot.once("motion", lambda: moves.add(shot.shown["truth" if self._truth else "source"]))
 
 
 def _errors(name: str, role: str, weighted: bool) -> Measure:
@@ -208,7 +280,8 @@ def _likenesses(size: tuple[int, int], mask: bool, tools: Tools) -> Iterator[Mea
         from harmovid.evaluate.perceptual import LPIPS
 
         seen = LPIPS(tools.lpips)
-        yield Measure(lambda s: seen.add(s.shown["result"], s.shown["truth"], s.alpha if mask else None),
+        yield Measure(lambda s: seen.add(s.shown["result"], s.shown["truth"], s.alpha if mask else None,
+                                         s.once("LPIPS", lambda: seen.see(s.shown["truth"]))),
                       lambda: {"frame_lpips": seen.value, "foreground_lpips": seen.foreground})
 
 
@@ -218,11 +291,26 @@ def _jitter(prefix: str, role: str, reference: str) -> Measure:
                    lambda: {f"{prefix}luminance_jitter": jitter.value})
 
 
+def _step_response(prefix: str, role: str, light: Step) -> Measure:
+    """Against the truth less its own step, so that motion, texture and the light that was filmed cancel."""
+    gains: list[float] = []
+
+    def figures() -> dict[str, float]:
+        stepped = np.array(gains) + light.change * (np.arange(len(gains)) >= light.frame)
+        # Of a clip that is cut before its step, nothing is known.
+        known = 0 < light.frame < len(gains)
+        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change) if known else math.nan}
+
+    return Measure(lambda s: gains.append(light_gain(s.shown[role], s.shown["truth"], s.alpha)), figures)
+
+
 def _identity(face: Embedder) -> Measure:
     from harmovid.evaluate.semantic import Identity
 
     same = Identity(face)
-    return Measure(lambda s: same.add(s.shown["result"], s.shown["source"], s.alpha), lambda: {"identity": same.value})
+    return Measure(lambda s: same.add(s.shown["result"], s.shown["source"], s.alpha,
+                                      s.once("identity", lambda: same.see(s.shown["source"], s.alpha))),
+                   lambda: {"identity": same.value})
 
 
 def _steadiness(embedder: Embedder, prefix: str, role: str) -> Measure:
@@ -232,31 +320,10 @@ def _steadiness(embedder: Embedder, prefix: str, role: str) -> Measure:
     return Measure(lambda s: score.add(s.shown[role]), lambda: {f"{prefix}steadiness": score.value})
 
 
-def _motion(flow: Flow, truth: bool, source: bool, mask: bool) -> Measure:
-    """Motion preservation and warping error, against the truth's motion, else the source's, found once for all.
-
-    The truth moves as the source does and has the result's background. Without it, figures are of the foreground
-    alone, and doing nothing moves as the source does, by definition.
-    """
-    reference = "truth" if truth else "source"
-    moves, kept, warped = SourceMotion(flow), MotionPreservation(), WarpingError()
-    still, calm = MotionPreservation(), WarpingError()
-
-    def add(shot: Shot) -> None:
-        step, alpha = moves.add(shot.shown[reference]), shot.alpha if mask else None
-        kept.add(shot.shown["result"], step, alpha)
-        warped.add(shot.shown["result"], step, alpha)
-        if source and mask:
-            calm.add(shot.shown["source"], step, alpha)
-            if truth:
-                still.add(shot.shown["source"], step, alpha)
-
-    def figures() -> dict[str, float]:
-        # Against itself the source has no motion to lose; undefined where nothing was measured.
-        nothing = still.value.foreground if truth else calm.value.foreground * 0.0
-        found = {"foreground_motion": kept.value.foreground, "foreground_warping": warped.value.foreground,
-                 "nothing_foreground_warping": calm.value.foreground,
-                 "nothing_foreground_motion": nothing}
-        return {**found, "frame_motion": kept.value.frame} if truth else found
-
-    return Measure(add, figures)
+def _near(alpha: np.ndarray, *planes: np.ndarray) -> list[np.ndarray]:
+    """What SSIM looks at for the person's sake: the planes, cut to the box of alpha > 0 and half a window around."""
+    x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    reach = TAPS // 2
+    rows, columns = (slice(max(0, min(start - reach, side - TAPS)), max(start + length + reach, TAPS))
+                     for start, length, side in ((y, height, alpha.shape[0]), (x, width, alpha.shape[1])))
+    return [plane[rows, columns] for plane in planes]

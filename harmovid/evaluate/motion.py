@@ -22,10 +22,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from harmovid.errors import InputError
-from harmovid.evaluate.fidelity import check_frames
+from harmovid.evaluate.fidelity import check_frames, squared_difference
 from harmovid.video import flow as dis
 from harmovid.video.flow import Preset, consistency, warp
 
@@ -144,8 +145,9 @@ class MotionPreservation:
         if step is None:
             return
         assert before is not None, "the source's first frame has no step: feed both from the same frame on"
-        missed = np.linalg.norm(_found(step.flow, before[0], result) - step.forward, axis=-1)
-        self._means.add(missed, None, before[1], step.flow.name)
+        apart = _found(step.flow, before[0], result) - step.forward
+        missed = cv2.magnitude(apart[..., 0], apart[..., 1])
+        self._means.add(np.asarray(missed), None, before[1], step.flow.name)
 
     @property
     def value(self) -> MotionFigure:
@@ -179,8 +181,7 @@ class WarpingError:
         if step is None:
             return
         assert before is not None, "the source's first frame has no step: feed both from the same frame on"
-        left = np.square(result - warp(before, step.backward)).mean(axis=-1)
-        self._means.add(left, step.seen, alpha, step.flow.name)
+        self._means.add(squared_difference(result, warp(before, step.backward)), step.seen, alpha, step.flow.name)
 
     @property
     def value(self) -> MotionFigure:

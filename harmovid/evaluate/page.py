@@ -91,7 +91,7 @@ def page(report: Report, shown: Shown | None = None) -> str:
 
 def table(found: Table) -> str:
     """A table as HTML, with caption and scope, that scrolls by itself where it is wide."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in found.head)
+    head = "".join(f'<th scope="col">{_whole(cell)}</th>' for cell in found.head)
     rows = []
     for number, row in enumerate(found.rows):
         cells = [f'<th scope="row">{escape(cell)}</th>' for cell in row[: found.names]]
@@ -102,12 +102,12 @@ def table(found: Table) -> str:
         rows.append(f"<tr>{''.join(cells)}</tr>")
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in found.notes)
     return (f'<div class="table" tabindex="0" role="region" aria-label="{escape(found.caption)}"><table><caption>'
-            f"{escape(found.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+            f"<span>{escape(found.caption)}</span></caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
             f"{notes}")
 
 
 def _bench(number: int, bench: Bench, shown: Shown) -> str:
-    kind = f" <small>{escape(bench.kind)}</small>" if bench.kind else ""
+    kind = f" <small>{escape(bench.kind)}</small>" if bench.kind and bench.kind not in bench.name else ""
     changed, timed = tables.changes(bench), tables.speed(bench)
     parts = [f'<section id="set{number}"><h2>{escape(bench.name)}{kind}</h2>', _list(bench.remarks),
              table(tables.overview(bench)), table(changed) if changed else "",
@@ -117,47 +117,51 @@ def _bench(number: int, bench: Bench, shown: Shown) -> str:
         items = tables.per_clip(bench, method)
         if not items and not players:
             continue
-        parts.append(f"<h3>{escape(method.name)}: worst first</h3>")
+        parts.append(f"<h3>{escape(method.title)}: worst first</h3>")
         if players:
             parts.append(f'<div class="players">{"".join(_player(bench, player, shown.excerpts) for player in players)}'
                          "</div>")
         if items:
-            parts.append(f"<details><summary>All {len(items.rows)} items of {escape(method.name)}</summary>"
+            parts.append(f"<details><summary>All {len(items.rows)} items of {escape(method.title)}</summary>"
                          f"{table(items)}</details>")
     return "".join([*parts, "</section>"])
 
 
 def _plots(bench: Bench) -> str:
-    """Change of the main figures, every figure by method, and time taken."""
-    made = []
+    """Changes of the main figures and their means, time taken, and, folded, every other figure by method."""
+    made: list[str] = []
+    more: list[str] = []
     base = bench.baseline
     for column in bench.main:
         heading, decimals, _ = COLUMNS[column]
-        rows = [plots.Dot(method.name, method.changes[column].mean, method.changes[column].low,
+        rows = [plots.Dot(method.title, method.changes[column].mean, method.changes[column].low,
                           method.changes[column].high)
                 for method in bench.methods if method is not base and column in method.changes]
         if rows and base:
-            made.append(plots.dots(f"{heading}: change against {base.name}", rows, decimals, 0.0, signed=True))
+            made.append(plots.dots(f"{heading}: change against {base.title}", rows, decimals, 0.0, signed=True))
     for column in bench.columns:
         heading, decimals, _ = COLUMNS[column]
         known = [(method, method.figures[column]) for method in bench.methods if column in method.figures]
         rule = base.figures[column].mean if base and column in base.figures else None
-        made.append(plots.dots(heading, [plots.Dot(method.name, found.mean, found.low, found.high)
-                                         for method, found in known], decimals, rule))
-    timed = [(method.name, [(float(frames), seconds) for seconds, frames in method.seconds.values()])
+        (made if column in bench.main else more).append(plots.dots(
+            heading, [plots.Dot(method.title, found.mean, found.low, found.high) for method, found in known], decimals,
+            rule))
+    timed = [(method.title, [(float(frames), seconds) for seconds, frames in method.seconds.values()])
              for method in bench.methods if method.seconds]
     if timed:
         made.append(plots.scatter("Seconds against frames, by item", timed, "frames", "seconds"))
+    folded = (f'<details><summary>All other figures by method, {len(more)} plots</summary><div class="plots">'
+              f'{"".join(more)}</div></details>') if more else ""
     return ('<p class="note">Dots are means, bars their 95% intervals. The dashed line is the baseline: whether a '
             "method differs from it is told by the changes, whose intervals are of differences item by item, not by "
-            f'the overlap of the bars of means.</p><div class="plots">{"".join(made)}</div>')
+            f'the overlap of the bars of means.</p><div class="plots">{"".join(made)}</div>{folded}')
 
 
 def _player(bench: Bench, player: Player, excerpts: tuple[Excerpt, ...]) -> str:
     result = excerpts[player.shown["result"]]
     unit = COLUMNS[bench.main[0]]
     change = f"{player.gain * unit.better:+.{unit.decimals}f}".replace("-", "−")
-    against = f"change of {unit.heading} against {bench.baseline.name}" if bench.baseline else unit.heading
+    against = f"change of {unit.heading} against {bench.baseline.title}" if bench.baseline else unit.heading
     others = [(what, place) for what, place in player.shown.items() if what != "result"]
     options = "".join(f'<option value="{place}">{escape(what)}</option>' for what, place in others)
     part = f" The first {result.frames} of {result.whole} frames." if result.frames < result.whole else ""
@@ -185,6 +189,13 @@ def _papers(report: Report) -> str:
         parts += [f"<h3>{escape(published.caption.split(',')[0].split('(')[0])}</h3>", table(published),
                   *(table(found) for found in ours)]
     return "".join([*parts, "</section>"])
+
+
+def _whole(heading: str) -> str:
+    """A heading whose arrow never stands alone on a line."""
+    for arrow in (" ↑", " ↓", " → 1"):
+        heading = heading.replace(arrow, arrow.replace(" ", "\u00a0"))
+    return escape(heading)
 
 
 def _list(remarks: tuple[str, ...] | list[str]) -> str:

@@ -2,10 +2,11 @@
 
 STYLE = """
 :root { --paper: #fff; --ink: #1c1f23; --soft: #5b636d; --edge: #d5d9de; --tint: #f4f6f8; --link: #0b5cad;
-  --c0: #1f6fb2; --c1: #b4540a; --c2: #1b7f5a; --c3: #9a3fa0; --c4: #6b6f00; --c5: #b3264a; --c6: #4b5cc4;
-  --c7: #6e5b4a }
+  --shade: #1c1f2340; --c0: #1f6fb2; --c1: #b4540a; --c2: #1b7f5a; --c3: #9a3fa0; --c4: #6b6f00; --c5: #b3264a;
+  --c6: #4b5cc4; --c7: #6e5b4a }
 @media (prefers-color-scheme: dark) { :root { --paper: #15181c; --ink: #e6e9ec; --soft: #a3acb6; --edge: #394049;
-  --tint: #1e2329; --link: #7db9f0; --c0: #6cb2ee; --c1: #f0a05a; --c2: #5fcf9f; --c3: #dc95e0; --c4: #cbcf55;
+  --tint: #1e2329; --link: #7db9f0; --shade: #000;
+  --c0: #6cb2ee; --c1: #f0a05a; --c2: #5fcf9f; --c3: #dc95e0; --c4: #cbcf55;
   --c5: #f58aa4; --c6: #a3afff; --c7: #d0b59a } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1.5rem clamp(1rem, 3vw, 3rem) 4rem; max-width: 100rem; background: var(--paper);
@@ -17,9 +18,13 @@ a { color: var(--link) } .skip { position: absolute; left: -99rem } .skip:focus 
 nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; padding: 0 }
 .note, .remarks { color: var(--soft); font-size: .9rem; margin-block: .4rem }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px }
-.table { overflow-x: auto; margin: 1rem 0 .3rem }
+.table { overflow-x: auto; margin: 1rem 0 .3rem;
+  /* A shadow at the right edge for as long as there is more to scroll to. */
+  background: linear-gradient(to left, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--shade), transparent) right / 1.2rem 100% no-repeat scroll }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-caption { text-align: left; font-weight: 600; padding: .2rem 0 .4rem; white-space: nowrap }
+caption { text-align: left; font-weight: 600; padding: .2rem 0 .4rem } caption span { position: sticky; left: 0;
+  display: inline-block; max-width: calc(100vw - 3rem) }
 th, td { padding: .28rem .7rem; border-bottom: 1px solid var(--edge); text-align: right; vertical-align: bottom;
   white-space: nowrap } thead th { font-size: .85rem; white-space: normal; min-width: 5.2em; color: var(--soft) }
 th[scope=row], thead th:first-child { text-align: left; font-weight: 500 } tbody tr:hover { background: var(--tint) }
@@ -64,8 +69,9 @@ function address(number) {
   }
   return urls.get(number);
 }
+function still_of(number) { return 'data:image/jpeg;base64,' + clips[number][1]; }
 function fill(video, number) {
-  video.poster = 'data:image/jpeg;base64,' + clips[number][1];
+  video.poster = still_of(number);
   video.src = address(number);
 }
 for (const player of document.querySelectorAll('.player')) {
@@ -73,6 +79,8 @@ for (const player of document.querySelectorAll('.player')) {
   const button = player.querySelector('button'), choice = player.querySelector('select');
   const slider = player.querySelector('input'), line = player.querySelector('.line');
   let wanted = !still, seen = false;
+  under.poster = still_of(Number(player.dataset.result));
+  over.poster = still_of(Number(choice.value));
   function follow() {
     if (under.paused) return;
     if (!over.seeking && Math.abs(over.currentTime - under.currentTime) > 0.04) over.currentTime = under.currentTime;

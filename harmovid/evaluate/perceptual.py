@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,19 +88,24 @@ class LpipsNetwork(nn.Module):
         """What to print: "LPIPS (AlexNet)"."""
         return f"LPIPS ({_NAMES[self.net]})"
 
+    def features(self, pictures: Tensor) -> Iterator[Tensor]:
+        """The features of every layer, scaled to unit length: (N, 3, H, W) in [0, 1] to five (N, C_l, h_l, w_l)."""
+        x = (2 * pictures - 1 - self.shift) / self.scale  # (N, 3, H, W)
+        for stage in self.stages:
+            x = stage(x)  # (N, C, h, w)
+            yield x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _EPS)
+
     def forward(self, result: Tensor, truth: Tensor) -> Iterator[Tensor]:
         """The distance at every place of every layer, one layer after the other.
 
         result, truth: (N, 3, H, W) in [0, 1]. Yields five (N, h_l, w_l), ≥ 0; their means over places add up to LPIPS.
         """
-        n = len(result)
-        x = (2 * torch.cat([result, truth]) - 1 - self.shift) / self.scale  # (2N, 3, H, W)
-        for stage, weight in zip(self.stages, self.weights, strict=True):
-            x = stage(x)  # (2N, C, h, w)
-            length = torch.linalg.vector_norm(x, dim=1, keepdim=True) + _EPS  # (2N, 1, h, w)
-            difference = x[:n] / length[:n]
-            difference.sub_(x[n:] / length[n:]).square_()
-            yield torch.einsum("nchw,c->nhw", difference, weight)
+        return self.distances(result, self.features(truth))
+
+    def distances(self, result: Tensor, seen: Iterable[Tensor]) -> Iterator[Tensor]:
+        """As `forward`, of a truth whose `features` are known."""
+        for one, other, weight in zip(self.features(result), seen, self.weights, strict=True):
+            yield torch.einsum("nchw,c->nhw", (one - other).square_(), weight)
 
 
 def load_lpips(net: str = "alexnet", folder: Path | None = None, device: torch.device | str = "cpu") -> LpipsNetwork:
@@ -135,7 +140,8 @@ def load_lpips(net: str = "alexnet", folder: Path | None = None, device: torch.d
     if min(float(weight.min()) for weight in network.weights) < 0:
         raise InputError(f"{path} holds negative weights of channels, which LPIPS has none of; remove it and run "
                          f"`{FETCH}`")
-    return network.to(device)
+    # Of the two orders of axes, the one that convolutions on a processor are quickest in.
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def read_arrays(path: Path) -> Mapping[str, Any]:
@@ -168,20 +174,27 @@ class LPIPS:
         self._frame = [WeightedMean() for _ in network.stages]
         self._foreground = [WeightedMean() for _ in network.stages]
 
-    def add(self, result: np.ndarray, truth: np.ndarray, alpha: np.ndarray | None = None) -> None:
+    def see(self, truth: np.ndarray) -> list[Tensor]:
+        """What the network sees in a frame (H, W, 3) of the truth, for `add`, where several results have it."""
+        self._check(truth)
+        with torch.inference_mode():
+            return list(self._network.features(to_tensor(truth[None], self._network.shift.device)))
+
+    def add(self, result: np.ndarray, truth: np.ndarray, alpha: np.ndarray | None = None,
+            seen: list[Tensor] | None = None) -> None:
         """Take in a frame: (H, W, 3) float in [0, 1] twice, and the alpha (H, W), or None for the frame alone.
+
+        `seen` is what `see` found in the truth, where that is known already.
 
         Raises:
             InputError: shapes differ, not float, too small for the network (31 pixels for AlexNet, 16 for VGG16), a
                 negative alpha, or values not finite.
         """
         check_frames(result, truth, alpha)
-        if result.ndim != 3 or min(result.shape[:2]) < self._network.smallest:
-            raise InputError(f"frames for {self._network.name} are {result.shape}; expected one frame (H, W, 3) of at "
-                             f"least {self._network.smallest} pixels a side: give frames one by one, or render larger")
-        device = self._network.shift.device
+        self._check(result)
+        seen = self.see(truth) if seen is None else seen
         with torch.inference_mode():
-            layers = self._network(to_tensor(result[None], device), to_tensor(truth[None], device))
+            layers = self._network.distances(to_tensor(result[None], self._network.shift.device), seen)
             for layer, frame, foreground in zip(layers, self._frame, self._foreground, strict=True):
                 distance = layer[0].cpu().numpy()
                 frame.add(distance)
@@ -199,6 +212,12 @@ class LPIPS:
     def foreground(self) -> float:
         """LPIPS of the foreground so far, ≥ 0; NaN where there was none."""
         return math.fsum(layer.value for layer in self._foreground)
+
+
+    def _check(self, frame: np.ndarray) -> None:
+        if frame.ndim != 3 or min(frame.shape[:2]) < self._network.smallest:
+            raise InputError(f"frames for {self._network.name} are {frame.shape}; expected one frame (H, W, 3) of at "
+                             f"least {self._network.smallest} pixels a side: give frames one by one, or render larger")
 
 
 def lpips(network: LpipsNetwork, result: np.ndarray, truth: np.ndarray, alpha: np.ndarray | None = None) -> float:

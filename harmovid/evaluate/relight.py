@@ -14,7 +14,7 @@ import numpy as np
 
 from harmovid.errors import InputError
 from harmovid.evaluate.fidelity import check_frames
-from harmovid.evaluate.temporal import CELL, cell_means
+from harmovid.evaluate.temporal import CELL, cell_means, person_cells
 from harmovid.video.color import luminance, to_linear
 
 EPSILON = 0.01
@@ -223,16 +223,13 @@ class _Cells:
         if result.ndim != 3:
             raise InputError(f"a frame is (H, W, 3), got {result.shape}; feed one frame at a time")
         self._cell = cell
-        x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
-        first_row, first_column = y // cell, x // cell
-        self._part = np.s_[first_row * cell:-(-(y + height) // cell) * cell,
-                           first_column * cell:-(-(x + width) // cell) * cell]
+        self._part, (rows, columns) = person_cells(alpha, cell)
         self._alpha = alpha[self._part]
         covered = cell_means(self._alpha, cell)
         self._inside = covered > _COVERED
         self.weight = covered[self._inside]
         """(n,), mean alpha."""
-        self.centres = (np.argwhere(self._inside)[:, ::-1] + (first_column + 0.5, first_row + 0.5)) * cell
+        self.centres = (np.argwhere(self._inside)[:, ::-1] + (columns.start + 0.5, rows.start + 0.5)) * cell
         """(n, 2), x and y in pixels, from the frame's top left corner."""
 
     def light(self, picture: np.ndarray) -> np.ndarray:

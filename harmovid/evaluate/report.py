@@ -11,7 +11,7 @@ from typing import Any
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate.gains import Gains, gains
 from harmovid.evaluate.measures import COLUMNS, NOTHING
-from harmovid.evaluate.score import Row, read_rows, summary
+from harmovid.evaluate.rows import Row, read_rows, summary
 from harmovid.evaluate.statistics import Estimate, bootstrap, paired
 from harmovid.evaluate.testsets import MANIFEST
 
@@ -51,6 +51,11 @@ class Method:
     changes: dict[str, Estimate] = field(default_factory=dict)
     gains: Gains | None = None
     seconds: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The name without the marks of how it was measured, which the bench's name tells of all its methods."""
+        return "__".join(part for part in self.name.split("__") if part not in _WAYS)
 
     def values(self, column: str) -> dict[str, float]:
         """By item, a figure of those that have it."""
@@ -203,6 +208,7 @@ def _manifest(path: Path) -> tuple[tuple[Item, ...], str]:
 def _methods(folder: Path, items: tuple[Item, ...], remarks: list[str]) -> list[Method]:
     names = {item.name for item in items}
     methods, unscored = [], []
+    partly: dict[str, list[str]] = {}
     results = folder / RESULTS
     for place in sorted(results.iterdir()) if results.is_dir() else []:
         if not place.is_dir() or place.name.startswith("."):
@@ -221,10 +227,13 @@ def _methods(folder: Path, items: tuple[Item, ...], remarks: list[str]) -> list[
                         seconds=_seconds(place / SECONDS))
         if len(method.rows) < len(items):
             first = "".join(f" The first failure, {name}: {error}" for name, error in [*method.failed.items()][:1])
-            remarks.append(f"{method.name} has scores of {len(method.rows)} of {len(items)} items "
-                           f"({len(method.failed)} failed, {len(method.missing)} without a row); its means are of "
-                           f"those alone.{first}")
+            partly.setdefault(f"scores of {len(method.rows)} of {len(items)} items ({len(method.failed)} failed, "
+                              f"{len(method.missing)} without a row); means are of those alone.{first}",
+                              []).append(method.name)
         methods.append(method)
+    for said, some in partly.items():
+        remarks.append(f"{some[0]} has {said}" if len(some) == 1 else
+                       f"{', '.join(some[:-1])} and {some[-1]} have {said}")
     if unscored:
         remarks.append(f"Not scored yet, so not shown: {', '.join(unscored)}. Run `harmovid evaluate score` on "
                        "their results.")

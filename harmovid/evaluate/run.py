@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harmovid.composite import blend
-from harmovid.errors import HarmoVidError, InputError, OutputError
+from harmovid.errors import HarmoVidError, OutputError
 from harmovid.evaluate import inview, methods
-from harmovid.evaluate.measures import Tools
+from harmovid.evaluate.measures import Step, Tools
 from harmovid.evaluate.methods import Method
-from harmovid.evaluate.score import Row, score_folder
+from harmovid.evaluate.rows import Row
+from harmovid.evaluate.score import score_folders
 from harmovid.evaluate.testsets import Item, alphas, read_set, scoring_masks
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
@@ -83,57 +84,48 @@ def run_method(folder: Path, method: Method, names: Collection[str] | None = Non
     return failed
 
 
-def score_set(folder: Path, out: Path, workers: int = 1, tools: Tools | None = None,
+def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools | None = None,
               names: Collection[str] | None = None, end: int | None = None, view: ViewSize | None = None,
-              progress: Progress | None = None) -> list[Row]:
-    """Score a method's results against all that the set has of them; the report is `out`/report.jsonl.
+              progress: Progress | None = None) -> list[list[Row]]:
+    """Score the results of methods against all that the set has of them; the report of each is OUT/report.jsonl.
 
     That is the truth, the masks that score, the foreground (where it lies in the same frame) and the background.
-    Of an item that says how many frames are its own, only those are scored.
+    Of an item that says how many frames are its own, only those are scored. Where the tools measure errors alone, the
+    reports are OUT/psnr.jsonl, and only truth and masks are read.
 
     Args:
         folder: of the set.
-        out: the results.
+        outs: the results of each method.
         workers, tools: as `score_folder`.
         names: the items; None for all.
-        end: frames that the method was run on, where that is not all.
-        view: of the method, where its results are in network detail; None where they are full pictures.
-        progress: told after every item.
+        end: frames that the methods were run on, where that is not all.
+        view: of the methods, where their results are in network detail; None where they are full pictures.
+        progress: told after every item of every method.
 
     Returns:
-        Rows as `score_folder`'s.
-
-    Raises:
-        InputError: a result is missing or cannot be scored.
+        The rows of each method as `score_folder`'s, with "error" in those of what is missing or cannot be scored.
     """
-    rows = try_score(folder, out, workers, tools, names, end, view, progress)
-    failed = [row for row in rows if "error" in row]
-    if failed:
-        raise InputError(f"{len(failed)} of {len(rows)} results in {out} cannot be scored; the first: "
-                         f"{failed[0]['error']}")
-    return rows
-
-
-def try_score(folder: Path, out: Path, workers: int = 1, tools: Tools | None = None,
-              names: Collection[str] | None = None, end: int | None = None, view: ViewSize | None = None,
-              progress: Progress | None = None) -> list[Row]:
-    """As `score_set`, with "error" in the rows of what cannot be scored."""
     items = _items(folder, names)
     place = folder if view is None else inview.references(folder, items, view, end)
-    truth, background = place / "truth", folder / "background"
-    same = all(_in_frame(place, item.name) for item in items)
+    truth, background, errors_only = place / "truth", folder / "background", tools is not None and tools.errors_only
+    same = not errors_only and all(_in_frame(place, item.name) for item in items)
+    steps = {item.name: Step(item.settings["step"], item.settings["change"]) for item in items
+             if "step" in item.settings}
     lengths = {}
     for item in items:
         if end is not None or item.frames is not None:
             there = io.open_clip(folder / "foreground" / f"{item.name}.mkv").frames
             lengths[item.name] = min(there, end or there, item.frames or there)
-    rows = score_folder(out, out / "report.jsonl", truth=truth if truth.is_dir() else None,
-                        masks=scoring_masks(place), source=place / "foreground" if same else None,
-                        background=background if view is None else None, workers=workers, tools=tools,
-                        names=[item.name for item in items], frames=lengths, on_clip=progress)
-    scored = {row["clip"] for row in rows}
-    return rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
-                   for item in items if item.name not in scored]
+    found = score_folders([(out, out / ("psnr.jsonl" if errors_only else "report.jsonl")) for out in outs],
+                          truth=truth if truth.is_dir() else None, masks=scoring_masks(place),
+                          source=place / "foreground" if same else None,
+                          background=background if view is None and not errors_only else None, workers=workers,
+                          tools=tools, names=[item.name for item in items], frames=lengths, steps=steps,
+                          on_clip=progress)
+    # Where there is a truth, the scores have said already what is missing.
+    return [rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
+                    for item in items if item.name not in {row["clip"] for row in rows}]
+            for out, rows in zip(outs, found, strict=True)]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -97,22 +97,28 @@ class Identity:
         """What to print: the embedder's name, and that it saw the person's box."""
         return f"{self._embedder.name}, person's box"
 
-    def add(self, result: np.ndarray, source: np.ndarray, alpha: np.ndarray) -> None:
+    def see(self, frame: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
+        """The embedding of the person in a frame (H, W, 3), (D,); None where the alpha (H, W) shows nobody."""
+        rows, columns = (np.flatnonzero((alpha > 0.5).any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            return None
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        cover = alpha[box][..., None]  # (h, w, 1)
+        return self._embedder.embed((cover * frame[box] + (1 - cover) / 2)[None])[0]
+
+    def add(self, result: np.ndarray, source: np.ndarray, alpha: np.ndarray, seen: np.ndarray | None = None) -> None:
         """Take in a frame: (H, W, 3) float in [0, 1] twice, and the alpha (H, W) of the person.
 
         A frame without anything of alpha > 0.5, or in which the embedder finds nothing (no face), counts nothing.
+        `seen` is what `see` found in the source, where that is known already.
 
         Raises:
             InputError: shapes differ, or not float.
         """
         check_frames(result, source, alpha)
-        rows, columns = (np.flatnonzero((alpha > 0.5).any(axis=axis)) for axis in (1, 0))
-        if not rows.size:
-            return
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        cover = alpha[box][..., None]  # (h, w, 1)
-        both = np.stack([cover * frame[box] + (1 - cover) / 2 for frame in (result, source)])
-        self._cosines.add(*self._embedder.embed(both))
+        one, other = self.see(result, alpha), self.see(source, alpha) if seen is None else seen
+        if one is not None and other is not None:
+            self._cosines.add(one, other)
 
     @property
     def value(self) -> float:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from harmovid.errors import InputError
-from harmovid.evaluate.fidelity import WeightedMean, check_frames
+from harmovid.evaluate.fidelity import WeightedMean, check_frames, differing
 
 TAPS, SIGMA = 11, 1.5  # of the window
 K1, K2 = 0.01, 0.03
@@ -41,18 +41,15 @@ def ssim_map(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
         InputError: shapes differ, not float, or smaller than the window.
     """
     check_frames(result, truth, None)
-    height, width = result.shape[:2]
-    if result.ndim != 3 or min(height, width) < TAPS:
-        raise InputError(f"frames for SSIM are {result.shape}; expected one frame (H, W, 3) of at least {TAPS} × "
-                         f"{TAPS} pixels: give frames one by one, or render larger")
+    _check_size(result)
     # In float64: μ² is taken off sums of squares, and C2 is no larger than what float32 would lose.
     x, y = result.astype(np.float64), truth.astype(np.float64)
     mean_x, mean_y = _blur(x), _blur(y)
-    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
     covariance = _blur(x * y) - product
     variances = _blur(x * x + y * y) - squares
     index = (2 * product + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))
-    return index.mean(axis=-1)
+    return np.asarray(index @ np.full(3, 1 / 3))
 
 
 class SSIM:
@@ -72,7 +69,7 @@ class SSIM:
             InputError: shapes differ, not float, smaller than 11 × 11, a negative alpha, or values not finite.
         """
         check_frames(result, truth, alpha)
-        index = ssim_map(result, truth)
+        index = _map_where_they_differ(result, truth)
         self._frame.add(index)
         if alpha is not None:
             inside = slice(TAPS // 2, -(TAPS // 2))
@@ -99,6 +96,25 @@ def ssim(result: np.ndarray, truth: np.ndarray, alpha: np.ndarray | None = None)
     for index in np.ndindex(result.shape[:-3]):
         pooled.add(result[index], truth[index], None if alpha is None else alpha[index])
     return pooled.value if alpha is None else pooled.foreground
+
+
+def _map_where_they_differ(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """`ssim_map`, worked out where some pixel of a window differs; elsewhere it is 1 exactly."""
+    _check_size(result)
+    index = np.ones([side - TAPS + 1 for side in result.shape[:2]])
+    box = differing(result, truth)
+    if box is not None:
+        top, left = (max(0, start - TAPS + 1) for start in box[:2])
+        bottom, right = (end + TAPS - 1 for end in box[2:])
+        near = ssim_map(result[top:bottom, left:right], truth[top:bottom, left:right])
+        index[top:top + near.shape[0], left:left + near.shape[1]] = near
+    return index
+
+
+def _check_size(frame: np.ndarray) -> None:
+    if frame.ndim != 3 or min(frame.shape[:2]) < TAPS:
+        raise InputError(f"frames for SSIM are {frame.shape}; expected one frame (H, W, 3) of at least {TAPS} × "
+                         f"{TAPS} pixels: give frames one by one, or render larger")
 
 
 def _blur(planes: np.ndarray) -> np.ndarray:

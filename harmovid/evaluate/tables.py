@@ -10,7 +10,7 @@ from harmovid.evaluate.gains import WORSE
 from harmovid.evaluate.measures import COLUMNS
 from harmovid.evaluate.published import ABLATED, ABLATION, DEFLICKERING, DIFFER, HARMONIZATION, SOURCE, Published
 from harmovid.evaluate.report import Bench, Method, Report
-from harmovid.evaluate.score import summary
+from harmovid.evaluate.rows import summary
 from harmovid.evaluate.statistics import RESAMPLES, Estimate, sign_test
 
 ABSENT = "–"
@@ -36,8 +36,10 @@ class Table:
 
 def overview(bench: Bench) -> Table:
     """Rows are methods, columns the measures that any has, means over items."""
-    return _means(f"{bench.name}: means over {len(bench.items)} items of {len({i.clip for i in bench.items})} clips",
-                  bench, bench.columns, [(method.name, method) for method in bench.methods])
+    there = [item for item in bench.items if any(item.name in method.rows for method in bench.methods)]
+    of = f" of {len(bench.items)}" if len(there) < len(bench.items) else ""
+    return _means(f"{bench.name}: means over {len(there)}{of} items, {len({item.clip for item in there})} clips",
+                  bench, bench.columns, [(method.title, method) for method in bench.methods])
 
 
 def changes(bench: Bench) -> Table | None:
@@ -47,13 +49,13 @@ def changes(bench: Bench) -> Table | None:
     if base is None or not others:
         return None
     before = base.gains
-    bands = [f"PSNR fg, {base.name} {_band(band.low, band.high)} ({band.count})" for band in before.bands] if before \
+    bands = [f"PSNR fg, {base.title} {_band(band.low, band.high)} ({band.count})" for band in before.bands] if before \
         else []
     head = ("method", "items", *(f"change of {COLUMNS[column].heading}" for column in bench.main),
             *((f"worse by > {WORSE:g} dB", *bands) if before else ()), "clips better : worse", "sign test p")
     rows = []
     for method in others:
-        cells = [method.name, str(len(bench.worst(method)))]
+        cells = [method.title, str(len(bench.worst(method)))]
         cells += [interval(method.changes.get(column), COLUMNS[column].decimals) for column in bench.main]
         if before:
             gained = method.gains
@@ -62,8 +64,8 @@ def changes(bench: Bench) -> Table | None:
         better, worse = _clips(bench, method)
         cells += [f"{better} : {worse}", f"{sign_test(better, worse):.3g}"] if better + worse else [ABSENT] * 2
         rows.append(tuple(cells))
-    return Table(f"{bench.name}: change against {base.name}, item by item", head, tuple(rows), notes=(
-                 f"Bands are of the PSNR that {base.name} has on the person; clips and the sign test go by "
+    return Table(f"{bench.name}: change against {base.title}, item by item", head, tuple(rows), notes=(
+                 f"Bands are of the PSNR that {base.title} has on the person; clips and the sign test go by "
                  f"{COLUMNS[bench.main[0]].heading[:-2] if bench.main else 'nothing'}, by each clip's mean.",))
 
 
@@ -86,11 +88,11 @@ def per_clip(bench: Bench, method: Method) -> Table | None:
             cells += [_number(after[item.name], shown.decimals)]
         cells += [_number(method.rows[item.name].get(name), COLUMNS[name].decimals) for name in others]
         rows.append(tuple(cells))
-    own = (f"{shown.heading}, {bench.baseline.name}", shown.heading, "change") if bench.baseline else (shown.heading,)
+    own = (f"{shown.heading}, {bench.baseline.title}", shown.heading, "change") if bench.baseline else (shown.heading,)
     head = ("item", "composite (dB)", *own, *(COLUMNS[name].heading for name in others))
     failed = tuple(f"Not scored: {name}: {error}" for name, error in sorted(method.failed.items()))
     lost = (f"Without a row: {', '.join(method.missing)}.",) if method.missing else ()
-    return Table(f"{bench.name}, {method.name}: items, worst first", head, tuple(rows), notes=(*failed, *lost))
+    return Table(f"{bench.name}, {method.title}: items, worst first", head, tuple(rows), notes=(*failed, *lost))
 
 
 def speed(bench: Bench) -> Table | None:
@@ -100,7 +102,7 @@ def speed(bench: Bench) -> Table | None:
         if method.seconds:
             seconds = math.fsum(taken for taken, _ in method.seconds.values())
             frames = sum(count for _, count in method.seconds.values())
-            rows.append((method.name, str(len(method.seconds)), str(frames), f"{seconds:.1f}",
+            rows.append((method.title, str(len(method.seconds)), str(frames), f"{seconds:.1f}",
                          _number(seconds / frames if frames else None, 3)))
     return Table(f"{bench.name}: time taken", ("method", "items", "frames", "seconds", "seconds a frame"),
                  tuple(rows)) if rows else None
@@ -108,18 +110,18 @@ def speed(bench: Bench) -> Table | None:
 
 def papers(report: Report) -> list[tuple[Table, list[Table]]]:
     """The paper's three tables: as published, and ours in their shape."""
-    lit = [bench for bench in report.benches if not bench.flickers]
+    lit = [bench for bench in report.benches if not bench.flickers and bench.kind != "step"]
     flickering = [bench for bench in report.benches if bench.flickers]
     ours: dict[Published, list[Table]] = {HARMONIZATION: [], DEFLICKERING: [], ABLATION: []}
     for shape, benches, what in ((HARMONIZATION, lit, "harmonization"), (DEFLICKERING, flickering, "deflickering")):
         for bench in benches:
             ours[shape].append(_means(f"Ours: {what}, {bench.name}", bench, shape.columns,
-                                      [(method.name, method) for method in bench.methods]))
+                                      [(method.title, method) for method in bench.methods]))
     for bench in report.benches:
         there = {method.name: method for method in bench.methods}
         found = [(row, there.get(name)) for row, name in ABLATED.items()]
         if any(method for _, method in found):
-            first = [(bench.baseline.name, bench.baseline)] if bench.baseline else []
+            first = [(bench.baseline.title, bench.baseline)] if bench.baseline else []
             ours[ABLATION].append(_means(f"Ours: ablation, {bench.name}", bench, ABLATION.columns, [*first, *found]))
     return [(Table(shape.caption, shape.head, shape.rows, names=2 if shape is DEFLICKERING else 1,
                    notes=(f"Source: {SOURCE}.", DIFFER, *(() if tables else (_absent(shape),)))), tables)
@@ -168,8 +170,12 @@ def _means(caption: str, bench: Bench, wanted: Iterable[str], methods: list[tupl
     if bench.nothing:
         rows.append((NOTHING, "", *(_number(bench.nothing.get(column), COLUMNS[column].decimals)
                                     for column in columns)))
-    notes = () if bench.nothing or bench.baseline else ("There is no row of doing nothing: score the untouched "
-                                                        "composites, or with --source.",)
+    notes: tuple[str, ...] = ()
+    if bench.nothing and bench.baseline:
+        notes = (f"{bench.baseline.title} is the composite as a method gets it, through the same path; {NOTHING}, the "
+                 "foreground as filmed in the result's place.",)
+    elif not bench.nothing and not bench.baseline:
+        notes = ("There is no row of doing nothing: score the untouched composites, or with --source.",)
     return Table(caption, ("method", "items", *(COLUMNS[column].heading for column in columns)), tuple(rows),
                  best=frozenset(best), notes=notes)
 

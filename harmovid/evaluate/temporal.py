@@ -19,6 +19,7 @@ from harmovid.video.color import luminance, to_linear
 CELL = 8
 LEAST_CHANGE = 0.02  # natural log of light: a smaller one is no step
 ARRIVED = 0.9  # of the way
+ANSWER = 0.1  # of the wanted change: less is none
 # Linear luminance of 8-bit code 6.6: below it, rounding to a code alone moves the log by up to 8%.
 DARK = 0.002
 _STOPS = math.log(64)  # six stops, the most that a light may differ from the reference's
@@ -61,16 +62,18 @@ class LuminanceJitter:
             InputError: shapes differ, from each other or from the frame before.
         """
         check_frames(result, reference, alpha)
-        covered = cell_means(alpha, self._cell)
-        if self._last and self._last[-1][1].shape != covered.shape:
+        shape = tuple(side // self._cell for side in alpha.shape)
+        if self._last and self._last[-1][1].shape != shape:
             raise InputError(f"the frame is {result.shape[:2]}, of another size than the frame before; "
                              "expected one size for the whole clip")
-        of_result = cell_means(luminance(to_linear(result, "srgb")) * alpha, self._cell)
-        of_reference = cell_means(luminance(to_linear(reference, "srgb")) * alpha, self._cell)
-        usable = (covered > 0.5) & (of_reference > DARK * covered)
-        ratio = np.ones(covered.shape)
-        np.divide(of_result, of_reference, out=ratio, where=usable)
-        gain = np.clip(np.log(np.maximum(ratio, 1e-9)), -_STOPS, _STOPS)
+        near, cells = person_cells(alpha, self._cell)
+        covered = cell_means(alpha[near], self._cell)
+        of_result, of_reference = (cell_means(luminance(to_linear(picture[near], "srgb")) * alpha[near], self._cell)
+                                   for picture in (result, reference))
+        gain, usable = np.zeros(shape), np.zeros(shape, bool)
+        usable[cells] = (covered > 0.5) & (of_reference > DARK * covered)
+        ratio = np.divide(of_result, of_reference, out=np.ones(covered.shape), where=usable[cells])
+        gain[cells] = np.clip(np.log(np.maximum(ratio, 1e-9)), -_STOPS, _STOPS)
         self._last.append((gain, usable))
         if len(self._last) == 3:
             (before, in_before), (now, in_now), (after, in_after) = self._last
@@ -151,7 +154,8 @@ def step_response(gains: np.ndarray, step: int, wanted: float | None = None) -> 
         gains: (T,) natural log of a gain in each frame, as `light_gain` gives it; NaN where it is unknown.
         step: number of the first frame in the new light, 1..T − 1.
         wanted: by how much the gain should change, natural log: the truth's `step_change`. Where that is at least
-            0.02, an answer that hardly changes, or the other way, has never arrived, and does not escape undefined.
+            0.02, an answer that changes by less than a tenth of it, or the other way, has never arrived: what of the
+            new background shines through the person's edge is no answer.
 
     Returns:
         Frames, ≥ 0. The number of frames from the step to the end, T − step, where it never stays there. NaN where
@@ -164,7 +168,8 @@ def step_response(gains: np.ndarray, step: int, wanted: float | None = None) -> 
     change, never = after - before, float(len(gains) - step)
     if math.isnan(change):
         return math.nan
-    if wanted is not None and abs(wanted) >= LEAST_CHANGE and change * math.copysign(1, wanted) < LEAST_CHANGE:
+    if wanted is not None and abs(wanted) >= LEAST_CHANGE and (
+            change * math.copysign(1, wanted) < max(LEAST_CHANGE, ANSWER * abs(wanted))):
         return never
     if abs(change) < LEAST_CHANGE:
         return math.nan
@@ -204,6 +209,15 @@ def light_gain(result: np.ndarray, source: np.ndarray, alpha: np.ndarray) -> flo
     if plain <= DARK * float(weight.sum(dtype=np.float64)):
         return math.nan
     return float(np.clip(math.log(max(lit / plain, 1e-9)), -_STOPS, _STOPS))
+
+
+def person_cells(alpha: np.ndarray, cell: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The part of a frame whose cells the alpha (H, W) touches: as pixels, whole cells alone, and as cells."""
+    x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    rows, columns = (slice(min(start // cell, side // cell), min(-(-(start + length) // cell), side // cell))
+                     for start, length, side in ((y, height, alpha.shape[0]), (x, width, alpha.shape[1])))
+    return (slice(rows.start * cell, rows.stop * cell), slice(columns.start * cell, columns.stop * cell)), (
+        rows, columns)
 
 
 def cell_means(plane: np.ndarray, cell: int) -> np.ndarray:

@@ -6,6 +6,7 @@ bad one, scoring_mask/; in each an item is NAME.mkv. What the set is made of sta
 - lut: real clips in the look of a table, on their own background (`lutset`);
 - jitter: real clips whose light jumps from frame to frame (`jitterset`);
 - masks: as lut, with bad masks (`maskset`);
+- step: real clips whose light truly steps (`stepset`);
 - things: as lut, of things and animals (`thingset`);
 - free: people on backgrounds of other places, without a truth (`freeset`);
 - pathtraced: made elsewhere, in this layout.
@@ -36,7 +37,7 @@ from harmovid.video.color import SRGB, convert, from_linear, to_linear
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
 
-KINDS = ("lut", "jitter", "masks", "things", "free", "pathtraced")
+KINDS = ("lut", "jitter", "step", "masks", "things", "free", "pathtraced")
 VERSION = 1  # of the sets' definitions: raise it, and sets of the old one are refused
 MANIFEST = "manifest.json"
 ROLES = ("foreground", "mask", "background", "truth")
@@ -239,7 +240,7 @@ def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], 
             yield recoloured
 
     write(out / "foreground" / f"{name}.mkv", pictures(), truth)
-    return round(error.psnr(), 3)
+    return min(100.0, round(error.psnr(), 3))  # where both are equal, infinity is no JSON
 
 
 def soft_edged(path: Path) -> Iterator[np.ndarray]:

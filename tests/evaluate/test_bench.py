@@ -26,7 +26,7 @@ def test_all_is_run_scored_timed_and_resumed(made, monkeypatch):
     outcomes = bench.compare(made, chosen, Tools(), progress=lambda *step: told.append(step))
     assert [(outcome.name, len(outcome.rows), outcome.failed) for outcome in outcomes] == [
         (name, 4, {}) for name in ("untouched", "background", "reinhard")]
-    assert ("reinhard", 4, 4) in told and ("score reinhard", 4, 4) in told
+    assert ("reinhard", 4, 4) in told and ("score", 12, 12) in told
     row = outcomes[2].rows[0]
     assert row["amplitude"] is not None and row["texture"] is not None and row["background_exact"] is not None
     times = run.read_lines(made / "results" / "reinhard" / "seconds.jsonl")
@@ -108,6 +108,18 @@ def test_quick_takes_items_from_all_over(made):
     assert bench.spread(made, 2) == [names[0], names[-1]] and bench.spread(made) == names
     with pytest.raises(OptionError, match="--items is 1 or more, got 0"):
         bench.spread(made, 0)
+
+
+def test_gains_by_band_are_of_what_every_method_has():
+    psnr = {"untouched": {"a": 13.0, "b": 18.0, "c": 25.0, "d": 26.0}, "good": {"a": 16.0, "b": 18.5, "c": 24.0}}
+    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5)
+                for name, of in psnr.items()]
+    head, _, *lines = bench.gain_table(outcomes, each=True).splitlines()
+    assert head == ("| method | PSNR fg (dB) ↑ | gain | below 14 dB (1) | 14 to 19 dB (1) | above 19 dB (1) | "
+                    "worse by > 0.5 dB |")
+    assert lines == ["| untouched | 18.67 |  |  |  |  |  |", "| good | 19.50 | +0.83 | +3.00 | +0.50 | -1.00 | 33% |",
+                     "  -1.00 c", "  +0.50 b", "  +3.00 a"]
+    assert bench.gain_table(outcomes[:1]) == bench.gain_table([]) == ""
 
 
 def test_the_table_compares_like_with_like(made):

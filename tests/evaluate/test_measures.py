@@ -5,9 +5,10 @@ import pytest
 
 from harmovid.errors import InputError
 from harmovid.evaluate.boundary import boundary_sharpness
-from harmovid.evaluate.measures import COLUMNS, NOTHING, Shot, Tools, load_tools, measures
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Measures, Step, Tools, load_tools
 from harmovid.evaluate.motion import Dis, motion_preservation, warping_error
 from harmovid.evaluate.relight import relight_amplitude
+from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import ssim
 from harmovid.video.color import from_linear, to_linear
 from tests import figures
@@ -40,15 +41,19 @@ def clip() -> dict[str, np.ndarray]:
 
 
 def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits: int | None = 8,
-         size: tuple[int, int] = SIZE) -> dict[str, float]:
-    roles = ["result", *(role for role in given if role != "mask")]
-    taken = list(measures(given, size, bits, tools))
+         size: tuple[int, int] = SIZE, step: Step | None = None) -> dict[str, float]:
+    roles = [role for role in given if role != "mask"]
+    measures = Measures(given, size, tools, step)
+    taken = list(measures.of_result(bits))
     for t, alpha in enumerate(clip["alpha"]):
         shown = {role: clip[role][t] for role in roles}
+        scene = Shot(shown, shown, alpha)
+        for measure in measures.of_nothing:
+            measure.add(scene)
         for measure in taken:
-            measure.add(Shot(shown, shown, alpha))
+            measure.add(scene.of(clip["result"][t]))
     found: dict[str, float] = {}
-    for measure in taken:
+    for measure in (*measures.of_nothing, *taken):
         more = measure.figures()
         assert not found.keys() & more.keys(), "two measures of one name"
         found |= more
@@ -56,7 +61,7 @@ def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits
 
 
 def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict[str, np.ndarray]) -> None:
-    found = take(clip, ROLES, Tools(embedder=Colours(), face=Colours(), flow=Dis()))
+    found = take(clip, ROLES, Tools(embedder=Colours(), face=Colours(), flow=Dis()), step=Step(2, -0.5))
     assert found.keys() == {*COLUMNS, *NOTHING} - {"frame_lpips", "foreground_lpips"}
     result, truth, source, alpha = (clip[role] for role in ("result", "truth", "source", "alpha"))
     assert found["frame_ssim"] == pytest.approx(ssim(result, truth))
@@ -68,6 +73,7 @@ def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict
     assert 0.4 < found["amplitude"] < 0.6
     assert found["boundary_tenengrad"] == pytest.approx(boundary_sharpness(result, truth, alpha).tenengrad_ratio)
     assert found["nothing_foreground_psnr"] < found["foreground_psnr"]
+    assert found["step_response"] == found["nothing_step_response"] == 0  # the truth stands in for what steps
     assert 0.99 < found["steadiness"] <= 1 and 0.9 < found["identity"] < 1
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from harmovid.errors import InputError, OptionError
-from harmovid.evaluate import report
-from harmovid.evaluate.score import read_rows, summary
+from harmovid.evaluate import report, tables
+from harmovid.evaluate.rows import read_rows, summary
 from tests.evaluate import scored
 
 
@@ -83,9 +83,21 @@ def test_results_in_network_detail_are_compared_among_themselves(made):
     assert [method.name for method in whole.methods] == ["untouched", "reinhard", "nano"]
     assert [method.name for method in small.methods] == ["untouched__network", "nano__network",
                                                          "nano__network__sigma=0"]
+    assert [method.title for method in small.methods] == ["untouched", "nano", "nano__sigma=0"]
     assert small.methods[1].changes["foreground_psnr"].mean == pytest.approx(2)
     assert small.methods[0].group == "nothing" and quick.methods[0].group == "classical"
     assert quick.baseline is None and "no scores of the baseline untouched__quick" in quick.remarks[0]
+
+
+def test_what_is_scored_in_part_is_said_once_of_all_that_are(made):
+    for name in ("nano", "reinhard"):
+        scored.write_rows(made / "results" / name, [scored.row(item, 15.0) for item, _ in scored.ITEMS[:4]])
+    (bench,) = report.gather([made]).benches
+    assert bench.remarks[0].startswith("nano and reinhard have scores of 4 of 6 items (0 failed, 2 without a row)")
+    assert tables.overview(bench).caption == "set: means over 6 items, 3 clips"
+    (made / "results" / "untouched" / "report.jsonl").unlink()
+    (bench,) = report.gather([made], "nano").benches
+    assert tables.overview(bench).caption == "set: means over 4 of 6 items, 2 clips"
 
 
 def test_tools_and_doing_nothing(made):

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from harmovid.errors import InputError
 from harmovid.evaluate import methods, run
 from harmovid.evaluate.gains import gains
+from harmovid.evaluate.measures import Tools
 from harmovid.evaluate.methods import method
 from harmovid.infer.views import Harmonized, ViewSize
 from tests import figures
@@ -34,7 +34,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         manifest = recoloured.make(folder.parent, patch)
     assert run.run_method(folder, method("untouched")) == {}
-    return folder, manifest, run.score_set(folder, folder / "results" / "untouched")
+    return folder, manifest, run.score_set(folder, [folder / "results" / "untouched"])[0]
 
 
 def test_untouched_has_the_psnr_of_the_manifest(made):
@@ -53,7 +53,7 @@ def test_a_method_that_returns_its_input_gains_nothing_by_the_default_path(made,
     told = []
     assert run.run_method(folder, method("histogram"), progress=lambda *step: told.append(step)) == {}
     assert told[-1] == (manifest.items[-1].name, 4, 4)
-    found = gains(run.score_set(folder, folder / "results" / "histogram"), untouched)
+    found = gains(run.score_set(folder, [folder / "results" / "histogram"])[0], untouched)
     assert abs(found.gain) < 0.05 and found.worse == 0
 
 
@@ -80,7 +80,17 @@ def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):
     folder, manifest, untouched = made
     out = folder / "results" / "classical"
     assert run.run_method(folder, method("classical")) == {}
-    assert len(gains(run.score_set(folder, out), untouched).items) == 4
+    assert len(gains(run.score_set(folder, [out])[0], untouched).items) == 4
     (out / f"{manifest.items[0].name}.mkv").unlink()
-    with pytest.raises(InputError, match="1 of 4 results"):
-        run.score_set(folder, out)
+    rows = run.score_set(folder, [out])[0]
+    assert [row["clip"] for row in rows if "error" in row] == [manifest.items[0].name] and len(rows) == 4
+
+
+def test_errors_alone_have_a_report_of_their_own(made):
+    folder, _, untouched = made
+    out = folder / "results" / "untouched"
+    full = (out / "report.jsonl").read_bytes()
+    rows = run.score_set(folder, [out], tools=Tools(errors_only=True))[0]
+    assert [row["foreground_psnr"] for row in rows] == [row["foreground_psnr"] for row in untouched]
+    assert all(row["frame_ssim"] is row["luminance_jitter"] is row["texture"] is None for row in rows)
+    assert (out / "psnr.jsonl").exists() and (out / "report.jsonl").read_bytes() == full

@@ -6,18 +6,20 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 
 from harmovid.errors import InputError, OptionError, OutputError
-from harmovid.evaluate import score
+from harmovid.evaluate import shots
 from harmovid.evaluate.fidelity import psnr, rmse, texture
-from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Tools
+from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING, Measures, Step, Tools
 from harmovid.evaluate.motion import Dis
-from harmovid.evaluate.score import find_clips, read_rows, score_folder, summary, table
+from harmovid.evaluate.perceptual import LpipsNetwork
+from harmovid.evaluate.rows import read_rows, summary, table
+from harmovid.evaluate.score import find_clips, score_folder, score_folders
 from harmovid.evaluate.temporal import luminance_jitter
 
 FRAMES, HEIGHT, WIDTH = 4, 32, 40
+WITHOUT_STEP = {"step_response", "nothing_step_response"}
 WITH_TOOLS = {"frame_lpips", "foreground_lpips", "identity", "steadiness", "nothing_steadiness", "frame_motion",
               "foreground_motion", "nothing_foreground_motion", "foreground_warping", "nothing_foreground_warping"}
 
@@ -39,6 +41,15 @@ def matte():
     codes = np.zeros((FRAMES, HEIGHT, WIDTH), np.uint8)
     codes[:, :, 8:] = 255
     return codes
+
+
+class Colours:
+    """An embedder: the frame's mean colour."""
+
+    name = "mean colour"
+
+    def embed(self, frames):
+        return frames.mean((1, 2))
 
 
 @pytest.fixture
@@ -105,7 +116,7 @@ class TestFigures:
                               "foreground_ssim", "boundary_laplacian", "boundary_tenengrad", "luminance_jitter"}),
         (("masks", "source"), {"luminance_jitter", "texture"}),
         (("masks", "background"), {"background_exact", "background_difference"}),
-        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING} - WITH_TOOLS),
+        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING} - WITH_TOOLS - WITHOUT_STEP),
     ])
     def test_what_was_not_given_is_null(self, bench, roles, there):
         for row in run(bench, *roles):
@@ -127,10 +138,54 @@ class TestFigures:
         assert reference("masks", "source") == "source"
         assert reference("truth") is None
 
-    def test_threads_and_order_do_not_show(self, bench):
-        one = run(bench, out="1.jsonl")
-        assert run(bench, out="3.jsonl", workers=3) == one == read_rows(bench / "3.jsonl")
-        assert lines(bench / "1.jsonl") == one
+    def test_workers_threads_and_company_do_not_show(self, bench):
+        torch.manual_seed(0)
+        tools = Tools(LpipsNetwork(), Colours(), Colours(), Dis())  # particular, untrained as it is
+        other = bench / "other"
+        for name in "abc":
+            write(other / name, np.rint(load(bench / "truth" / name) * 200).astype(np.uint8))
+        found, steps = [], dict.fromkeys("abc", Step(2, -0.5))
+        for workers, threads in ((1, 1), (1, 4), (3, 1), (2, 4)):
+            before = cv2.getNumThreads(), torch.get_num_threads()
+            cv2.setNumThreads(threads)
+            torch.set_num_threads(threads)
+            try:
+                runs = [(folder, bench / f"{workers}{threads}{folder.name}.jsonl")
+                        for folder in (bench / "results", other)]
+                found += [score_folders(runs, **folders(bench), tools=tools, workers=workers, steps=steps)]
+                assert (cv2.getNumThreads(), torch.get_num_threads()) == (threads, threads)
+                assert read_rows(runs[1][1]) == found[-1][1]
+            finally:
+                cv2.setNumThreads(before[0])
+                torch.set_num_threads(before[1])
+        found += [[run(bench, out="alone.jsonl", tools=tools, steps=steps),
+                   score_folder(other, bench / "other.jsonl", **folders(bench), tools=tools, steps=steps)]]
+        figures = [[[row[name] for name in (*COLUMNS, *NOTHING)] for rows in both for row in rows] for both in found]
+        assert None not in figures[0][0] and len(figures[0]) == 6
+        for again in figures[1:]:
+            np.testing.assert_allclose(np.array(again, float), np.array(figures[0], float), rtol=0, atol=1e-5)
+        assert not np.allclose(figures[0][0], figures[0][3], rtol=0, atol=1e-3)
+
+    def test_what_doing_nothing_scores_is_taken_from_another_report_of_the_same_references(self, bench, monkeypatch):
+        first = run(bench)
+        monkeypatch.setattr(Measures, "_of_nothing", lambda self: iter([]))
+        runs = [(bench / "results", bench / "r.jsonl"), (bench / "truth", bench / "other.jsonl")]
+        again, other = score_folders(runs, **folders(bench))
+        assert again == first and [row[name] for row in other for name in NOTHING] == [
+            row[name] for row in first for name in NOTHING]
+        write(bench / "source" / "a", picture(77))
+        assert {row["nothing_foreground_psnr"] is None for row in score_folders(runs, **folders(bench))[1]} == {
+            True, False}
+
+    def test_a_result_that_fails_leaves_its_company_alone(self, bench):
+        for name in "abc":
+            write(bench / "other" / name, np.rint(load(bench / "truth" / name) * 200).astype(np.uint8))
+        (bench / "other" / "a" / "0002.png").write_bytes(b"")
+        runs = [(bench / "results", bench / "1.jsonl"), (bench / "other", bench / "2.jsonl")]
+        told = []
+        one, other = score_folders(runs, **folders(bench), on_clip=lambda *call: told.append(call[1:]))
+        assert one == run(bench) and told == [(done, 6) for done in range(1, 7)]
+        assert "0002.png" in other[0]["error"] and [row["clip"] for row in other if "error" not in row] == ["b", "c"]
 
     def test_touched_background_shows(self, bench):
         codes = np.rint(load(bench / "results" / "a") * 255).astype(np.uint8)
@@ -171,8 +226,8 @@ class TestResume:
     def test_scored_clips_are_not_read_again(self, bench, monkeypatch):
         first = run(bench)
         text = (bench / "r.jsonl").read_text()
-        monkeypatch.setattr(score, "read", lambda *_: pytest.fail("read again"))
-        monkeypatch.setattr(score, "open_clip", lambda *_: pytest.fail("opened again"))
+        monkeypatch.setattr(shots, "read", lambda *_: pytest.fail("read again"))
+        monkeypatch.setattr(shots, "open_clip", lambda *_: pytest.fail("opened again"))
         seen = []
         again = run(bench, on_clip=lambda *call: seen.append(call))
         assert again == first and (bench / "r.jsonl").read_text() == text
@@ -256,8 +311,8 @@ class TestFailures:
                 raise RuntimeError("boom")
             return original(clip, *indices)
 
-        original = score.read
-        monkeypatch.setattr(score, "read", faulty)
+        original = shots.read
+        monkeypatch.setattr(shots, "read", faulty)
         assert self.scored(bench) == "RuntimeError: boom"
 
     def test_a_stream_that_ends_early(self, bench, monkeypatch):
@@ -265,8 +320,8 @@ class TestFailures:
             frames = list(original(clip, *indices))
             return iter(frames[:2] if clip.path == bench / "masks" / "a" else frames)
 
-        original = score.read
-        monkeypatch.setattr(score, "read", short)
+        original = shots.read
+        monkeypatch.setattr(shots, "read", short)
         assert "the mask of clip a ends at frame 2 of 4" in self.scored(bench)
 
     def test_one_frame_apart_is_said(self, bench):
@@ -362,58 +417,7 @@ class TestFindClips:
         assert list(find_clips(tmp_path)) == ["Jos\u00e9"]
 
 
-def row_of(clip, **figures):
-    return {"clip": clip, "frames": 10, **dict.fromkeys((*COLUMNS, *NOTHING)), **figures}
-
-
-class TestSummaryAndTable:
-    def test_means_over_those_that_have_the_figure(self):
-        rows = [row_of("a", frame_psnr=20.0, texture=0.5), row_of("b", frame_psnr=30.0),
-                {"clip": "c", "error": "x"}]
-        totals = summary(rows)
-        assert (totals["clips"], totals["failed"]) == (2, 1)
-        assert totals["mean"]["frame_psnr"] == 25 and totals["count"]["frame_psnr"] == 2
-        assert totals["mean"]["texture"] == 0.5 and totals["count"]["texture"] == 1
-        assert totals["mean"]["luminance_jitter"] is None and totals["count"]["luminance_jitter"] == 0
-
-    @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.randoms())
-    def test_order_of_rows_does_not_show(self, values, random):
-        rows = [row_of(f"c{i}", frame_psnr=value) for i, value in enumerate(values)]
-        shuffled = random.sample(rows, len(rows))
-        assert summary(shuffled) == summary(rows) and table(shuffled) == table(rows)
-        mean = summary(rows)["mean"]["frame_psnr"]
-        assert min(values) - 1e-9 <= mean <= max(values) + 1e-9
-
-    def test_worst_first_then_mean_then_nothing_then_failures(self):
-        rows = [row_of("good", foreground_psnr=30.0, luminance_jitter=0.01, nothing_foreground_psnr=12.0),
-                row_of("bad", foreground_psnr=10.0, luminance_jitter=0.03, nothing_foreground_psnr=14.0),
-                row_of("odd|name", luminance_jitter=0.02), {"clip": "gone", "error": "it is damaged"}]
-        assert table(rows).splitlines() == [
-            "| clip | frames | PSNR fg (dB) ↑ | luminance jitter ↓ |",
-            "|---|---:|---:|---:|",
-            "| bad | 10 | 10.00 | 0.03000 |",
-            "| good | 10 | 30.00 | 0.01000 |",
-            "| odd¦name | 10 | – | 0.02000 |",
-            "| **mean of 3** | 30 | 20.00 | 0.02000 |",
-            "| do nothing (source) | 30 | 13.00 | – |",
-            "",
-            "1 of 4 clips not scored:",
-            "",
-            "- gone: it is damaged",
-        ]
-
-    def test_less_is_better_where_it_is(self):
-        text = table([row_of("calm", luminance_jitter=0.01), row_of("wild", luminance_jitter=0.5)])
-        assert text.index("wild") < text.index("calm")
-
-    def test_one_is_best_where_it_is(self):
-        rows = [row_of(f"{value}", amplitude=value) for value in (0.9, 2.0, 0.2)]
-        assert [line.split(" | ")[0] for line in table(rows).splitlines()[2:5]] == ["| 2.0", "| 0.2", "| 0.9"]
-
-    def test_nothing_scored(self):
-        assert table([{"clip": "a", "error": "x"}]) == "1 of 1 clips not scored:\n\n- a: x\n"
-        assert table([]) == "" and summary([])["clips"] == 0
-
+class TestTable:
     def test_a_whole_run(self, bench):
         rows = score_folder(bench / "results", bench / "deep" / "r.jsonl", **folders(bench))
         text = table(rows).splitlines()

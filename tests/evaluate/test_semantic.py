@@ -98,7 +98,7 @@ class TestIdentity:
         embedder = Mean()
         pooled = Identity(embedder)
         pooled.add(result, source, alpha)
-        (seen,) = embedder.seen
+        seen = np.concatenate(embedder.seen)
         assert seen.shape == (2, 8, 14, 3) and pooled.name == "mean colour, person's box"
         assert np.allclose(seen[0, 1:], result[5:12, 6:20]) and np.allclose(seen[1, 1:], source[5:12, 6:20])
         assert np.allclose(seen[0, 0, 0], 0.25 * result[4, 6] + 0.75 * 0.5)

@@ -6,7 +6,7 @@ import pytest
 
 from harmovid.evaluate import report, tables
 from harmovid.evaluate.measures import COLUMNS
-from harmovid.evaluate.score import read_rows, summary
+from harmovid.evaluate.rows import read_rows, summary
 from tests.evaluate import scored
 
 

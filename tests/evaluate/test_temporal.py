@@ -250,6 +250,11 @@ class TestStepResponse:
         assert step_response(stepped(), 10, wanted=-0.6) == 20
         assert step_response(stepped(), 10, wanted=0.6) == 0
 
+    def test_what_shines_through_the_edge_is_no_answer(self):
+        small = stepped() / stepped()[-1] * 0.05
+        assert step_response(small, 10) == step_response(small, 10, wanted=0.7) == 0
+        assert step_response(small, 10, wanted=0.8) == 20
+
     def test_unknown_gains_are_left_out(self):
         gains = stepped(10, 20)
         gains[[2, 10, 13, 29]] = np.nan

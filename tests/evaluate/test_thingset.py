@@ -21,7 +21,7 @@ def test_the_padding_repeats_the_last_frame_and_is_not_scored(tmp_path, monkeypa
             assert len(frames) == 9 and (frames[6:] == frames[5]).all()
     chosen = method("untouched")
     assert run.run_method(out, chosen) == {}
-    rows = run.score_set(out, out / "results" / "untouched")
+    rows = run.score_set(out, [out / "results" / "untouched"])[0]
     assert [row["frames"] for row in rows] == [6, 6]
     # What stands in the padding is of no consequence.
     result = out / "results" / "untouched" / f"{made.items[0].name}.mkv"
@@ -29,5 +29,5 @@ def test_the_padding_repeats_the_last_frame_and_is_not_scored(tmp_path, monkeypa
     frames[6:] = 0
     result.unlink()
     figures.write(result, frames)
-    again = run.score_set(out, out / "results" / "untouched")
+    again = run.score_set(out, [out / "results" / "untouched"])[0]
     assert np.isclose(rows[0]["foreground_psnr"], again[0]["foreground_psnr"])
