@@ -1,0 +1,413 @@
+"""Light's transfer from every direction to every pixel, by casting rays; the only home of embreex.
+
+One-light-at-a-time (Debevec et al. 2000, "Acquiring the Reflectance Field of a Human Face"), made by ray casting: for
+each pixel and each cell of `light.basis` the share of the cell's light that reaches the eye, with shadow, gloss and
+one bounce. A shadow is as soft as a cell: each point of a pixel casts one ray into each cell, elsewhere in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
+
+from harmovid.errors import MissingExtra
+from harmovid.light.basis import Basis, basis
+from harmovid.light.environment import camera_rays
+from harmovid.lightstage import shading
+from harmovid.lightstage.scene import Performance, Surface
+
+_OFFSET = 3e-4  # metres: rays leave a surface from so far above it
+_HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they are the lock it lies in
+_GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
+_REACH = 0.5  # metres: light bounces no further
+_SMOOTH = 0.6  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """How finely a performance is filmed.
+
+    cells: directions of light. coverage: rays across a pixel for alpha, squared. points: of a pixel that are lit.
+    gloss, bounce, scatter: whether there is any. bounces: rays from each lit point for the bounce. surfels: of the
+    whole scene from which light bounces.
+    """
+
+    cells: int = 512
+    coverage: int = 4
+    points: int = 4
+    gloss: bool = True
+    bounce: bool = True
+    scatter: bool = True
+    bounces: int = 6
+    surfels: int = 1500
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One frame, P pixels with anything in them.
+
+    place: (P,) flat index of the pixel. alpha: (H, W) coverage. albedo: (P, 3), the covered part's own, gloss aside.
+    diffuse: (P, 3, N), white: (P, N); the part of surface `kind` (P,) that covers the most. A light of radiance
+    L (N, 3) gives albedo · Σ diffuse L + Σ white L: the colour of the covered part, straight, not premultiplied.
+    """
+
+    place: np.ndarray
+    alpha: np.ndarray
+    albedo: np.ndarray
+    diffuse: np.ndarray
+    white: np.ndarray
+    kind: np.ndarray
+
+    def relit(self, light: np.ndarray) -> np.ndarray:
+        """(P, 3) scene-linear, under light (N, 3)."""
+        return self.albedo * np.einsum("pcn,nc->pc", self.diffuse, light) + self.white @ light
+
+
+@dataclass(frozen=True)
+class _Points:
+    """What was hit. All (P, ...); fields as in `scene.Material`."""
+
+    pixel: np.ndarray
+    position: np.ndarray
+    flat: np.ndarray  # unit normal of the face, towards the eye
+    normal: np.ndarray  # unit, smooth and with relief
+    eye: np.ndarray  # unit vector to the camera
+    albedo: np.ndarray
+    roughness: np.ndarray
+    reflectance: np.ndarray
+    scatter: np.ndarray
+    strand: np.ndarray
+    fibre: np.ndarray
+    surface: np.ndarray
+
+    def __getitem__(self, chosen: Any) -> _Points:
+        return _Points(**{name: value[chosen] for name, value in vars(self).items()})
+
+
+def transfer(performance: Performance, frame: int, shape: tuple[int, int],
+             config: StageConfig = StageConfig()) -> Transfer:
+    """Light's transfer to each pixel of one frame.
+
+    Args:
+        shape: (height, width) of the picture.
+
+    Raises:
+        MissingExtra: embreex is not installed.
+    """
+    cells = basis(config.cells)
+    stage = _Stage(performance.surfaces, frame)
+    pose, angle = performance.camera.pose[frame], performance.camera.height
+    hits, alpha = stage.seen(pose, angle, shape, config.coverage)
+    place, first, counts = np.unique(hits.pixel, return_index=True, return_counts=True)
+    # All that covers a pixel tells its albedo; some points of it, evenly chosen, how light reaches it.
+    k = np.arange(config.points)
+    lit = hits[(first[:, None] + (((k + 0.5) * counts[:, None]) // config.points).astype(int)).ravel()]
+    row = np.repeat(np.arange(len(place)), config.points)
+    sets = (_dither(place, shape[1])[:, None] * len(cells.samples) + k * len(cells.samples) // config.points)
+    sets = sets.astype(int).ravel() % len(cells.samples)
+    bounced = stage.bounced(lit, config, cells) if config.bounce else None
+    diffuse = np.zeros((len(place), 3, config.cells), np.float32)
+    white = np.zeros((len(place), config.cells), np.float32)
+    for j in range(len(cells.samples)):
+        some = np.flatnonzero(sets == j)
+        if len(some):
+            coloured, gloss = stage.answer(lit[some], cells.samples[j], cells, config)
+            if bounced is not None:
+                for c in range(3):
+                    coloured[:, c] += lit.albedo[some, c, None] * (bounced[0][c][some] @ bounced[1])
+            # A set meets a pixel at most once, so that plain addition is right.
+            diffuse[row[some]] += coloured
+            white[row[some]] += gloss
+    albedo = _mean(np.maximum(hits.albedo, 1e-4), hits.pixel, place)
+    # What was lit is some of what covers: its own albedo is taken out, that of the whole pixel put in.
+    own = np.maximum(lit.albedo, 1e-4).reshape(len(place), config.points, 3).mean(1)
+    diffuse *= (cells.solid / config.points) / own[..., None]
+    white *= cells.solid / config.points
+    kind = hits.surface[first + counts // 2]
+    normal = lit.normal.reshape(len(place), config.points, 3).mean(1)
+    depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
+    steady = _neighbours(place, shape, normal, depth, kind, _SMOOTH / config.points**0.5)
+    diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
+    return Transfer(place, alpha, albedo, diffuse, steady @ white, kind)
+
+
+class _Stage:
+    """The surfaces of one frame, ready for rays."""
+
+    def __init__(self, surfaces: tuple[Surface, ...], frame: int) -> None:
+        self.surfaces = surfaces
+        self.vertices = [np.ascontiguousarray(s.vertices[frame], np.float32) for s in surfaces]
+        self.faces = [np.ascontiguousarray(s.faces, np.int32) for s in surfaces]
+        self.strands = [None if s.strand is None else s.strand[frame] for s in surfaces]
+        self.normals = [_vertex_normals(v, f) for v, f in zip(self.vertices, self.faces, strict=True)]
+        self.all = _scene(self.vertices, self.faces)
+        solid = [n for n, s in enumerate(surfaces) if not s.material.fibre]
+        self.solid = self.all if len(solid) == len(surfaces) else _scene(
+            [self.vertices[n] for n in solid], [self.faces[n] for n in solid])
+
+    def seen(self, pose: np.ndarray, angle: float, shape: tuple[int, int], across: int) -> tuple[_Points, np.ndarray]:
+        """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
+        height, width = shape
+        rays = camera_rays(pose, angle, (height * across, width * across))
+        # Pixel by pixel, the points of each in an order that spreads any few of them.
+        order = np.random.default_rng(across).permutation(across * across)
+        rays = rays.reshape(height, across, width, across, 3).transpose(0, 2, 1, 3, 4).reshape(-1, across**2, 3)
+        rays = rays[:, order].reshape(-1, 3)
+        origin = np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape)
+        found = self.all.run(np.ascontiguousarray(origin), np.ascontiguousarray(rays), output=True)
+        hit = np.flatnonzero(found["primID"] >= 0)
+        pixel = hit // across**2
+        alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
+        eye = -rays[hit] / np.linalg.norm(rays[hit], axis=1, keepdims=True)
+        points = self._points(found["geomID"][hit], found["primID"][hit],
+                              np.stack([found["u"][hit], found["v"][hit]], 1), eye)
+        return replace(points, pixel=pixel), alpha.astype(np.float32)
+
+    def answer(self, points: _Points, towards: np.ndarray, cells: Basis,
+               config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
+        """What each point sends to the eye of light from `towards` (N, 3), per steradian: (P, 3, N) and (P, N)."""
+        cosine = points.normal @ towards.T
+        between = points.eye @ towards.T
+        facing = np.maximum((points.normal * points.eye).sum(1), 0.05)[:, None]
+        coloured = np.empty((len(points.pixel), 3, len(towards)), np.float32)
+        white = np.zeros((len(points.pixel), len(towards)), np.float32)
+        hairs, solids = np.flatnonzero(points.fibre), np.flatnonzero(~points.fibre)
+        if len(solids):
+            some, c = points[solids], cosine[solids]
+            wrap = some.scatter[:, None] if config.scatter else np.zeros((len(solids), 1), np.float32)
+            clear = self._clear(some, towards, c, c > -wrap)
+            plain = None if wrap.any() else shading.diffuse(c)
+            for k, tint in enumerate(shading.SCATTER_TINT):
+                lit = shading.diffuse(c, wrap * tint) if plain is None else plain
+                coloured[solids, k] = lit * clear * some.albedo[:, k, None]
+            if config.gloss:
+                white[solids] = clear * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
+                                                      some.reflectance[:, None], cells.radius)
+        if len(hairs):
+            some = points[hairs]
+            lit, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
+                                       between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
+            open_, deep = self._through_hair(some, towards, cosine[hairs])
+            glow = _GLOW * np.sqrt(some.albedo)[:, None]
+            coloured[hairs] = (lit * (open_[..., None] * (1 - glow) + deep[..., None] * glow)).transpose(0, 2, 1)
+            if config.gloss:
+                white[hairs] = first * open_
+        return coloured, white
+
+    def bounced(self, points: _Points, config: StageConfig, cells: Basis) -> tuple[list[csr_matrix], np.ndarray]:
+        """Light that comes to points by way of other surfaces.
+
+        Returns:
+            for each colour a (P, M) matrix of what points see of M surfels, and their answers (M, N) for albedo 1.
+        """
+        random = np.random.default_rng(0)
+        surfels = self._surfels(config.surfels, random)
+        cosine = surfels.normal @ cells.directions.T
+        answers = shading.diffuse(cosine) * self._clear(surfels, cells.directions, cosine, cosine > 0)
+        count = len(points.pixel)
+        # Rays by the cosine law, around the smooth normal.
+        u, v = random.random((2, count * config.bounces), np.float32)
+        u = (u + np.tile(np.arange(config.bounces, dtype=np.float32), count)) / config.bounces
+        local = np.stack([np.sqrt(u) * np.cos(2 * np.pi * v), np.sqrt(u) * np.sin(2 * np.pi * v), np.sqrt(1 - u)], -1)
+        many = np.repeat(np.arange(count), config.bounces)
+        x, y = _frame(points.normal)
+        rays = (local[:, :1] * x[many] + local[:, 1:2] * y[many] + local[:, 2:] * points.normal[many])
+        start = points.position[many] + _OFFSET * points.flat[many]
+        reach = np.full(len(rays), _REACH, np.float32)
+        found = self.all.run(start.astype(np.float32), rays.astype(np.float32), reach, query="DISTANCE")
+        hit = np.flatnonzero(found < _REACH * 0.999)
+        _, near = cKDTree(surfels.position).query(start[hit] + rays[hit] * found[hit, None])
+        weights = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
+                              (count, len(surfels.pixel))) for c in range(3)]
+        return weights, answers
+
+    def _surfels(self, count: int, random: np.random.Generator) -> _Points:
+        """Points spread evenly over all surfaces, seen from straight above."""
+        areas = [np.linalg.norm(_cross(v, f), axis=1) for v, f in zip(self.vertices, self.faces, strict=True)]
+        surface = np.repeat(np.arange(len(areas)), [len(a) for a in areas])
+        face = np.concatenate([np.arange(len(a)) for a in areas])
+        area = np.concatenate(areas)
+        chosen = np.searchsorted(area.cumsum(), (np.arange(count) + random.random(count)) / count * area.sum())
+        chosen = np.minimum(chosen, len(area) - 1)
+        u, v = random.random((2, count), np.float32)
+        u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
+        return self._points(surface[chosen], face[chosen], np.stack([u, v], 1), None)
+
+    def _points(self, surface: np.ndarray, face: np.ndarray, uv: np.ndarray, eye: np.ndarray | None) -> _Points:
+        """All that is known of points on faces; `uv` are the weights of each face's second and third corner."""
+        count = len(face)
+        fields = {name: np.zeros((count, size) if size > 1 else count, np.float32) for name, size in (
+            ("position", 3), ("flat", 3), ("normal", 3), ("albedo", 3), ("roughness", 1), ("reflectance", 1),
+            ("scatter", 1), ("strand", 3))}
+        fibre = np.zeros(count, bool)
+        for n, made in enumerate(self.surfaces):
+            some = np.flatnonzero(surface == n)
+            if not len(some):
+                continue
+            material = made.material
+            weights = np.stack([1 - uv[some].sum(1), *uv[some].T], 1).astype(np.float32)[..., None]  # (p, 3, 1)
+            corners = self.faces[n][face[some]]
+            triangles = self.vertices[n][corners]  # (p, 3, 3)
+            position = (triangles * weights).sum(1)
+            flat = _unit(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]))
+            bent = self.normals[n][corners]
+            normal = _unit((bent * weights).sum(1))
+            seen = eye[some] if eye is not None else flat
+            away = ((flat * seen).sum(1) < 0)[:, None]
+            flat, normal, bent = np.where(away, -flat, flat), np.where(away, -normal, normal), np.where(
+                away[..., None], -bent, bent)
+            texture = made.uv[face[some]]  # (p, 3, 2)
+            where = (texture * weights).sum(1)
+            if material.relief is not None:
+                normal = _embossed(normal, _texel(material.relief, where), triangles, texture)
+            fields["normal"][some] = _towards(normal, seen)
+            # A coarse mesh would shade itself in facets near the terminator: rays start from the smooth surface that
+            # it stands for (Hanika 2021, "Hacking the Shadow Terminator").
+            below = ((position[:, None] - triangles) * bent).sum(-1, keepdims=True)
+            lift = (-np.minimum(below, 0) * bent * weights).sum(1)
+            fields["position"][some] = position + lift * (1.0 if made.closed else 0.0)
+            fields["flat"][some] = flat
+            fields["albedo"][some] = _texel(material.albedo, where)
+            fields["roughness"][some] = _texel(material.roughness[..., None], where)[:, 0]
+            fields["reflectance"][some] = material.reflectance
+            fields["scatter"][some] = material.scatter
+            fibre[some] = material.fibre
+            strands = self.strands[n]
+            if material.fibre and strands is not None:
+                fields["strand"][some] = _unit((strands[corners] * weights).sum(1))
+        eyes = fields["flat"] if eye is None else eye
+        return _Points(pixel=np.arange(count), eye=eyes, fibre=fibre, surface=surface.astype(np.int16), **fields)
+
+    def _clear(self, points: _Points, towards: np.ndarray, cosine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """(P, N), 1 where light from `towards` reaches a point, asked only where `wanted`.
+
+        Light from below the horizon, which scatters in, is asked for as it grazes the surface.
+        """
+        n, p = np.nonzero(wanted.T)  # one direction after another: neighbouring rays take the same way
+        level = (points.flat[p] * towards[n]).sum(1)
+        rays = towards[n] + points.flat[p] * np.maximum(0.03 - level, 0)[:, None]
+        start = points.position[p] + points.flat[p] * (_OFFSET + 2e-3 * points.scatter[p])[:, None]
+        clear = np.zeros(wanted.shape, np.float32)
+        clear[p, n] = self.all.run(start, rays.astype(np.float32), query="OCCLUDED") != 0
+        return clear
+
+    def _through_hair(self, points: _Points, towards: np.ndarray, cosine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(P, N) twice: whether light reaches a hair unhindered; and whether it does if hair were not in the way."""
+        count, cells = len(points.pixel), len(towards)
+        rays = np.repeat(towards.astype(np.float32), count, axis=0)
+        outward = points.position + _OFFSET * points.flat
+        start = np.tile(outward, (cells, 1))
+        deep = self.solid.run(start, rays, query="OCCLUDED") != 0
+        free = deep.copy()
+        free[deep] = self.all.run(start[deep] + _HAIR_DEPTH * rays[deep], rays[deep], query="OCCLUDED") != 0
+        return free.reshape(cells, count).T.astype(np.float32), deep.reshape(cells, count).T.astype(np.float32)
+
+
+def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
+    """Meshes in an accelerator, numbered in their order."""
+    try:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+    except ImportError as error:
+        raise MissingExtra("embreex", "lightstage", "filming on the light stage") from error
+    scene = EmbreeScene()
+    for v, f in zip(vertices, faces, strict=True):
+        TriangleMesh(scene, v, f)
+    return scene
+
+
+def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3), means of the faces' normals by their areas."""
+    cross = _cross(vertices, faces)
+    total = np.stack([np.bincount(faces.ravel(), np.repeat(cross[:, k], 3), len(vertices)) for k in range(3)], 1)
+    return _unit(total.astype(np.float32))
+
+
+def _cross(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return np.cross(b - a, c - a)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
+
+
+def _towards(normal: np.ndarray, eye: np.ndarray) -> np.ndarray:
+    """Normals that turn away from the eye are bent back to its horizon: a visible point is never seen from behind."""
+    short = np.maximum(0.02 - (normal * eye).sum(1, keepdims=True), 0)
+    return _unit(normal + short * eye)
+
+
+def _frame(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two unit vectors across each normal."""
+    other = np.where(np.abs(normal[:, :1]) > 0.7, np.float32([[0, 1, 0]]), np.float32([[1, 0, 0]]))
+    x = _unit(np.cross(other, normal))
+    return x, np.cross(normal, x)
+
+
+def _texel(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(P, C) float32, linear between pixels, held at the borders; row 0 is v = 1."""
+    height, width = picture.shape[:2]
+    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
+    y = np.clip((1 - uv[:, 1]) * height - 0.5, 0, height - 1)
+    x0, y0 = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    a, b = (x - x0)[:, None].astype(np.float32), (y - y0)[:, None].astype(np.float32)
+    return ((picture[y0, x0] * (1 - a) + picture[y0, x1] * a) * (1 - b)
+            + (picture[y1, x0] * (1 - a) + picture[y1, x1] * a) * b)
+
+
+def _embossed(normal: np.ndarray, relief: np.ndarray, triangles: np.ndarray, texture: np.ndarray) -> np.ndarray:
+    """Normals bent by a tangent-space relief (x along u, y along v, z along the normal)."""
+    e1, e2 = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    (u1, v1), (u2, v2) = (texture[:, 1] - texture[:, 0]).T, (texture[:, 2] - texture[:, 0]).T
+    turned = np.sign(u1 * v2 - u2 * v1)[:, None]
+    tangent = (e1 * v2[:, None] - e2 * v1[:, None]) * turned
+    tangent = _unit(tangent - normal * (tangent * normal).sum(1, keepdims=True))
+    across = np.cross(normal, tangent) * np.where(turned == 0, 1, turned)
+    return _unit(relief[:, :1] * tangent + relief[:, 1:2] * across + np.maximum(relief[:, 2:], 0.1) * normal)
+
+
+def _dither(place: np.ndarray, width: int) -> np.ndarray:
+    """Even noise in [0, 1) over the picture (Jimenez 2014, interleaved gradient noise)."""
+    y, x = np.divmod(place, width)
+    return np.asarray(np.modf(52.9829189 * np.modf(0.06711056 * x + 0.00583715 * y)[0])[0])
+
+
+def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, depth: np.ndarray, kind: np.ndarray,
+                weight: float) -> csr_matrix:
+    """(P, P): the mean over 3 × 3 pixels that lie on one surface with a pixel and face where it faces.
+
+    One ray into a cell says yes or no; neighbours share what they found (a joint bilateral filter of the light, never
+    of the albedo).
+    """
+    height, width = shape
+    at = np.full((height + 2) * (width + 2), -1)
+    padded = (place // width + 1) * (width + 2) + place % width + 1
+    at[padded] = np.arange(len(place))
+    rows, columns, weights = [], [], []
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            there = at[padded + dy * (width + 2) + dx]
+            here = np.flatnonzero(there >= 0)
+            there = there[here]
+            turned = np.square(normal[here] - normal[there]).sum(1)
+            step = np.square(depth[here] - depth[there])
+            near = weight ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
+            rows.append(here)
+            columns.append(there)
+            weights.append(near * (kind[here] == kind[there]))
+    matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
+                        (len(place), len(place)), dtype=np.float32)
+    return csr_matrix(matrix.multiply(1 / np.asarray(matrix.sum(1))), dtype=np.float32)
+
+
+def _mean(values: np.ndarray, pixel: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Means of values (P, C) over each pixel of `place`."""
+    row = np.searchsorted(place, pixel)
+    count = np.bincount(row, minlength=len(place))
+    return np.stack([np.bincount(row, v, len(place)) / count for v in values.T], 1).astype(np.float32)
