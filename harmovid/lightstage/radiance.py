@@ -109,19 +109,20 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     row = np.repeat(np.arange(len(place)), config.points)
     sets = (_dither(place, shape[1])[:, None] * len(cells.samples) + k * len(cells.samples) // config.points)
     sets = sets.astype(int).ravel() % len(cells.samples)
-    bounced = stage.bounced(lit, config, cells) if config.bounce else None
     diffuse = np.zeros((len(place), 3, config.cells), np.float32)
     white = np.zeros((len(place), config.cells), np.float32)
     for j in range(len(cells.samples)):
         some = np.flatnonzero(sets == j)
         if len(some):
             coloured, gloss = stage.answer(lit[some], cells.samples[j], cells, config)
-            if bounced is not None:
-                for c in range(3):
-                    coloured[:, c] += lit.albedo[some, c, None] * (bounced[0][c][some] @ bounced[1])
             # A set meets a pixel at most once, so that plain addition is right.
             diffuse[row[some]] += coloured
             white[row[some]] += gloss
+    if config.bounce:
+        sums = csr_matrix((np.ones(len(row), np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
+        weights, answers = stage.bounced(lit, config, cells)
+        for c in range(3):
+            diffuse[:, c] += (sums @ weights[c].multiply(lit.albedo[:, c, None])).tocsr() @ answers
     albedo = _mean(np.maximum(hits.albedo, 1e-4), hits.pixel, place)
     # What was lit is some of what covers: its own albedo is taken out, that of the whole pixel put in.
     own = np.maximum(lit.albedo, 1e-4).reshape(len(place), config.points, 3).mean(1)
@@ -288,11 +289,11 @@ class _Stage:
         Light from below the horizon, which scatters in, is asked for as it grazes the surface.
         """
         n, p = np.nonzero(wanted.T)  # one direction after another: neighbouring rays take the same way
-        level = (points.flat[p] * towards[n]).sum(1)
-        rays = towards[n] + points.flat[p] * np.maximum(0.03 - level, 0)[:, None]
-        start = points.position[p] + points.flat[p] * (_OFFSET + 2e-3 * points.scatter[p])[:, None]
+        lift = np.maximum(0.03 - (points.flat @ towards.T)[p, n], 0)[:, None]
+        rays = towards[n] + points.flat[p] * lift
+        start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
         clear = np.zeros(wanted.shape, np.float32)
-        clear[p, n] = self.all.run(start, rays.astype(np.float32), query="OCCLUDED") != 0
+        clear[p, n] = self.all.run(start[p], rays, query="OCCLUDED") != 0
         return clear
 
     def _through_hair(self, points: _Points, towards: np.ndarray, cosine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
