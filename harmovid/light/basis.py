@@ -1,8 +1,8 @@
 """A basis of directions: the sphere in cells, over which light and its transfer are known.
 
-N directions lie evenly on the sphere (a spherical Fibonacci lattice). Each carries a tent: 1 at itself, falling to 0
-at its neighbours, linear on the triangles between (barycentric weights). The tents sum to 1 everywhere, so a light
-keeps its energy however it falls between cells, and a light that moves passes from one to the next without a step.
+N directions lie evenly on the sphere (a spherical Fibonacci lattice). Each carries a smooth hill that falls to 0 beyond
+its neighbours; the hills are scaled to sum to 1 everywhere (Shepard 1968), so a light keeps its energy however it falls
+between cells, and a light that moves passes from one to the next without a step.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.spatial import ConvexHull, cKDTree
 
 from harmovid.light.environment import Environment, directions, rotated, shrunk, solid_angles
 
 CELLS = 512
 """Directions of the usual basis: 9° from one to the next."""
 
+_REACH = 1.15  # how far a hill reaches, in sides of a square as large as a cell: no point is left out
 _MAP = 64  # height of the map that is projected: a cell is three of its pixels wide
 
 
@@ -28,7 +27,7 @@ class Basis:
     """Cells of the sphere.
 
     directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
-    with one in every cell, spread as its tent.
+    with one in every cell, spread as its hill.
     """
 
     directions: np.ndarray
@@ -48,20 +47,19 @@ def basis(count: int = CELLS, sets: int = 64) -> Basis:
     Source of the lattice: González 2010, "Measurement of areas on a sphere using Fibonacci and latitude-longitude
     lattices", Math. Geosci. 42.
     """
-    n = np.arange(count) + 0.5
-    lattice = _spherical(1 - 2 * n / count, np.pi * (1 + 5**0.5) * n)
+    lattice = _lattice(count)
     random = np.random.default_rng(count)
     many = count * sets * 4
     # Even points over the sphere, each given to one of its cells by the weights there.
-    dense = _spherical(1 - 2 * (np.arange(many) + 0.5) / many, np.pi * (1 + 5**0.5) * np.arange(many))
-    cells, weights = _weights(lattice, dense)
-    chosen = cells[np.arange(many), (weights.cumsum(1) < random.random(many)[:, None] * 0.999999).sum(1)]
+    dense = _lattice(many)
+    chosen = np.concatenate([(_weights(lattice, part).cumsum(1) < random.random((len(part), 1)) * 0.999999).sum(1)
+                             for part in np.array_split(dense, max(1, many // 8192))])
     order = random.permutation(many)
     order = order[np.argsort(chosen[order], kind="stable")]
     counts = np.bincount(chosen, minlength=count)
     starts = np.concatenate([[0], counts.cumsum()[:-1]])
     samples = dense[order[starts + (np.arange(sets)[:, None] % counts)]]
-    height = 128
+    height = _MAP
     solid = _projection(count, height) @ np.broadcast_to(solid_angles(height), (height, 2 * height)).ravel()
     return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32))
 
@@ -92,36 +90,27 @@ def project_over_time(environment: Environment, frames: int, count: int = CELLS)
 
 def point_light(towards: Iterable[float], colour: Iterable[float], count: int = CELLS) -> np.ndarray:
     """A light at one direction, as radiance of the cells, (N, 3). colour: radiance times steradians, (3,)."""
-    where = np.asarray(list(towards), np.float64)
-    cells, weights = _weights(basis(count).directions.astype(np.float64), where[None] / np.linalg.norm(where))
-    light = np.zeros((count, 3), np.float32)
-    light[cells[0]] = weights[0][:, None] * np.asarray(list(colour)) / basis(count).solid[cells[0], None]
-    return light
+    where = np.asarray(list(towards), np.float32)
+    weights = _weights(_lattice(count), where[None] / np.linalg.norm(where))[0]
+    return np.asarray(weights[:, None] * np.asarray(list(colour)) / basis(count).solid[:, None], np.float32)
 
 
 @lru_cache(maxsize=4)
-def _projection(count: int, height: int) -> csr_matrix:
+def _projection(count: int, height: int) -> np.ndarray:
     """(N, H · 2H): the weight of each pixel of a map in each cell."""
-    n = np.arange(count) + 0.5
-    lattice = _spherical(1 - 2 * n / count, np.pi * (1 + 5**0.5) * n)
-    cells, weights = _weights(lattice, directions(height).reshape(-1, 3).astype(np.float64))
-    pixels = np.repeat(np.arange(len(cells)), 3)
-    return csr_matrix((weights.ravel().astype(np.float32), (cells.ravel(), pixels)), (count, len(cells)))
+    return np.ascontiguousarray(_weights(_lattice(count), directions(height).reshape(-1, 3)).T)
 
 
-def _spherical(y: np.ndarray, phi: np.ndarray) -> np.ndarray:
+def _lattice(count: int) -> np.ndarray:
+    """(count, 3) even directions."""
+    y = 1 - (2 * np.arange(count) + 1) / count
+    phi = np.pi * (1 + 5**0.5) * (np.arange(count) + 0.5)
     sin = np.sqrt(np.maximum(1 - y * y, 0))
-    return np.stack([sin * np.sin(phi), y, -sin * np.cos(phi)], -1)
+    return np.stack([sin * np.sin(phi), y, -sin * np.cos(phi)], -1).astype(np.float32)
 
 
-def _weights(lattice: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The three cells around each point, (P, 3), and their barycentric weights, (P, 3), sum 1."""
-    triangles = ConvexHull(lattice).simplices
-    corners = lattice[triangles]  # (F, 3, 3)
-    inverse = np.linalg.inv(corners)  # a point is weights @ corners
-    _, near = cKDTree(corners.mean(1) / np.linalg.norm(corners.mean(1), axis=1, keepdims=True)).query(points, 6)
-    weights = np.einsum("pc,pkcn->pkn", points, inverse[near])
-    best = weights.min(-1).argmax(1)
-    rows = np.arange(len(points))
-    weight = np.maximum(weights[rows, best], 0)
-    return triangles[near[rows, best]], weight / weight.sum(1, keepdims=True)
+def _weights(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P, N): the weights of cells at points, sum 1."""
+    square = np.maximum(2 - 2 * points @ lattice.T, 0)  # squared distances
+    hills = np.square(np.maximum(1 - square * np.float32(len(lattice) / (_REACH**2 * 4 * np.pi)), 0))
+    return np.asarray(hills / hills.sum(1, keepdims=True), np.float32)

@@ -48,8 +48,8 @@ class Environment:
 
     def at(self, frame: int) -> np.ndarray:
         """The map at one frame, (H, 2H, 3); beyond the last frame the last one's."""
-        return np.sum([rotated(layer.pixels, _held(layer.yaw, frame)) * _held(layer.gain, frame)
-                       for layer in self.layers], axis=0, dtype=np.float32)
+        return np.asarray(sum(rotated(layer.pixels, float(_held(layer.yaw, frame))) * _held(layer.gain, frame)
+                              for layer in self.layers), np.float32)
 
     def scaled(self, gain: float | np.ndarray) -> Environment:
         """All light times `gain`, a number or a colour, (3,)."""
@@ -184,7 +184,7 @@ def views(environment: Environment, poses: np.ndarray, angle: float, shape: tupl
         fixed = len(layer.yaw) == 1 and bool((poses[:, :3, :3] == poses[0, :3, :3]).all())
         for t in range(frames):
             if t == 0 or not fixed:
-                towards = camera_rays(poses[t], reach, wide) @ _turn(-_held(layer.yaw, t)).T
+                towards = camera_rays(poses[t], reach, wide) @ _turn(-float(_held(layer.yaw, t))).T
                 picture = look_up(layer.pixels, towards)
                 if disc is not None:
                     picture = cv2.filter2D(picture, -1, disc)

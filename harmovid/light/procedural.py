@@ -20,7 +20,7 @@ Random = np.random.Generator
 
 def draw(random: Random, frames: int = 1, rate: float = 24.0, kind: str | None = None,
          height: int = HEIGHT) -> Environment:
-    """A random environment of `frames` frames at `rate` frames a second; of `kind`, a name in KINDS, if one is given."""
+    """A random environment of `frames` frames at `rate` a second; of `kind`, a name in KINDS, if one is given."""
     name = kind or str(random.choice(list(KINDS)))
     made = KINDS[name](random, np.arange(frames) / rate, height)
     return Environment(made.layers, name)
@@ -92,7 +92,8 @@ def _dusk(random: Random, time: np.ndarray, height: int) -> Environment:
     towards = (np.maximum(d @ west, 0) ** random.uniform(1.5, 5))[..., None]
     glow = np.exp(-np.maximum(up, 0) / random.uniform(0.1, 0.25)) * towards
     band = np.array(((1.0, 0.36, 0.10), (1.0, 0.28, 0.3), (1.0, 0.55, 0.18)))[random.integers(3)]
-    sky = np.array((0.05, 0.09, 0.22)) * (0.6 + 0.4 * np.exp(-np.maximum(up, 0) / 0.5)) + random.uniform(1, 3) * glow * band
+    sky = np.array((0.05, 0.09, 0.22)) * (0.6 + 0.4 * np.exp(-np.maximum(up, 0) / 0.5))
+    sky = sky + random.uniform(1, 3) * glow * band
     cloud = _smooth(_noise(random, d * [1, 3, 1], 3.0), 0.3, 1.2)[..., None]
     sky = sky * (1 - 0.5 * cloud) + cloud * (0.05 + 1.3 * glow) * np.array((1, 0.4, 0.3))
     land, edge = _ground(random, d, 0.07)
@@ -113,7 +114,8 @@ def _night_street(random: Random, time: np.ndarray, height: int) -> Environment:
         below = _towards(np.arctan2(where[0], -where[2]), random.uniform(-0.7, -0.3))
         lamps += 0.04 * np.exp(-(1 - d @ below) / 0.06)[..., None] * colour
     sign = _panel(d, _towards(random.uniform(-np.pi, np.pi), 0.15), random.uniform(0.1, 0.4), 0.1) * _vivid(random)
-    moon = _lamp(d, _towards(random.uniform(-np.pi, np.pi), 0.7), 0.02, random.uniform(0, 0.03) * np.array((0.6, 0.8, 1.2)))
+    moonlight = random.uniform(0, 0.03) * np.array((0.6, 0.8, 1.2))
+    moon = _lamp(d, _towards(random.uniform(-np.pi, np.pi), 0.7), 0.02, moonlight)
     return Environment((_layer(light + lamps + moon), _layer(1.2 * sign, flicker(random, time, 7, 0.15))))
 
 
@@ -131,8 +133,10 @@ def _passing_lamps(random: Random, time: np.ndarray, height: int) -> Environment
     for n in range(2):
         phase = (time * pace * 0.6 + n / 2 + random.random() * 0.1) % 1
         bright = np.sin(np.pi * phase) ** 3
-        lamp = _lamp(d, _towards(0, 0.55), 0.05, 1.3 * colour) + 0.08 * np.exp(-(1 - d @ _towards(0, 0.4)) / 0.1)[..., None]
-        layers.append(_layer(lamp, bright, side * (phase - 0.5) * 1.5 * np.pi + (np.pi if random.random() < 0.5 else 0)))
+        lamp = _lamp(d, _towards(0, 0.55), 0.05, 1.3 * colour)
+        lamp = lamp + 0.02 * np.exp(-(1 - d @ _towards(0, 0.4)) / 0.1)[..., None] * colour
+        behind = np.pi if random.random() < 0.5 else 0.0
+        layers.append(_layer(lamp, bright, side * (phase - 0.5) * 1.5 * np.pi + behind))
     return Environment(tuple(layers))
 
 
@@ -155,7 +159,8 @@ def _room(random: Random, time: np.ndarray, height: int) -> Environment:
     light = wall * lit
     for where, wide, tall in panes:
         pane = _panel(d, where, wide, tall) * (1 - 0.8 * _bars(d, where, wide, tall))
-        outside = daylight * (0.7 + 0.9 * _smooth(d[..., 1:2], -0.1, 0.4)) * (1 + 0.25 * _noise(random, d, 6.0)[..., None])
+        outside = daylight * (0.7 + 0.9 * _smooth(d[..., 1:2], -0.1, 0.4))
+        outside = outside * (1 + 0.25 * _noise(random, d, 6.0)[..., None])
         light = light * (1 - pane) + 2.6 * outside * pane
     return _still(light + _lamp(d, bulb, 0.09, power * 0.9 * warm))
 
@@ -167,7 +172,8 @@ def _screens(random: Random, time: np.ndarray, height: int) -> Environment:
     warm = black_body(random.uniform(2200, 3200))
     bulb = _towards(random.uniform(-1.3, 1.3), random.uniform(-0.1, 0.6))
     dim = random.uniform(0.02, 0.3)
-    room = wall * (0.012 * np.array((0.7, 0.9, 1.3)) + dim * 0.35 * _falloff(points, normals, bulb * 1.8)[..., None] * warm)
+    lit = dim * 0.35 * _falloff(points, normals, bulb * 1.8)[..., None] * warm
+    room = wall * (0.012 * np.array((0.7, 0.9, 1.3)) + lit)
     room = room + _lamp(d, bulb, 0.07, dim * 0.4 * warm)
     where = _towards(np.pi + random.uniform(-0.9, 0.9), random.uniform(-0.25, 0.15))
     screen = _panel(d, where, random.uniform(0.35, 0.9), random.uniform(0.25, 0.5)) + 0.05 * wall * _falloff(
@@ -200,7 +206,8 @@ def _stage(random: Random, time: np.ndarray, height: int) -> Environment:
     haze = _vivid(random)
     layers = [_layer(0.015 * haze * (0.4 + floor) + 0.02 * np.exp(-np.abs(d[..., 1:2]) / 0.15))]
     if random.random() < 0.5:  # a wall of light behind
-        wall = _panel(d, _towards(random.uniform(-0.3, 0.3), 0.15), 1.0, 0.5) * (0.5 + 0.5 * np.sin(14 * d[..., :1]) ** 2)
+        wall = _panel(d, _towards(random.uniform(-0.3, 0.3), 0.15), 1.0, 0.5)
+        wall = wall * (0.5 + 0.5 * np.sin(14 * d[..., :1]) ** 2)
         layers.append(_layer(0.5 * wall * _vivid(random), flicker(random, time, 3, 0.4)))
     hues = [_mixed(_vivid(random), (1, 1, 1), 0.25 * random.random()) for _ in range(2)] + [black_body(3200)]
     for n in range(int(random.integers(3, 8))):
@@ -210,7 +217,7 @@ def _stage(random: Random, time: np.ndarray, height: int) -> Environment:
         start, sweep = random.uniform(-np.pi, np.pi), random.uniform(-0.8, 0.8) * (random.random() < 0.6)
         gain = np.ones(len(time))
         if random.random() < 0.3:  # one that beats
-            gain = 0.15 + (np.sin(2 * np.pi * (time * random.uniform(0.7, 2) + random.random())) > 0)
+            gain = np.where(np.sin(2 * np.pi * (time * random.uniform(0.7, 2) + random.random())) > 0, 1.15, 0.15)
         layers.append(_layer(lamp + beam, gain, start + sweep * np.sin(1.5 * time + random.uniform(0, 6))))
     return Environment(tuple(layers))
 
@@ -295,7 +302,7 @@ def _vivid(random: Random) -> np.ndarray:
 
 
 def _lamp(d: np.ndarray, where: np.ndarray, radius: float, given: np.ndarray) -> np.ndarray:
-    """A disc with a soft edge, that gives a surface facing it the irradiance `given` · π, however many pixels it has."""
+    """A disc with a soft edge that gives a surface facing it the irradiance `given` · π, however large it is."""
     near = np.arccos(np.clip(d @ where, -1, 1))
     # No smaller than the map's pixels can tell, or its light would change as it is turned.
     soft = max(radius, 2.2 * np.pi / len(d))

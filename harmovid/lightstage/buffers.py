@@ -1,7 +1,7 @@
 """Buffers: a filmed performance in a form so small that it can be kept, and relit by a product of small matrices.
 
-Light's transfer to a pixel is 4 · N numbers: three colours of diffuse and one of white gloss for each of N cells. Over a
-performance they lie near a few planes (Sloan et al. 2003, "Clustered Principal Components for Precomputed Radiance
+Light's transfer to a pixel is 4 · N numbers: three colours of diffuse and one of white gloss for each of N cells. Over
+a performance they lie near a few planes (Sloan et al. 2003, "Clustered Principal Components for Precomputed Radiance
 Transfer"): pixels fall into clusters, each with a mean and K components, and a pixel keeps K bytes. With the light
 projected on the components first, m = B · L, a pixel costs 6 · K products:
 
@@ -13,7 +13,7 @@ where a is the mean albedo, by which gloss is divided before, so that an error w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from harmovid.errors import InputError
-from harmovid.lightstage.radiance import Transfer
 
 COMPONENTS = 48
 CLUSTERS = 16
@@ -33,8 +32,33 @@ _CLIP = 6.0  # standard deviations that a byte holds
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """One frame, P pixels with anything in them.
+
+    place: (P,) flat index of the pixel. alpha: (H, W) coverage. albedo: (P, 3), the covered part's own, gloss aside.
+    diffuse: (P, 3, N), white: (P, N); the part of surface `kind` (P,) that covers the most. A light of radiance
+    L (N, 3) gives albedo · Σ diffuse L + Σ white L: the colour of the covered part, straight, not premultiplied.
+    """
+
+    place: np.ndarray
+    alpha: np.ndarray
+    albedo: np.ndarray
+    diffuse: np.ndarray
+    white: np.ndarray
+    kind: np.ndarray
+
+    def relit(self, light: np.ndarray) -> np.ndarray:
+        """(P, 3) scene-linear, under light (N, 3)."""
+        return self.albedo * np.einsum("pcn,nc->pc", self.diffuse, light) + self.white @ light
+
+
+@dataclass(frozen=True)
 class Filmed:
-    """What a performance was: its name, size (height, width), pictures a second, and its camera's (T, 4, 4) and angle."""
+    """What a performance was.
+
+    size: (height, width). rate: frames a second, a fraction. angle: vertical angle of view, radians. pose: (T, 4, 4).
+    seed: of the person.
+    """
 
     name: str
     size: tuple[int, int]
@@ -78,6 +102,10 @@ class Buffers:
         return sum(x.nbytes for x in vars(self).values() if isinstance(x, np.ndarray))
 
 
+Coded = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A frame's (P,) clusters, (P, K) int8 coefficients and (P, 3) uint8 albedo."""
+
+
 class Encoder:
     """Learns the components from some frames, then codes every frame on its own."""
 
@@ -105,8 +133,8 @@ class Encoder:
             self.parts.append(parts * (reach / 127)[:, None])
         self._inverse = [p / np.maximum(np.square(p).sum(1, keepdims=True), 1e-20) for p in self.parts]
 
-    def encode(self, frame: Transfer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(P,) clusters, (P, K) int8 coefficients, (P, 3) uint8 albedo."""
+    def encode(self, frame: Transfer) -> Coded:
+        """One frame in codes."""
         rows = _as_rows(frame)
         belongs = _nearest((rows - self._centre) @ self._coarse.T, self._centroids)
         codes = np.zeros((len(rows), len(self.parts[0])), np.int8)
@@ -117,7 +145,7 @@ class Encoder:
         albedo = np.rint(np.sqrt(np.clip(frame.albedo, 0, 1)) * 255).astype(np.uint8)
         return belongs.astype(np.uint8), codes, albedo
 
-    def pack(self, info: Filmed, frames: list[tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]]) -> Buffers:
+    def pack(self, info: Filmed, frames: Sequence[tuple[np.ndarray, np.ndarray, Coded]]) -> Buffers:
         """Buffers of a whole performance; of each frame its alpha, its places and what `encode` gave."""
         alpha = np.stack([np.rint(a * 255).astype(np.uint8) for a, _, _ in frames])
         size = alpha[0].size

@@ -18,6 +18,8 @@ from harmovid.errors import MissingExtra
 from harmovid.light.basis import Basis, basis
 from harmovid.light.environment import camera_rays
 from harmovid.lightstage import shading
+from harmovid.lightstage.buffers import Transfer
+from harmovid.lightstage.points import Meshes, Points, across
 from harmovid.lightstage.scene import Performance, Surface
 
 _OFFSET = 3e-4  # metres: rays leave a surface from so far above it
@@ -44,48 +46,6 @@ class StageConfig:
     scatter: bool = True
     bounces: int = 6
     surfels: int = 1500
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """One frame, P pixels with anything in them.
-
-    place: (P,) flat index of the pixel. alpha: (H, W) coverage. albedo: (P, 3), the covered part's own, gloss aside.
-    diffuse: (P, 3, N), white: (P, N); the part of surface `kind` (P,) that covers the most. A light of radiance
-    L (N, 3) gives albedo · Σ diffuse L + Σ white L: the colour of the covered part, straight, not premultiplied.
-    """
-
-    place: np.ndarray
-    alpha: np.ndarray
-    albedo: np.ndarray
-    diffuse: np.ndarray
-    white: np.ndarray
-    kind: np.ndarray
-
-    def relit(self, light: np.ndarray) -> np.ndarray:
-        """(P, 3) scene-linear, under light (N, 3)."""
-        return self.albedo * np.einsum("pcn,nc->pc", self.diffuse, light) + self.white @ light
-
-
-@dataclass(frozen=True)
-class _Points:
-    """What was hit. All (P, ...); fields as in `scene.Material`."""
-
-    pixel: np.ndarray
-    position: np.ndarray
-    flat: np.ndarray  # unit normal of the face, towards the eye
-    normal: np.ndarray  # unit, smooth and with relief
-    eye: np.ndarray  # unit vector to the camera
-    albedo: np.ndarray
-    roughness: np.ndarray
-    reflectance: np.ndarray
-    scatter: np.ndarray
-    strand: np.ndarray
-    fibre: np.ndarray
-    surface: np.ndarray
-
-    def __getitem__(self, chosen: Any) -> _Points:
-        return _Points(**{name: value[chosen] for name, value in vars(self).items()})
 
 
 def transfer(performance: Performance, frame: int, shape: tuple[int, int],
@@ -140,17 +100,13 @@ class _Stage:
     """The surfaces of one frame, ready for rays."""
 
     def __init__(self, surfaces: tuple[Surface, ...], frame: int) -> None:
-        self.surfaces = surfaces
-        self.vertices = [np.ascontiguousarray(s.vertices[frame], np.float32) for s in surfaces]
-        self.faces = [np.ascontiguousarray(s.faces, np.int32) for s in surfaces]
-        self.strands = [None if s.strand is None else s.strand[frame] for s in surfaces]
-        self.normals = [_vertex_normals(v, f) for v, f in zip(self.vertices, self.faces, strict=True)]
-        self.all = _scene(self.vertices, self.faces)
+        self.meshes = Meshes(surfaces, frame)
         solid = [n for n, s in enumerate(surfaces) if not s.material.fibre]
+        self.all = _scene(self.meshes.vertices, self.meshes.faces)
         self.solid = self.all if len(solid) == len(surfaces) else _scene(
-            [self.vertices[n] for n in solid], [self.faces[n] for n in solid])
+            [self.meshes.vertices[n] for n in solid], [self.meshes.faces[n] for n in solid])
 
-    def seen(self, pose: np.ndarray, angle: float, shape: tuple[int, int], across: int) -> tuple[_Points, np.ndarray]:
+    def seen(self, pose: np.ndarray, angle: float, shape: tuple[int, int], across: int) -> tuple[Points, np.ndarray]:
         """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
         height, width = shape
         rays = camera_rays(pose, angle, (height * across, width * across))
@@ -164,11 +120,11 @@ class _Stage:
         pixel = hit // across**2
         alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
         eye = -rays[hit] / np.linalg.norm(rays[hit], axis=1, keepdims=True)
-        points = self._points(found["geomID"][hit], found["primID"][hit],
+        points = self.meshes.points(found["geomID"][hit], found["primID"][hit],
                               np.stack([found["u"][hit], found["v"][hit]], 1), eye)
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
-    def answer(self, points: _Points, towards: np.ndarray, cells: Basis,
+    def answer(self, points: Points, towards: np.ndarray, cells: Basis,
                config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
         """What each point sends to the eye of light from `towards` (N, 3), per steradian: (P, 3, N) and (P, N)."""
         cosine = points.normal @ towards.T
@@ -199,14 +155,14 @@ class _Stage:
                 white[hairs] = first * open_
         return coloured, white
 
-    def bounced(self, points: _Points, config: StageConfig, cells: Basis) -> tuple[list[csr_matrix], np.ndarray]:
+    def bounced(self, points: Points, config: StageConfig, cells: Basis) -> tuple[list[csr_matrix], np.ndarray]:
         """Light that comes to points by way of other surfaces.
 
         Returns:
             for each colour a (P, M) matrix of what points see of M surfels, and their answers (M, N) for albedo 1.
         """
         random = np.random.default_rng(0)
-        surfels = self._surfels(config.surfels, random)
+        surfels = self.meshes.spread(config.surfels, random)
         cosine = surfels.normal @ cells.directions.T
         answers = shading.diffuse(cosine) * self._clear(surfels, cells.directions, cosine, cosine > 0)
         count = len(points.pixel)
@@ -215,7 +171,7 @@ class _Stage:
         u = (u + np.tile(np.arange(config.bounces, dtype=np.float32), count)) / config.bounces
         local = np.stack([np.sqrt(u) * np.cos(2 * np.pi * v), np.sqrt(u) * np.sin(2 * np.pi * v), np.sqrt(1 - u)], -1)
         many = np.repeat(np.arange(count), config.bounces)
-        x, y = _frame(points.normal)
+        x, y = across(points.normal)
         rays = (local[:, :1] * x[many] + local[:, 1:2] * y[many] + local[:, 2:] * points.normal[many])
         start = points.position[many] + _OFFSET * points.flat[many]
         reach = np.full(len(rays), _REACH, np.float32)
@@ -226,64 +182,7 @@ class _Stage:
                               (count, len(surfels.pixel))) for c in range(3)]
         return weights, answers
 
-    def _surfels(self, count: int, random: np.random.Generator) -> _Points:
-        """Points spread evenly over all surfaces, seen from straight above."""
-        areas = [np.linalg.norm(_cross(v, f), axis=1) for v, f in zip(self.vertices, self.faces, strict=True)]
-        surface = np.repeat(np.arange(len(areas)), [len(a) for a in areas])
-        face = np.concatenate([np.arange(len(a)) for a in areas])
-        area = np.concatenate(areas)
-        chosen = np.searchsorted(area.cumsum(), (np.arange(count) + random.random(count)) / count * area.sum())
-        chosen = np.minimum(chosen, len(area) - 1)
-        u, v = random.random((2, count), np.float32)
-        u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-        return self._points(surface[chosen], face[chosen], np.stack([u, v], 1), None)
-
-    def _points(self, surface: np.ndarray, face: np.ndarray, uv: np.ndarray, eye: np.ndarray | None) -> _Points:
-        """All that is known of points on faces; `uv` are the weights of each face's second and third corner."""
-        count = len(face)
-        fields = {name: np.zeros((count, size) if size > 1 else count, np.float32) for name, size in (
-            ("position", 3), ("flat", 3), ("normal", 3), ("albedo", 3), ("roughness", 1), ("reflectance", 1),
-            ("scatter", 1), ("strand", 3))}
-        fibre = np.zeros(count, bool)
-        for n, made in enumerate(self.surfaces):
-            some = np.flatnonzero(surface == n)
-            if not len(some):
-                continue
-            material = made.material
-            weights = np.stack([1 - uv[some].sum(1), *uv[some].T], 1).astype(np.float32)[..., None]  # (p, 3, 1)
-            corners = self.faces[n][face[some]]
-            triangles = self.vertices[n][corners]  # (p, 3, 3)
-            position = (triangles * weights).sum(1)
-            flat = _unit(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]))
-            bent = self.normals[n][corners]
-            normal = _unit((bent * weights).sum(1))
-            seen = eye[some] if eye is not None else flat
-            away = ((flat * seen).sum(1) < 0)[:, None]
-            flat, normal, bent = np.where(away, -flat, flat), np.where(away, -normal, normal), np.where(
-                away[..., None], -bent, bent)
-            texture = made.uv[face[some]]  # (p, 3, 2)
-            where = (texture * weights).sum(1)
-            if material.relief is not None:
-                normal = _embossed(normal, _texel(material.relief, where), triangles, texture)
-            fields["normal"][some] = _towards(normal, seen)
-            # A coarse mesh would shade itself in facets near the terminator: rays start from the smooth surface that
-            # it stands for (Hanika 2021, "Hacking the Shadow Terminator").
-            below = ((position[:, None] - triangles) * bent).sum(-1, keepdims=True)
-            lift = (-np.minimum(below, 0) * bent * weights).sum(1)
-            fields["position"][some] = position + lift * (1.0 if made.closed else 0.0)
-            fields["flat"][some] = flat
-            fields["albedo"][some] = _texel(material.albedo, where)
-            fields["roughness"][some] = _texel(material.roughness[..., None], where)[:, 0]
-            fields["reflectance"][some] = material.reflectance
-            fields["scatter"][some] = material.scatter
-            fibre[some] = material.fibre
-            strands = self.strands[n]
-            if material.fibre and strands is not None:
-                fields["strand"][some] = _unit((strands[corners] * weights).sum(1))
-        eyes = fields["flat"] if eye is None else eye
-        return _Points(pixel=np.arange(count), eye=eyes, fibre=fibre, surface=surface.astype(np.int16), **fields)
-
-    def _clear(self, points: _Points, towards: np.ndarray, cosine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    def _clear(self, points: Points, towards: np.ndarray, cosine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """(P, N), 1 where light from `towards` reaches a point, asked only where `wanted`.
 
         Light from below the horizon, which scatters in, is asked for as it grazes the surface.
@@ -296,7 +195,7 @@ class _Stage:
         clear[p, n] = self.all.run(start[p], rays, query="OCCLUDED") != 0
         return clear
 
-    def _through_hair(self, points: _Points, towards: np.ndarray, cosine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _through_hair(self, points: Points, towards: np.ndarray, cosine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(P, N) twice: whether light reaches a hair unhindered; and whether it does if hair were not in the way."""
         count, cells = len(points.pixel), len(towards)
         rays = np.repeat(towards.astype(np.float32), count, axis=0)
@@ -319,58 +218,6 @@ def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
     for v, f in zip(vertices, faces, strict=True):
         TriangleMesh(scene, v, f)
     return scene
-
-
-def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3), means of the faces' normals by their areas."""
-    cross = _cross(vertices, faces)
-    total = np.stack([np.bincount(faces.ravel(), np.repeat(cross[:, k], 3), len(vertices)) for k in range(3)], 1)
-    return _unit(total.astype(np.float32))
-
-
-def _cross(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
-
-
-def _towards(normal: np.ndarray, eye: np.ndarray) -> np.ndarray:
-    """Normals that turn away from the eye are bent back to its horizon: a visible point is never seen from behind."""
-    short = np.maximum(0.02 - (normal * eye).sum(1, keepdims=True), 0)
-    return _unit(normal + short * eye)
-
-
-def _frame(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit vectors across each normal."""
-    other = np.where(np.abs(normal[:, :1]) > 0.7, np.float32([[0, 1, 0]]), np.float32([[1, 0, 0]]))
-    x = _unit(np.cross(other, normal))
-    return x, np.cross(normal, x)
-
-
-def _texel(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """(P, C) float32, linear between pixels, held at the borders; row 0 is v = 1."""
-    height, width = picture.shape[:2]
-    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
-    y = np.clip((1 - uv[:, 1]) * height - 0.5, 0, height - 1)
-    x0, y0 = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    a, b = (x - x0)[:, None].astype(np.float32), (y - y0)[:, None].astype(np.float32)
-    return ((picture[y0, x0] * (1 - a) + picture[y0, x1] * a) * (1 - b)
-            + (picture[y1, x0] * (1 - a) + picture[y1, x1] * a) * b)
-
-
-def _embossed(normal: np.ndarray, relief: np.ndarray, triangles: np.ndarray, texture: np.ndarray) -> np.ndarray:
-    """Normals bent by a tangent-space relief (x along u, y along v, z along the normal)."""
-    e1, e2 = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    (u1, v1), (u2, v2) = (texture[:, 1] - texture[:, 0]).T, (texture[:, 2] - texture[:, 0]).T
-    turned = np.sign(u1 * v2 - u2 * v1)[:, None]
-    tangent = (e1 * v2[:, None] - e2 * v1[:, None]) * turned
-    tangent = _unit(tangent - normal * (tangent * normal).sum(1, keepdims=True))
-    across = np.cross(normal, tangent) * np.where(turned == 0, 1, turned)
-    return _unit(relief[:, :1] * tangent + relief[:, 1:2] * across + np.maximum(relief[:, 2:], 0.1) * normal)
 
 
 def _dither(place: np.ndarray, width: int) -> np.ndarray:
