@@ -86,9 +86,10 @@ class Meshes:
         eyes = fields["flat"] if eye is None else eye
         return Points(pixel=np.arange(count), eye=eyes, fibre=fibre, surface=surface.astype(np.int16), **fields)
 
-    def spread(self, count: int, random: np.random.Generator) -> Points:
-        """Points spread evenly over all surfaces, seen from straight above."""
-        areas = [np.linalg.norm(_cross(v, f), axis=1) for v, f in zip(self.vertices, self.faces, strict=True)]
+    def spread(self, count: int, random: np.random.Generator, among: tuple[int, ...] | None = None) -> Points:
+        """Points spread evenly over all surfaces, or some `among` them by number, seen from straight above."""
+        areas = [np.linalg.norm(_cross(v, f), axis=1) * (among is None or n in among)
+                 for n, (v, f) in enumerate(zip(self.vertices, self.faces, strict=True))]
         surface = np.repeat(np.arange(len(areas)), [len(a) for a in areas])
         face = np.concatenate([np.arange(len(a)) for a in areas])
         area = np.concatenate(areas)

@@ -24,9 +24,10 @@ from harmovid.lightstage.scene import Performance, Surface
 
 _OFFSET = 3e-4  # metres: rays leave a surface from so far above it
 _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they are the lock it lies in
+_DEEP = 2000  # hairs at which it is known what else shades hair
 _GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
 _REACH = 0.5  # metres: light bounces no further
-_SMOOTH = 0.6  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point
+_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class StageConfig:
 
     cells: int = 512
     coverage: int = 4
-    points: int = 4
+    points: int = 2
     gloss: bool = True
     bounce: bool = True
     scatter: bool = True
-    bounces: int = 6
+    bounces: int = 10
     surfels: int = 1500
 
 
@@ -59,7 +60,7 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
         MissingExtra: embreex is not installed.
     """
     cells = basis(config.cells)
-    stage = _Stage(performance.surfaces, frame)
+    stage = _Stage(performance.surfaces, frame, cells)
     pose, angle = performance.camera.pose[frame], performance.camera.height
     hits, alpha = stage.seen(pose, angle, shape, config.coverage)
     place, first, counts = np.unique(hits.pixel, return_index=True, return_counts=True)
@@ -89,7 +90,8 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     diffuse *= (cells.solid / config.points) / own[..., None]
     white *= cells.solid / config.points
     kind = hits.surface[first + counts // 2]
-    normal = lit.normal.reshape(len(place), config.points, 3).mean(1)
+    # Strands face every way, and take their light from all around.
+    normal = (lit.normal * ~lit.fibre[:, None]).reshape(len(place), config.points, 3).mean(1)
     depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
     steady = _neighbours(place, shape, normal, depth, kind, _SMOOTH / config.points**0.5)
     diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
@@ -99,7 +101,9 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
 class _Stage:
     """The surfaces of one frame, ready for rays."""
 
-    def __init__(self, surfaces: tuple[Surface, ...], frame: int) -> None:
+    def __init__(self, surfaces: tuple[Surface, ...], frame: int, cells: Basis) -> None:
+        self.cells = cells
+        self.deep: tuple[cKDTree, np.ndarray] | None = None
         self.meshes = Meshes(surfaces, frame)
         solid = [n for n, s in enumerate(surfaces) if not s.material.fibre]
         self.all = _scene(self.meshes.vertices, self.meshes.faces)
@@ -148,7 +152,7 @@ class _Stage:
             some = points[hairs]
             lit, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
                                        between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
-            open_, deep = self._through_hair(some, towards, cosine[hairs])
+            open_, deep = self._through_hair(some, towards)
             glow = _GLOW * np.sqrt(some.albedo)[:, None]
             coloured[hairs] = (lit * (open_[..., None] * (1 - glow) + deep[..., None] * glow)).transpose(0, 2, 1)
             if config.gloss:
@@ -195,16 +199,29 @@ class _Stage:
         clear[p, n] = self.all.run(start[p], rays, query="OCCLUDED") != 0
         return clear
 
-    def _through_hair(self, points: Points, towards: np.ndarray, cosine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(P, N) twice: whether light reaches a hair unhindered; and whether it does if hair were not in the way."""
-        count, cells = len(points.pixel), len(towards)
-        rays = np.repeat(towards.astype(np.float32), count, axis=0)
-        outward = points.position + _OFFSET * points.flat
-        start = np.tile(outward, (cells, 1))
-        deep = self.solid.run(start, rays, query="OCCLUDED") != 0
-        free = deep.copy()
-        free[deep] = self.all.run(start[deep] + _HAIR_DEPTH * rays[deep], rays[deep], query="OCCLUDED") != 0
-        return free.reshape(cells, count).T.astype(np.float32), deep.reshape(cells, count).T.astype(np.float32)
+    def _through_hair(self, points: Points, towards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(P, N) twice: whether light reaches a hair unhindered; and how much would if no hair were in the way."""
+        deep = self._deep(towards, points)
+        n, p = np.nonzero(deep.T > 0)
+        rays = towards[n]
+        start = points.position + _OFFSET * points.flat
+        free = np.zeros(deep.shape, np.float32)
+        free[p, n] = self.all.run(start[p] + np.float32(_HAIR_DEPTH) * rays, rays, query="OCCLUDED") != 0
+        return free * deep, deep
+
+    def _deep(self, towards: np.ndarray, points: Points) -> np.ndarray:
+        """(P, N) light that all but hair lets through, known at some hairs and shared by those around them."""
+        if self.deep is None:
+            hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
+            some = self.meshes.spread(_DEEP, np.random.default_rng(1), hair)
+            start = np.tile(some.position + _OFFSET * some.flat, (len(self.cells.directions), 1))
+            clear = self.solid.run(start, np.repeat(self.cells.directions, len(some.position), 0), query="OCCLUDED") != 0
+            self.deep = cKDTree(some.position), clear.reshape(-1, len(some.position)).T.astype(np.float32)
+        tree, clear = self.deep
+        distance, near = tree.query(points.position, 3)
+        weight = 1 / (distance + 1e-3)
+        weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+        return np.asarray((clear[near] * weight[..., None]).sum(1))
 
 
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
