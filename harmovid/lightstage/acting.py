@@ -97,10 +97,8 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
     hold = 0.8 + 0.2 * drift(times, generator)
     actions = {name: amount * np.clip(hold, 0, 1.3) for name, amount in mood.items()}
     if talks:
-        for name, curve in speech(times, generator, generator.uniform(0.6, 1.0)).items():
-            actions[name] = actions.get(name, 0) + curve
-        actions["mouthSmileLeft"] = actions.get("mouthSmileLeft", 0) * 0.7
-        actions["mouthSmileRight"] = actions.get("mouthSmileRight", 0) * 0.7
+        for name, curve in speech(times, generator, generator.uniform(0.5, 0.85)).items():
+            actions[name] = 0.7 * actions.get(name, 0) + curve
     raised = np.clip(0.18 * drift(times, generator, 0.2, 0.9), 0, 0.5)
     for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"):
         actions[name] = actions.get(name, 0) + raised
@@ -130,5 +128,5 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
     turns = {"spine03": 0.5 * spine, "spine01": 0.5 * spine, "neck01": 0.25 * head, "neck03": 0.25 * head,
              "head": 0.5 * head, **shoulders}
     sway = np.stack([0.008 * drift(times, generator), 0.002 * breath, 0.006 * drift(times, generator)], 1)
-    limit = {"jawOpen": 0.45}
+    limit = {"jawOpen": 0.24, "mouthFunnel": 0.4, "mouthPucker": 0.45}
     return Acting({name: np.clip(curve, 0, limit.get(name, 1.0)) for name, curve in actions.items()}, turns, gaze, sway)

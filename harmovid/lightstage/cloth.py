@@ -1,5 +1,6 @@
 """Cloth: what garments are made of. A picture shows one metre by one metre of it."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +28,13 @@ def _height_to_normals(height: Floats, metre: int) -> npt.NDArray[np.float32]:
     return (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def material(weave: str, first: Colour, second: Colour, generator: np.random.Generator, size: int = 1024) -> Material:
+def _wide(points: Floats, size: float, generator: np.random.Generator, octaves: int) -> Floats:
+    """Noise of large cells, worked out on every fourth pixel: the rest follows smoothly."""
+    coarse = noise.value(points[::4, ::4], size, generator, octaves)
+    return cv2.resize(coarse, points.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def material(weave: str, first: Colour, second: Colour, generator: np.random.Generator, size: int = 768) -> Material:
     """A cloth. `weave`: plain, heather, stripes, pinstripes, checks, knit, rib, twill or dots; `second` is the pattern's colour."""
     y, x = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size, indexing="ij")
     flat = np.stack([x, y, 0 * x], -1)
@@ -63,9 +70,9 @@ def material(weave: str, first: Colour, second: Colour, generator: np.random.Gen
     else:
         height = 0.00012 * np.sin(2 * np.pi * x / 0.0025) * np.sin(2 * np.pi * y / 0.0025)
         shade = np.ones_like(x)
-    height = height + 0.0012 * noise.value(flat * [1, 0.6, 1], 0.035, generator, 3)
+    height = height + 0.0012 * _wide(flat * [1, 0.6, 1], 0.035, generator, 3)
     albedo = np.array(first) + (np.array(second) - np.array(first)) * np.asarray(mix, float)[..., None]
-    grain = 1 + 0.05 * noise.value(flat, 0.0035, generator, 2) + 0.05 * noise.value(flat, 0.08, generator, 2)
+    grain = 1 + 0.05 * generator.standard_normal((size, size)).clip(-2, 2) + 0.05 * _wide(flat, 0.08, generator, 2)
     albedo = albedo * (shade * grain)[..., None]
     return Material(np.clip(albedo, 0.01, 0.9).astype(np.float32), np.full((size, size), roughness, np.float32), 0.04, 0.0, False,
                     _height_to_normals(height, size))

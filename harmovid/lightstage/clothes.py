@@ -121,8 +121,8 @@ def _keep(cut: Cut, places: Floats) -> npt.NDArray[np.bool_]:
     x, y, z = places.T
     keep = (neckline(cut, places) < 0) & (np.abs(x) < cut.sleeve) & ((y > cut.hem) | (np.abs(x) > 0.2))
     if cut.open:
-        wide = cut.open * noise.ramp(y, 0.20, 0.50) + 0.012
-        keep &= (np.abs(x) > wide / 2 + 0.0 * y) | (z < 0.02)
+        wide = cut.open * noise.ramp(y, 0.22, 0.52)
+        keep &= (np.abs(x) >= wide / 2) | (z < 0.02)
     return keep
 
 
@@ -210,7 +210,9 @@ def _cloth_uv(places: Floats, quads: Ints) -> Floats:
     angle = np.arctan2(corner[..., 0], corner[..., 2] - 0.0)
     turn = np.arctan2(middle[..., 0], middle[..., 2])
     angle = turn + np.mod(angle - turn + np.pi, 2 * np.pi) - np.pi
-    trunk = np.stack([0.5 + 0.15 * angle, 0.25 + corner[..., 1]], -1)
+    # Over the shoulders the cloth runs outward, not down.
+    over = 0.8 * noise.ramp(corner[..., 1], 0.40, 0.53) * np.abs(corner[..., 0])
+    trunk = np.stack([0.5 + 0.15 * angle, 0.25 + corner[..., 1] - over], -1)
     # The arm's axis on the template runs outward, down and forward.
     shoulder, wrist = np.array([0.16, 0.46, 0.017]), np.array([0.41, 0.16, 0.17])
     axis = (wrist - shoulder) / np.linalg.norm(wrist - shoulder)
@@ -247,6 +249,11 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
         shell = _shell(cut, shape, under, generator)
         parts = [(shell.points, shell.quads, _cloth_uv(shell.places, shell.quads), shell.weights)]
         parts += _edges(cut, shell, under, generator)
+        if cut.kind == "shirt":
+            strip, buttons = _placket(shell)
+            parts += [(*sheet, _nearest(shell, sheet[0])) for sheet in strip]
+            garments.append(_join("buttons", [(*sheet, _nearest(shell, sheet[0])) for sheet in buttons],
+                                  cloth.smooth(cloth.DYES[str(generator.choice(["white", "cream", "brown", "black"]))], 0.3)))
         garments.append(_join(cut.kind, parts, fabric))
         under = hair.Obstacle(np.concatenate([under.points, shell.points]), np.concatenate([under.normals, shell.normals]))
     garments.append(_trousers(shape, generator))
@@ -291,7 +298,11 @@ def _edges(cut: Cut, shell: _Shell, under: hair.Obstacle, generator: np.random.G
         curve = shell.points[loop]
         place = shell.places[loop].mean(0)
         normal = shell.normals[loop]
-        neck = not cut.open and abs(place[0]) < 0.05 and place[1] > 0.40
+        neck = abs(place[0]) < 0.05 and place[1] > 0.35
+        if neck and cut.open:
+            sheet = _lapel(shell, loop)
+            made.append((*sheet, _nearest(shell, sheet[0])))
+            continue
         if neck:
             made += [(*sheet, _nearest(shell, sheet[0])) for sheet in _collar(cut, curve, under, generator)]
             continue
@@ -303,6 +314,50 @@ def _edges(cut: Cut, shell: _Shell, under: hair.Obstacle, generator: np.random.G
         sheet = sweep.strip(ring, False, True)
         made.append((*sheet, np.repeat(shell.weights[loop], len(steps), 0)))
     return made
+
+
+def _lapel(shell: _Shell, loop: npt.NDArray[np.int64]) -> tuple[Floats, Ints, Floats]:
+    """Collar and lapels of a jacket: the edge of its opening folded back over the cloth."""
+    start = int(np.argmin(shell.places[loop][:, 1]))
+    loop = np.roll(loop, -start)
+    inward = _inward(shell, loop)
+    curve = sweep.evened(np.concatenate([shell.points[loop], shell.points[loop[:1]]]), 160, 30, closed=False)
+    near = cKDTree(shell.points[loop]).query(curve)[1]
+    inward = inward[near]
+    for _ in range(10):
+        inward[1:-1] = 0.5 * inward[1:-1] + 0.25 * (inward[:-2] + inward[2:])
+    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
+    share = np.minimum(np.linspace(0, 1, 160), np.linspace(1, 0, 160)) * 2  # 0 at the lowest button, 1 at the nape
+    width = np.interp(share, [0, 0.30, 0.50, 0.53, 0.56, 0.60, 0.75, 1.0], [0.008, 0.055, 0.080, 0.078, 0.044, 0.062, 0.052, 0.048])
+    stand = noise.ramp(share, 0.55, 0.8) * 0.020
+    steps = [(-0.10, -0.004), (-0.10, 0.002), (-0.04, 0.007), (0.15, 0.0085), (0.45, 0.0075), (0.75, 0.0065), (0.97, 0.006), (1.0, 0.0045),
+             (0.97, 0.0025)]
+    surface = hair.Obstacle(shell.points, shell.normals)
+    rings = []
+    for back, off in steps:
+        ring = curve + inward * (back * width)[:, None]
+        ring = surface.settle(ring, np.full(len(ring), off))
+        rings.append(ring + np.stack([0 * stand, stand * np.clip(1 - 1.6 * abs(back), 0, 1), 0 * stand], 1))
+    return sweep.strip(np.stack(rings, 1), False, False)
+
+
+def _placket(shell: _Shell) -> tuple[list[tuple[Floats, Ints, Floats]], list[tuple[Floats, Ints, Floats]]]:
+    """The buttoned strip down a shirt's front, and its buttons."""
+    surface = hair.Obstacle(shell.points, shell.normals)
+    front = shell.points[(np.abs(shell.places[:, 0]) < 0.012) & (shell.places[:, 2] > 0.03)]
+    heights = np.linspace(front[:, 1].max() - 0.002, front[:, 1].min() + 0.01, 60)
+    order = np.argsort(front[:, 1])
+    depth = np.interp(heights, front[order, 1], front[order, 2])
+    rows = [(-0.0155, 0.0005), (-0.0145, 0.0028), (-0.007, 0.0028), (0.007, 0.0028), (0.0145, 0.0028), (0.0155, 0.0005)]
+    rings = np.stack([surface.settle(np.stack([x + 0 * heights, heights, depth], 1), np.full(60, off)) for x, off in rows], 1)
+    angle = np.arange(16) / 16 * 2 * np.pi
+    buttons = []
+    for height in np.arange(heights[0] - 0.055, heights[-1], -0.085):
+        center = np.array([0, height, np.interp(height, heights[::-1], depth[::-1])])
+        discs = [center + np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle], 1) for r in (0.0056, 0.0052, 0.0001)]
+        discs = [surface.settle(disc, np.full(16, off)) for disc, off in zip(discs, (0.0028, 0.0048, 0.0044), strict=True)]
+        buttons.append(sweep.strip(np.stack(discs, 1), False, True))
+    return [sweep.strip(rings, False, False)], buttons
 
 
 def _inward(shell: _Shell, loop: npt.NDArray[np.int64]) -> Floats:
@@ -329,10 +384,12 @@ def _collar(cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.G
         thick = {"t-shirt": 0.0016, "v-neck": 0.0016, "sweater": 0.0035, "hoodie": 0.003}[cut.kind]
         profile = np.array([(0.2, -0.35), (1.0, -0.2), (1.2, 0.2), (1.0, 0.65), (0.5, 0.95), (-0.4, 1.0), (-1.0, 0.8), (-1.0, 0.2),
                             (-0.8, -0.5)]) * [thick, width]
-        profile[:, 0] -= np.linspace(0, 0.22, len(profile)) * width * 0.6
         rings = sweep.swept(curve, profile, lift)
         flat = rings.reshape(-1, 3)
-        rings = under.push(flat, np.full(len(flat), 0.0025)).reshape(rings.shape)
+        # The band lies on the skin: lower edge as far off as the cloth below it, upper edge close.
+        rise = np.clip(profile[:, 1] / width, 0, 1)
+        off = 0.0075 * (1 - rise) + 0.0035 * rise + profile[:, 0]
+        rings = under.settle(flat, np.tile(off, len(curve))).reshape(rings.shape)
         sheets = [sweep.strip(rings, False, True)]
         if cut.kind == "hoodie":
             sheets += _hood(curve, front, under, generator)
@@ -413,11 +470,11 @@ def _trousers(shape: body.Body, generator: np.random.Generator) -> Garment:
     points = (first.matrix @ shape.vertices)[used]
     points = points + 0.006 * mesh.normals(points, quads)
     fabric = cloth.material("twill", cloth.DYES[str(generator.choice(["denim", "charcoal", "black", "navy", "beige", "brown"]))],
-                            cloth.DYES["black"], generator, 512)
+                            cloth.DYES["black"], generator, 256)
     return _join("trousers", [(points, quads, _cloth_uv(places[used], quads), (first.matrix @ shared.weights)[used])], fabric)
 
 
-def accessories(outfit: Outfit, shape: body.Body, style: hair.Style | None, generator: np.random.Generator) -> list[things.Thing]:
+def accessories(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> list[things.Thing]:
     """Glasses and hats, carried by the head."""
     made = []
     if outfit.glasses:

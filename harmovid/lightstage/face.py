@@ -145,8 +145,8 @@ def brows(growth: hair.Growth, strength: float, generator: np.random.Generator) 
         Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
-    density = np.exp(-(distance / 0.0030) ** 2) * (distance < 0.006)
-    count = int(900 * strength)
+    density = np.exp(-(distance / 0.0024) ** 2) * (distance < 0.005)
+    count = int(800 * strength)
     root, normal, place = hair.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])
     out = (np.abs(place[:, 0]) - 0.011) / 0.042
@@ -157,7 +157,7 @@ def brows(growth: hair.Growth, strength: float, generator: np.random.Generator) 
     along = np.linspace(0, 1, 4)[None, :, None]
     strands = root[:, None] + length[:, None, None] * (along * way[:, None] + (0.22 * along - 0.20 * along**2 + 0.05)
                                                       * normal[:, None])
-    return hair.ribbons(strands, generator.random(count), 0.00042, generator)
+    return hair.ribbons(strands, generator.random(count), 0.00030, generator)
 
 
 def follow(points: Floats, neutral: Floats, moved: Floats) -> Floats:

@@ -5,7 +5,9 @@ off the head, the shoulders and the clothes by the distance to their nearest ver
 (clumping), curl, and a few fly away. All strands grow at once, step by step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,7 @@ class Style:
     name: str
     length: float  # on top
     sides: float | None = None  # at ears and nape, where it differs
-    strands: int = 14000
+    strands: int = 9000
     lift: float = 0.5  # 0: leaves the scalp flat; 1: straight out
     comb: str = "down"  # down, forward, back, side, out, bun
     part: float | None = None  # x of the parting on top, metres
@@ -41,29 +43,29 @@ class Style:
     clumps: int = 400
     clumping: float = 0.4  # how far tips lean into their lock
     stray: float = 0.03  # share of flyaways
-    width: float = 0.0009
+    width: float = 0.0012
     jitter: float = 0.15
     bangs: float | None = None  # length over the forehead, where it differs
 
 
 STYLES: tuple[Style, ...] = (
-    Style("buzz", 0.006, strands=16000, lift=0.95, comb="out", weight=0.02, volume=0.008, clumps=1, clumping=0.0, stray=0.0,
+    Style("buzz", 0.006, strands=13000, lift=0.95, comb="out", weight=0.02, volume=0.008, clumps=1, clumping=0.0, stray=0.0,
           width=0.0007, jitter=0.35),
     Style("short side part", 0.065, 0.018, comb="side", part=0.030, lift=0.55, volume=0.022, clumps=500, clumping=0.45),
     Style("crop", 0.038, 0.010, comb="forward", lift=0.5, volume=0.014, clumps=700, clumping=0.5, jitter=0.25),
     Style("swept back", 0.085, 0.022, comb="back", lift=0.55, volume=0.022, clumps=400, clumping=0.5, weight=0.12),
-    Style("afro", 0.085, strands=20000, lift=1.0, comb="out", weight=0.015, volume=0.09, curl=0.0045, pitch=0.014, clumps=900,
+    Style("afro", 0.085, strands=9500, lift=1.0, comb="out", weight=0.015, volume=0.09, curl=0.0045, pitch=0.014, clumps=900,
           clumping=0.25, stray=0.05, width=0.0010, jitter=0.3),
-    Style("short curls", 0.060, 0.030, strands=15000, lift=0.9, comb="out", weight=0.10, volume=0.04, curl=0.0055, pitch=0.024,
+    Style("short curls", 0.060, 0.030, strands=9500, lift=0.9, comb="out", weight=0.10, volume=0.04, curl=0.0055, pitch=0.024,
           clumps=500, clumping=0.75, jitter=0.3),
-    Style("bob", 0.205, strands=14000, comb="down", part=0.025, lift=0.35, volume=0.024, weight=0.5, clumps=350, clumping=0.35),
-    Style("bob with bangs", 0.20, strands=15000, comb="down", part=0.0, lift=0.35, volume=0.024, weight=0.5, clumps=350,
-          clumping=0.35, bangs=0.062),
-    Style("long straight", 0.42, strands=14000, comb="down", part=0.0, lift=0.3, volume=0.018, weight=0.55, clumps=300,
-          clumping=0.4),
-    Style("long wavy", 0.40, strands=14000, comb="down", part=-0.028, lift=0.45, volume=0.032, weight=0.5, curl=0.011, pitch=0.11,
-          clumps=260, clumping=0.6),
-    Style("long curly", 0.30, strands=15000, comb="down", part=0.0, lift=0.8, volume=0.055, weight=0.35, curl=0.010, pitch=0.042,
+    Style("bob", 0.205, strands=9500, comb="down", part=0.025, lift=0.35, volume=0.024, weight=0.5, clumps=350, clumping=0.35, jitter=0.07),
+    Style("bob with bangs", 0.20, strands=9500, comb="down", part=0.0, lift=0.35, volume=0.024, weight=0.5, clumps=350,
+          clumping=0.35, bangs=0.062, jitter=0.07),
+    Style("long straight", 0.42, strands=9500, comb="down", part=0.0, lift=0.3, volume=0.018, weight=0.55, clumps=300,
+          clumping=0.4, jitter=0.07),
+    Style("long wavy", 0.40, strands=9500, comb="down", part=-0.028, lift=0.45, volume=0.032, weight=0.5, curl=0.011, pitch=0.11,
+          clumps=260, clumping=0.6, jitter=0.07),
+    Style("long curly", 0.30, strands=9500, comb="down", part=0.0, lift=0.8, volume=0.055, weight=0.35, curl=0.010, pitch=0.042,
           clumps=420, clumping=0.8),
     Style("bun", 0.16, strands=13000, comb="bun", lift=0.12, volume=0.006, weight=0.0, clumps=500, clumping=0.25, stray=0.02),
     Style("ponytail", 0.16, strands=13000, comb="tail", lift=0.12, volume=0.006, weight=0.0, clumps=500, clumping=0.25, stray=0.02),
@@ -153,25 +155,44 @@ class Obstacle:
 
     points: Floats
     normals: Floats
+    quick: bool = False  # the nearest point alone: enough for hair
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
+    def settle(self, points: Floats, distance: Floats) -> Floats:
+        """Points (N, 3) moved in or out to `distance` (N,) from the surface."""
+        depth, normal = self._depth(points)
+        return points + np.clip(distance - depth, -0.03, 0.02)[:, None] * normal
 
     def push(self, points: Floats, distance: Floats) -> Floats:
         """Points (N, 3) moved out to at least `distance` (N,) from the surface."""
-        tree = cKDTree(self.points)
-        far, nearest = tree.query(points, k=4)
+        depth, normal = self._depth(points)
+        return points + np.clip(distance - depth, 0, 0.02)[:, None] * normal
+
+    def _depth(self, points: Floats) -> tuple[Floats, Floats]:
+        """Signed distance (N,) along the normals (N, 3) of the nearest three points, weighted by nearness."""
+        if self.quick:
+            _, nearest = self.tree.query(points)
+            return ((points - self.points[nearest]) * self.normals[nearest]).sum(1), self.normals[nearest]
+        far, nearest = self.tree.query(points, k=3)
         share = 1 / np.maximum(far, 1e-4) ** 2
         share /= share.sum(1, keepdims=True)
         normal = _unit((self.normals[nearest] * share[..., None]).sum(1))
         surface = (self.points[nearest] * share[..., None]).sum(1)
-        depth = ((points - surface) * normal).sum(1)
-        return points + np.clip(distance - depth, 0, 0.02)[:, None] * normal
+        return ((points - surface) * normal).sum(1), normal
 
 
 def grow(style: Style, growth: Growth, density: Floats, obstacle: Obstacle, generator: np.random.Generator,
-         bun: Floats = BUN) -> tuple[Floats, Floats]:
-    """Strands (N, K, 3) at the neutral pose, and (N,) a random number in [0, 1] of each strand's lock."""
+         bun: Floats = BUN, trim: Callable[[Floats], Floats] | None = None) -> tuple[Floats, Floats]:
+    """Strands (N, K, 3) at the neutral pose, and (N,) a random number in [0, 1] of each strand's lock.
+
+    `trim` gives, for roots (N, 3) on the template, the share of the style's length that is left there.
+    """
     count = style.strands
     root, normal, place = roots(growth, density, count, generator)
-    steps = int(np.clip(style.length / 0.012, 5, 26))
+    steps = int(np.clip(style.length / 0.015, 5, 22))
     length = np.full(count, style.length)
     if style.sides is not None:
         high = noise.ramp(place[:, 1], 0.715, 0.765)
@@ -179,7 +200,7 @@ def grow(style: Style, growth: Growth, density: Floats, obstacle: Obstacle, gene
     if style.bangs is not None:
         fringe = noise.ramp(place[:, 2], 0.085, 0.10) * noise.ramp(np.abs(place[:, 0]), 0.055, 0.045)
         length = length + (style.bangs - length) * fringe
-    length = length * generator.uniform(0.82, 1.06, count)
+    length = length * generator.uniform(0.82, 1.06, count) * (1.0 if trim is None else trim(place))
     clumps = root[generator.choice(count, min(style.clumps, count), replace=False)]
     lock = cKDTree(clumps).query(root)[1]
     wild = generator.normal(0, style.jitter, (len(clumps), 3))[lock] * 0.7 + generator.normal(0, style.jitter, (count, 3)) * 0.6
@@ -201,8 +222,8 @@ def grow(style: Style, growth: Growth, density: Floats, obstacle: Obstacle, gene
         elif style.comb != "out":
             early = max(0.0, 1 - along * 2.2)
             direction = direction + 0.55 * early * way
-        heavy = style.weight * (0.35 + along) * np.where(stray, 0.55, 1.0)
-        direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild * (1 + 2 * stray[:, None]))
+        heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0)
+        direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild * (1 + stray[:, None]))
         ahead = here + direction * stretch[:, None]
         rise = np.minimum(shell, 0.0012 + shell * min(1.0, 2.5 * along))
         ahead = obstacle.push(ahead, rise)
@@ -300,7 +321,7 @@ def ribbons(strands: Floats, lock: Floats, width: float, generator: np.random.Ge
     other = np.cross(tangent, across)
     twist = generator.normal(0, 0.5, (count, 1, 1))
     across = np.cos(twist) * across + np.sin(twist) * other
-    taper = np.concatenate([[0.8], np.linspace(1.0, 0.35, steps - 1)]) * width / 2
+    taper = np.concatenate([[0.8], np.linspace(1.0, 0.5, steps - 1)]) * width / 2
     across = across * (taper[None, :, None] * generator.uniform(0.7, 1.35, (count, 1, 1)))
     points = np.stack([strands - across, strands + across], 2).reshape(-1, 3)
     base = (np.arange(count)[:, None] * steps + np.arange(steps - 1)) * 2

@@ -80,10 +80,16 @@ def _mesh(surface: Surface, frame: int, full: bool) -> Any:
     """One frame of a surface. Corners that share a vertex but not its uv are split; normals stay joined."""
     mi = mitsuba()
     points = surface.vertices[frame].astype(np.float32)
-    corners = np.concatenate([surface.faces.reshape(-1, 1), surface.uv.reshape(-1, 2)], 1)
-    unique, inverse = np.unique(corners, axis=0, return_inverse=True)
-    index = unique[:, 0].astype(np.int64)
-    faces = inverse.reshape(-1, 3).astype(np.uint32)
+    # The first corner at a vertex gives it its uv; corners that differ become vertices of their own.
+    corner, uv = surface.faces.reshape(-1).astype(np.int64), surface.uv.reshape(-1, 2)
+    own = np.zeros((len(points), 2), np.float32)
+    own[corner[::-1]] = uv[::-1]
+    split = np.flatnonzero((own[corner] != uv).any(1))
+    index = np.concatenate([np.arange(len(points)), corner[split]])
+    coordinates = np.concatenate([own, uv[split]])
+    faces = corner.copy()
+    faces[split] = len(points) + np.arange(len(split))
+    faces = faces.reshape(-1, 3).astype(np.uint32)
     normals = vertex_normals(points, surface.faces)
     props = mi.Properties()
     props["bsdf"] = mi.load_dict(_bsdf(surface.material, surface.closed, full))
@@ -92,7 +98,7 @@ def _mesh(surface: Surface, frame: int, full: bool) -> Any:
     params["vertex_positions"] = points[index].ravel()
     params["vertex_normals"] = normals[index].ravel()
     # Mitsuba's textures have row 0 at v = 1 already turned: it flips on reading a file, not a bitmap in memory.
-    params["vertex_texcoords"] = np.stack([unique[:, 1], 1 - unique[:, 2]], 1).astype(np.float32).ravel()
+    params["vertex_texcoords"] = (coordinates * [1, -1] + [0, 1]).astype(np.float32).ravel()
     params["faces"] = faces.ravel()
     params.update()
     return mesh

@@ -4,7 +4,7 @@ A person is drawn by `identity`, filmed by `perform`. Seeds below HELD_OUT are f
 truth, and no training data may draw them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmovid.errors import OptionError
-from harmovid.lightstage import acting, body, clothes, eyes, face, hair, mesh, skin
+from harmovid.lightstage import acting, body, clothes, eyes, face, hair, mesh, skin, things
 from harmovid.lightstage.noise import ramp
 from harmovid.lightstage.scene import Camera, Material, Performance, Surface
 
@@ -74,11 +74,14 @@ def identity(seed: int) -> Identity:
         stubble=float(generator.uniform(0.35, 1.0)) if stubbly or bearded else 0.12 * (not female), lipstick=lipstick,
         shadow=float(generator.uniform(0.2, 0.8)) if made_up else 0.0)
     style, recede = face.hair_style(female, age, melanin, generator)
+    worn = clothes.outfit(female, age, generator)
+    if style is not None and (style.comb == "bun" or style.volume > 0.04):
+        worn = replace(worn, hat=None)
     return Identity(
         phenotype, changes, complexion,
         eyes.Iris(face.eye_colour(melanin, generator), float(generator.uniform(0.30, 0.46)), age), style, colour, grey, recede,
-        float(generator.choice([0.006, 0.012, 0.022, 0.035])) if bearded else 0.0,
-        float(generator.uniform(0.55, 0.9) if female else generator.uniform(0.7, 1.0)), clothes.outfit(female, age, generator))
+        float(generator.choice([0.005, 0.009, 0.015, 0.024], p=[0.3, 0.3, 0.25, 0.15])) if bearded else 0.0,
+        float(generator.uniform(0.55, 0.9) if female else generator.uniform(0.7, 1.0)), worn)
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,6 @@ class Person:
     pieces: tuple[_Piece, ...]
 
 
-def _head_only(count: int) -> None:
-    return None
-
-
 @lru_cache(maxsize=2)
 def person(seed: int) -> Person:
     """Everything about a person that does not move, made from their seed. Takes some seconds; the last two are kept."""
@@ -137,10 +136,9 @@ def person(seed: int) -> Person:
     dressed = clothes.dress(who.outfit, shape, generator)
     pieces = [_Piece(cloth.name, cloth.points, cloth.faces, cloth.uv, cloth.material, cloth.weights, cloth.closed)
               for cloth in dressed.garments]
-    pieces += _teeth(points)
     pieces += _hairs(who, growth, dressed.obstacle, shape, generator)
     pieces += [_Piece(thing.name, thing.points, thing.faces, thing.uv, thing.material, None, thing.closed)
-               for thing in clothes.accessories(who.outfit, shape, who.style, generator)]
+               for thing in clothes.accessories(who.outfit, shape, generator)]
 
     bare = ~dressed.covered(shared.vertices[quads].mean(1), points[quads].mean(1))
     fine = mesh.refine(quads[bare], uv[bare], len(points))
@@ -174,13 +172,16 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
 
 
 def _density(who: Identity, places: Floats) -> Floats:
+    """(…,) how densely scalp hair grows at places on the template."""
     assert who.style is not None
     return hair.bald(places) if who.style.name == "fringe of the bald" else hair.hairline(places, who.recede)
 
 
-def _teeth(points: Floats) -> list[_Piece]:
-    """Teeth and tongue, as MakeHuman shapes them; they move with the face, so their points stay indices: see perform."""
-    return []
+def _under_hat(who: Identity, places: Floats) -> Floats:
+    """(…,) what a hat leaves of the hair: roots well inside it are pressed flat, so none are grown."""
+    if who.outfit.hat is None:
+        return np.ones(places.shape[:-1])
+    return ramp(things.hat_line(who.outfit.hat, places), 0.014, 0.004)
 
 
 def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: body.Body,
@@ -188,16 +189,18 @@ def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: b
     """Scalp hair, beard, brows: grown at the neutral pose."""
     pieces = []
     colour = hair.material(who.hair_colour, generator, who.grey)
-    skull = hair.Obstacle(growth.points, growth.normals)
+    skull = hair.Obstacle(growth.points, growth.normals, True)
     if who.style is not None:
         style = hair.shortened(who.style, float(generator.uniform(0.88, 1.12)))
+        if who.outfit.hat:
+            style = replace(style, volume=0.4 * style.volume, strands=style.strands // 2, lift=min(style.lift, 0.2))
         bun = shape.joint("head") + (hair.BUN - [0.0, 0.6567, 0.0419])
         nearest = np.argmin(np.linalg.norm(growth.places - hair.BUN, axis=1))
         bun = growth.points[nearest] + 0.012 * growth.normals[nearest]
-        everything = hair.Obstacle(np.concatenate([skull.points, obstacle.points]),
-                                   np.concatenate([skull.normals, obstacle.normals]))
-        strands, lock = hair.grow(style, growth, _density(who, growth.places), everything, generator, bun)
-        batches = [(hair.fewer(strands, 16 if style.curl else 10), lock)]
+        everything = hair.Obstacle(np.concatenate([skull.points, obstacle.points[::2]]),
+                                   np.concatenate([skull.normals, obstacle.normals[::2]]), True)
+        strands, lock = hair.grow(style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun)
+        batches = [(hair.fewer(strands, 14 if style.curl else 8), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))
@@ -206,10 +209,11 @@ def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: b
             pieces.append(_Piece("hair", points, faces, uv, colour, _loose(points, shape), False, True))
     if who.beard:
         density = skin.beard_region(growth.places)
-        style = hair.Style("beard", who.beard, strands=int(5000 + 60000 * min(who.beard, 0.03)), lift=0.6, comb="down", weight=0.25,
-                           volume=0.004 + 0.3 * who.beard, clumps=300, clumping=0.25, jitter=0.35, width=0.00065,
+        style = hair.Style("beard", who.beard, strands=int(8000 + 120000 * min(who.beard, 0.03)), lift=0.6, comb="down", weight=0.25,
+                           volume=0.004 + 0.3 * who.beard, clumps=500, clumping=0.15, jitter=0.28, width=0.00050,
                            curl=0.0015 if who.beard > 0.015 else 0.0, pitch=0.02)
-        strands, lock = hair.grow(style, growth, density * (density > 0.2), hair.Obstacle(growth.points, growth.normals), generator)
+        strands, lock = hair.grow(style, growth, density * (density > 0.2), skull, generator,
+                                  trim=lambda place: 1 - 0.6 * ramp(place[:, 1], 0.630, 0.640))
         points, faces, uv = hair.ribbons(hair.fewer(strands, 8), lock, style.width, generator)
         pieces.append(_Piece("beard", points, faces, uv, hair.material(
             tuple(np.array(who.hair_colour) * [1.15, 1.0, 0.9]), generator, who.grey), None, False, True))

@@ -54,8 +54,8 @@ def charts() -> dict[str, mesh.Chart]:
     quads, uv = shared.quads["body"], shared.uv["body"]
     on_head = in_head(uv)
     made = {}
-    for name, chosen, window, size in (("head", on_head, HEAD_WINDOW, (1280, 704)),
-                                       ("body", ~on_head, BODY_WINDOW, (960, 896))):
+    for name, chosen, window, size in (("head", on_head, HEAD_WINDOW, (800, 440)),
+                                       ("body", ~on_head, BODY_WINDOW, (400, 376))):
         made[name] = mesh.chart(shared.vertices, mesh.triangles(quads[chosen]), mesh.triangles(uv[chosen]), window,
                                 size)
     return made
@@ -79,9 +79,9 @@ def _mask(region: str, part: str) -> Floats:
 
 
 def brow_distance(points: Floats, height: float = 0.0) -> Floats:
-    """How far, metres, from the line of the nearer brow: inner (0.011, 0.712), peak (0.036, 0.722), end (0.053, 0.714)."""
+    """How far, metres, from the line of the nearer brow: inner (0.011, 0.7145), peak (0.036, 0.722), end (0.053, 0.716)."""
     x = np.clip(np.abs(points[..., 0]), 0.011, 0.053)
-    line = np.interp(x, [0.011, 0.022, 0.036, 0.046, 0.053], [0.7125, 0.7165, 0.7215, 0.7195, 0.7145]) + height
+    line = np.interp(x, [0.011, 0.022, 0.036, 0.046, 0.053], [0.7145, 0.7180, 0.7220, 0.7205, 0.7160]) + height
     behind = np.where(points[..., 2] < 0.09, 1.0, 0.0)
     return np.hypot(points[..., 1] - line, np.abs(points[..., 0]) - x) + behind
 
@@ -105,11 +105,10 @@ def _spots(chart: mesh.Chart, count: int, radius: tuple[float, float], weight: F
     chance = weight.ravel()[where] + 1e-9
     centers = chart.positions.reshape(-1, 3)[generator.choice(where, count, p=chance / chance.sum())]
     sizes, strength = generator.uniform(*radius, count), generator.uniform(0.4, 1.0, count)
-    near = where[np.isin(where, where)]
-    distance, which = cKDTree(centers).query(chart.positions.reshape(-1, 3)[near], distance_upper_bound=radius[1] * 2)
+    distance, which = cKDTree(centers).query(chart.positions.reshape(-1, 3)[where], distance_upper_bound=radius[1] * 2)
     found = np.isfinite(distance)
     spots = np.zeros(chart.covered.size)
-    spots[near[found]] = strength[which[found]] * np.exp(-(distance[found] / sizes[which[found]]) ** 2 * 1.5)
+    spots[where[found]] = strength[which[found]] * np.exp(-(distance[found] / sizes[which[found]]) ** 2 * 1.5)
     return spots.reshape(chart.covered.shape)
 
 
@@ -184,20 +183,18 @@ def paint(complexion: Complexion, part: str, hair: tuple[float, float, float], s
     if c.lipstick is not None:
         lip_tone += (np.array(c.lipstick[:3]) - lip_tone) * c.lipstick[3]
     albedo += (lip_tone - albedo) * (0.9 * lips)[..., None]
-    inside = ramp(p[..., 2], 0.137, 0.128) * ramp(np.abs(p[..., 0]), 0.04, 0.035) * bump(p, (0, 0.63, 0.11), (0.05, 0.03, 0.04))
     if part == "body":  # the mouth's lining and the sockets share this chart
         gums = np.array([0.28, 0.075, 0.07])
         lined = (p[..., 1] > 0.585) & (np.abs(p[..., 0]) < 0.045) & (p[..., 2] > 0.04) & _islands(chart)
         albedo[lined] = gums
-    del inside
     if c.shadow:
         lid = bump(p, (0.03, 0.705, 0.13), (0.015, 0.006, 0.02), True)
         albedo *= 1 - 0.6 * c.shadow * lid[..., None]
 
     fuzz = value(p, 0.0011, generator)
-    brows = np.exp(-(brow_distance(p) / 0.0042) ** 2) * brow
+    brows = np.exp(-(brow_distance(p) / 0.0034) ** 2) * brow
     beard = beard_region(p) * (1 - lips) * c.stubble * (0.75 + 0.25 * fuzz)
-    cover = np.clip(0.55 * brows * (0.85 + 0.3 * fuzz) + 0.42 * beard, 0, 0.9)
+    cover = np.clip(0.58 * brows * (0.85 + 0.3 * fuzz) + 0.42 * beard, 0, 0.9)
     albedo += (np.array(hair) * 1.1 - albedo) * cover[..., None]
     if scalp is not None:
         albedo += (np.array(hair) * 0.9 - albedo) * (np.clip(scalp * (0.85 + 0.25 * fuzz), 0, 1) * 0.88)[..., None]

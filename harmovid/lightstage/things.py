@@ -111,7 +111,7 @@ def hat(kind: str, shape: body.Body, dye: cloth.Colour, generator: np.random.Gen
         points[:, 2] -= 0.012 * noise.ramp(places[:, 1], 0.76, 0.807)
         wrinkle = noise.value(places * [1, 1.6, 1], 0.035, generator, 2)
         points = points + 0.0028 * (wrinkle * high)[:, None] * outward
-    fabric = cloth.material("rib" if kind == "beanie" else "twill", dye, dye, generator, 1024)
+    fabric = cloth.material("rib" if kind == "beanie" else "twill", dye, dye, generator)
     angle = np.arctan2(places[:, 0], places[:, 2] - 0.04)
     flat = np.stack([0.5 + 0.10 * angle, 0.2 + (places[:, 1] - 0.66)], 1)[chosen]
     wrapped = flat[..., 0].max(1) - flat[..., 0].min(1) > 0.3
