@@ -23,7 +23,8 @@ def folder(tmp_path_factory):
     """Two takes of six frames, and a map."""
     out = tmp_path_factory.mktemp("stage")
     for n in range(2):
-        buffers.write(out / f"take-{n:06d}.safetensors", packed(made_up(6, seed=n, width=0.7), clusters=2, components=8))
+        taken = packed(made_up(6, seed=n, width=0.7), clusters=2, components=8)
+        buffers.write(out / f"take-{n:06d}.safetensors", taken)
     (out / "maps").mkdir()
     cv2.imwrite(str(out / "maps" / "a.hdr"), np.random.default_rng(0).random((16, 32, 3), np.float32))
     return out
@@ -36,8 +37,8 @@ def small_maps(monkeypatch):
 
 
 def drawn(folder, seed: int = 0, batch: int = 2, frames: int = 5, view: tuple[int, int] = (32, 24),
-          config: PairConfig = PairConfig()) -> StageBatch:
-    return LightStage(folder, config).draw(batch, frames, view, np.random.default_rng(seed))
+          config: PairConfig | None = None) -> StageBatch:
+    return LightStage(folder, config or PairConfig()).draw(batch, frames, view, np.random.default_rng(seed))
 
 
 def same(a: StageBatch, b: StageBatch) -> bool:

@@ -34,25 +34,3 @@ def test_fire_is_warm_overcast_is_grey_and_a_clear_sun_outshines_its_sky():
     assert np.ptp(dull.mean((0, 1))) < 0.4 * dull.mean()
     sunny = procedural.draw(np.random.default_rng(1), kind="sun and sky", height=64).at(0)
     assert luminance(sunny).max() > 50 * np.median(luminance(sunny))
-
-
-def test_a_black_body_reddens_as_it_cools_at_one_luminance():
-    colours = np.array([procedural.black_body(k) for k in (1800, 2500, 4000, 6500, 12000)])
-    assert np.allclose(luminance(colours), 1, atol=2e-3)
-    assert (np.diff(colours[:, 0]) < 0).all() and (np.diff(colours[:, 2]) > 0).all()
-    assert np.ptp(procedural.black_body(6504)) < 0.08  # D65 is near
-
-
-def test_a_lamp_gives_what_it_should_however_large():
-    d = env.directions(128)
-    facing = env.solid_angles(128)[..., None]
-    for radius in (0.01, 0.3):
-        disc = procedural._lamp(d, np.array([0, 0, -1.0]), radius, np.array([1.0, 2, 3]))
-        assert np.allclose((disc * facing).sum((0, 1)), np.pi * np.array([1, 2, 3]), rtol=1e-5)
-
-
-def test_flicker_is_about_one_and_faster_where_asked():
-    time = np.arange(480) / 24
-    slow, fast = (procedural.flicker(np.random.default_rng(0), time, rate, 0.2) for rate in (1, 12))
-    assert 0.7 < slow.mean() < 1.4 and slow.min() > 0
-    assert np.abs(np.diff(fast)).mean() > 2 * np.abs(np.diff(slow)).mean()

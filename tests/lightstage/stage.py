@@ -22,7 +22,8 @@ def ball(made: Material, centre: tuple[float, float, float] = (0, 0, 0), radius:
     points = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
     a = np.arange((rings - 1) * 2 * rings)
     right = a // (2 * rings) * 2 * rings + (a + 1) % (2 * rings)
-    faces = np.concatenate([np.stack([a, a + 2 * rings, right], 1), np.stack([right, a + 2 * rings, right + 2 * rings], 1)])
+    below = a + 2 * rings
+    faces = np.concatenate([np.stack([a, below, right], 1), np.stack([right, below, right + 2 * rings], 1)])
     drift = np.arange(frames)[:, None, None] * np.array([0.1 * radius, 0, 0])
     return Surface(name, (points * radius + np.array(centre) + drift).astype(np.float32), faces.astype(np.int32),
                    np.full((len(faces), 3, 2), 0.5, np.float32), made)

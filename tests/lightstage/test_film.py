@@ -5,10 +5,10 @@ from harmovid.light.basis import point_light
 from harmovid.lightstage.buffers import relight
 from tests.lightstage.stage import ball, filmed, material
 
-pytest.importorskip("embreex", reason="the light stage needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage.film import film  # noqa: E402
-from harmovid.lightstage.radiance import StageConfig, transfer  # noqa: E402
+from harmovid.lightstage.film import film
+from harmovid.lightstage.radiance import StageConfig, transfer
 
 FEW = StageConfig(cells=96, coverage=3, points=1, surfels=200)
 

@@ -32,7 +32,8 @@ def test_relief_bends_normals_along_u_and_v():
     made = material(relief=np.tile(np.array([0.6, 0, 0.8], np.float32), (2, 2, 1)))
     sheet = plane(made, 0)
     sheet.uv[:] = (sheet.vertices[0][sheet.faces][..., [0, 2]] * [0.1, -0.1] + 0.5)  # u along x
-    point = Meshes((sheet,), 0).points(np.zeros(1, int), np.zeros(1, int), np.array([[0.3, 0.3]]), np.array([[0, 1., 0]]))
+    point = Meshes((sheet,), 0).points(np.zeros(1, int), np.zeros(1, int), np.array([[0.3, 0.3]]),
+                                       np.array([[0, 1.0, 0]]))
     assert np.allclose(point.normal, [[0.6, 0.8, 0]], atol=1e-5)
 
 

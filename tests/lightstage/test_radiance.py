@@ -5,9 +5,9 @@ from harmovid.light.basis import basis, point_light
 from harmovid.lightstage.buffers import Transfer
 from tests.lightstage.stage import ball, filmed, material, plane
 
-pytest.importorskip("embreex", reason="the light stage needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage.radiance import StageConfig, transfer  # noqa: E402
+from harmovid.lightstage.radiance import StageConfig, transfer
 
 BARE = StageConfig(gloss=False, bounce=False, scatter=False)
 SIZE = (48, 48)
