@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from harmovid.errors import InputError
 
-COMPONENTS = 48
+COMPONENTS = 64
 CLUSTERS = 16
 _ROWS = 24_000  # pixels from which the components are learned
 _COARSE = 24  # dimensions in which pixels are told to clusters
@@ -156,8 +156,7 @@ class Encoder:
         return Buffers(info, alpha, place[order].astype(np.int32),
                        np.concatenate([coded[2] for _, _, coded in frames])[order], counts.astype(np.int32),
                        np.concatenate([coded[1] for _, _, coded in frames])[order],
-                       np.stack(self.means).reshape(-1, 4, self.cells).astype(np.float16),
-                       np.stack(self.parts).reshape(len(self.parts), -1, 4, self.cells).astype(np.float16))
+                       _from_rows(np.stack(self.means), self.cells), _from_rows(np.stack(self.parts), self.cells))
 
 
 def relight(buffers: Buffers, light: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
@@ -228,10 +227,24 @@ def read(path: Path) -> Buffers:
                          "`harmovid data lightstage`") from error
 
 
+_CHROMA = 3.0  # how much an error of colour weighs beside one of light
+_MIX = np.array([[1 / 3, 1 / 3, 1 / 3, 0], [2 / 3, -1 / 3, -1 / 3, 0], [-1 / 3, -1 / 3, 2 / 3, 0], [0, 0, 0, 1]])
+_MIX = (_MIX * np.array([[1], [_CHROMA], [_CHROMA], [1]])).astype(np.float32)
+_UNMIX = np.linalg.inv(_MIX).astype(np.float32)
+
+
 def _as_rows(frame: Transfer) -> np.ndarray:
-    """(P, 4 · N) float32, per cell of unit size, so that cells weigh alike."""
+    """(P, 4 · N) float32: mean of the colours, red's and blue's distance from it, gloss."""
     grey = np.maximum(_rooted(frame.albedo).mean(1), _LEAST)
-    return np.concatenate([frame.diffuse, (frame.white / grey[:, None])[:, None]], 1).reshape(len(grey), -1)
+    rows = np.empty((len(grey), 4, frame.white.shape[1]), np.float32)
+    np.matmul(_MIX[:3, :3], frame.diffuse, out=rows[:, :3])
+    rows[:, 3] = frame.white / grey[:, None]
+    return rows.reshape(len(grey), -1)
+
+
+def _from_rows(rows: np.ndarray, cells: int) -> np.ndarray:
+    """(..., 4 · N) back to (..., 4, N), red, green, blue and gloss."""
+    return np.asarray(_UNMIX @ rows.reshape(*rows.shape[:-1], 4, cells), np.float16)
 
 
 def _rooted(albedo: np.ndarray) -> np.ndarray:

@@ -215,7 +215,8 @@ class _Stage:
             hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
             some = self.meshes.spread(_DEEP, np.random.default_rng(1), hair)
             start = np.tile(some.position + _OFFSET * some.flat, (len(self.cells.directions), 1))
-            clear = self.solid.run(start, np.repeat(self.cells.directions, len(some.position), 0), query="OCCLUDED") != 0
+            rays = np.repeat(self.cells.directions, len(some.position), 0)
+            clear = self.solid.run(start, rays, query="OCCLUDED") != 0
             self.deep = cKDTree(some.position), clear.reshape(-1, len(some.position)).T.astype(np.float32)
         tree, clear = self.deep
         distance, near = tree.query(points.position, 3)

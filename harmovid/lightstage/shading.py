@@ -68,10 +68,10 @@ def fibre(along_light: Array, along_eye: Array, between: Array, cosine: Array, r
     cos_l, cos_v = np.cos(theta_l), np.cos(theta_v)
     half = (theta_l + theta_v) / 2
     around = np.clip((between - along_light * along_eye) / np.maximum(cos_l * cos_v, 1e-3), -1, 1)  # cos φ
-    width = 0.06 + 0.30 * np.square(roughness)
+    width = 0.11 + 0.30 * np.square(roughness)
     bowed = cos_l / np.maximum(np.square(np.cos((theta_l - theta_v) / 2)), 0.1)  # cos θi / cos² θd
     towards = np.sqrt((1 + around) / 2)  # cos φ/2
-    white = 0.045 * _bell(half + _TILT, width) * towards * (0.25 * bowed)
+    white = 0.035 * _bell(half + _TILT, width) * towards * (0.25 * bowed)
     second = _bell(half - 1.5 * _TILT, 2 * width) * (0.25 * towards * bowed)
     through = _bell(half - _TILT / 2, width) * np.exp(-_FORWARD * (1 + around)) * (0.9 * bowed)
     many = diffuse(cosine, 0.35) * (0.4 + 0.6 * cos_l)

@@ -140,3 +140,27 @@ def test_hair_shows_its_highlight_across_the_strand():
 def test_the_same_frame_is_the_same(lone):
     again = transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE)
     assert (again.diffuse == lone.diffuse).all() and (again.alpha == lone.alpha).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("full", "least"), [(False, 26), (True, 20)])
+@pytest.mark.parametrize("kind", ["room", "sun and sky"])
+def test_a_path_tracer_agrees(full, least, kind):
+    pytest.importorskip("mitsuba", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+    from harmovid.light import procedural
+    from harmovid.light.basis import project
+    from harmovid.lightstage import pathtrace
+    from harmovid.lightstage.render import Look, develop
+
+    skin = material((0.5, 0.3, 0.22), roughness=0.45, reflectance=0.028, scatter=0.0)
+    scene = filmed(ball(skin), ball(skin, centre=(0.02, 0.0, 0.1), radius=0.025),
+                   ball(material((0.2, 0.3, 0.6)), centre=(0, -0.22, 0), radius=0.14))
+    pixels = procedural.draw(np.random.default_rng(2), kind=kind, height=64).turned(1.0).at(0)
+    ours = transfer(scene, 0, SIZE, StageConfig() if full else BARE)
+    traced = pathtrace.render(scene, 0, pixels, SIZE, samples=256, full=full, denoise=False)
+    shown = picture(ours, project(pixels))
+    gain = 0.3 / traced[..., :3][traced[..., 3] > 0.99].mean()
+    inside = (traced[..., 3] > 0.99) & (ours.alpha > 0.99)
+    assert np.abs(traced[..., 3] - ours.alpha).mean() < 0.02
+    a, b = (develop(p * np.float32(gain), Look())[inside] for p in (shown, traced[..., :3]))
+    assert psnr(a, b) > least
