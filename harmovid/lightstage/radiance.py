@@ -93,7 +93,8 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     # Strands face every way, and take their light from all around.
     normal = (lit.normal * ~lit.fibre[:, None]).reshape(len(place), config.points, 3).mean(1)
     depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
-    steady = _neighbours(place, shape, normal, depth, kind, _SMOOTH / config.points**0.5)
+    fibre = lit.fibre.reshape(len(place), config.points).all(1)
+    steady = _neighbours(place, shape, normal, depth, kind, np.where(fibre, 1, _SMOOTH / config.points**0.5))
     diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
     return Transfer(place, alpha, albedo, diffuse, steady @ white, kind)
 
@@ -245,7 +246,7 @@ def _dither(place: np.ndarray, width: int) -> np.ndarray:
 
 
 def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, depth: np.ndarray, kind: np.ndarray,
-                weight: float) -> csr_matrix:
+                weight: np.ndarray) -> csr_matrix:
     """(P, P): the mean over 3 × 3 pixels that lie on one surface with a pixel and face where it faces.
 
     One ray into a cell says yes or no; neighbours share what they found (a joint bilateral filter of the light, never
@@ -263,7 +264,7 @@ def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, d
             there = there[here]
             turned = np.square(normal[here] - normal[there]).sum(1)
             step = np.square(depth[here] - depth[there])
-            near = weight ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
+            near = weight[here] ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
             rows.append(here)
             columns.append(there)
             weights.append(near * (kind[here] == kind[there]))
