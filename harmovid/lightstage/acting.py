@@ -114,7 +114,7 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
     # The head: a fixed bearing, a slow drift, and small nods while talking.
     bearing = generator.normal(0, [0.05, 0.24, 0.04])
     bearing[1] = np.clip(bearing[1], -0.6, 0.6)
-    move = np.stack([drift(times, generator, 0.15, 0.8 + 0.8 * talks) * spread for spread in (0.035, 0.075, 0.025)], 1)
+    move = np.stack([drift(times, generator, 0.15, 0.7 + 0.5 * talks) * spread for spread in (0.035, 0.075, 0.025)], 1)
     head = bearing + move * generator.uniform(0.6, 1.4)
     breath = np.sin(2 * np.pi * (0.28 * times + generator.random()))
     spine = np.stack([0.010 * drift(times, generator) + 0.004 * breath, 0.02 * drift(times, generator),

@@ -143,8 +143,8 @@ def _field(style: Style, place: Floats, normal: Floats, bun: Floats, root: Float
         if style.comb == "side":
             way = np.stack([away * (0.4 + 0.6 * top), -0.25 - 0.9 * (1 - top), 0.35 * front - 0.5 * (1 - front) * top], 1)
         else:
-            back = 0.38 * front - 0.10 * noise.ramp(z, 0.02, -0.03)
-            way = np.stack([away * (0.25 + 0.75 * top), -0.35 - 0.8 * (1 - top), -back], 1)
+            back = 0.95 * front - 0.10 * noise.ramp(z, 0.02, -0.03)
+            way = np.stack([away * (0.25 + 0.75 * top) + 0.5 * np.sign(x) * front, -0.10 - 1.0 * (1 - top) * (1 - front), -back], 1)
     along = way - (way * normal).sum(1, keepdims=True) * normal
     return _unit(along)
 
@@ -163,15 +163,15 @@ class Obstacle:
 
     def settle(self, points: Floats, distance: Floats) -> Floats:
         """Points (N, 3) moved in or out to `distance` (N,) from the surface."""
-        depth, normal = self._depth(points)
+        depth, normal = self.nearest(points)
         return points + np.clip(distance - depth, -0.03, 0.02)[:, None] * normal
 
-    def push(self, points: Floats, distance: Floats) -> Floats:
-        """Points (N, 3) moved out to at least `distance` (N,) from the surface."""
-        depth, normal = self._depth(points)
-        return points + np.clip(distance - depth, 0, 0.02)[:, None] * normal
+    def push(self, points: Floats, distance: Floats, pull: Floats | float = 0.0) -> Floats:
+        """Points (N, 3) moved out to at least `distance` (N,) from the surface; those farther off come in by up to `pull`."""
+        depth, normal = self.nearest(points)
+        return points + np.clip(distance - depth, -np.asarray(pull), 0.02)[:, None] * normal
 
-    def _depth(self, points: Floats) -> tuple[Floats, Floats]:
+    def nearest(self, points: Floats) -> tuple[Floats, Floats]:
         """Signed distance (N,) along the normals (N, 3) of the nearest three points, weighted by nearness."""
         if self.quick:
             _, nearest = self.tree.query(points)
@@ -214,24 +214,29 @@ def grow(style: Style, growth: Growth, density: Floats, obstacle: Obstacle, gene
     points = [root - 0.001 * normal]
     here = root
     stretch = length / (steps - 1)
+    free = style.comb in ("out", "bun", "tail")
     for step in range(1, steps):
         along = step / (steps - 1)
+        gone = stretch * step
+        _, outward = obstacle.nearest(here)
+        # Combed hair clings to the head; below the jaw it hangs free.
+        cling = 0.0 if free else (np.where(stray, 0.6, 1.0) * noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08))
         if style.comb in ("bun", "tail"):
-            aim = bun - here
-            direction = _unit(direction + 1.2 * _unit(aim - (aim * normal).sum(1, keepdims=True) * 0 * normal))
+            direction = _unit(direction + 1.2 * _unit(bun - here))
         elif style.comb != "out":
-            early = max(0.0, 1 - along * 2.2)
-            direction = direction + 0.55 * early * way
-        heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0)
-        direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild * (1 + stray[:, None]))
+            direction = direction + (0.8 * noise.ramp(gone, 0.10, 0.02))[:, None] * way
+        late = 1.0 if free else 0.25 + 0.75 * noise.ramp(gone, 0.02, 0.09)
+        heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0) * late
+        direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
+        leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
+        direction = _unit(direction - leaving[:, None] * outward)
         ahead = here + direction * stretch[:, None]
         rise = np.minimum(shell, 0.0012 + shell * min(1.0, 2.5 * along))
-        ahead = obstacle.push(ahead, rise)
+        ahead = obstacle.push(ahead, rise, 0.6 * stretch * cling)
         if style.comb in ("bun", "tail"):  # arrived: stay inside the knot
             near = np.linalg.norm(ahead - bun, axis=1) < 0.016
             ahead = np.where(near[:, None], bun + (here - bun) * 0.6, ahead)
-        moved = ahead - here
-        direction = _unit(moved)
+        direction = _unit(ahead - here)
         here = here + direction * stretch[:, None]
         points.append(here)
     strands = np.stack(points, 1)

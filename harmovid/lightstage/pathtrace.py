@@ -4,22 +4,23 @@ Mitsuba 3 (Jakob et al. 2022; BSD) traces the light; Intel's Open Image Denoise 
 Everything in and out is scene-linear RGB.
 """
 
+import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harmovid.errors import InputError, MissingExtra
+from harmovid.errors import InputError, MissingExtra, OutputError
 from harmovid.lightstage.scene import Material, Performance, Surface
 
 Array = npt.NDArray[np.float32]
-
-# Beyond this a path is cut: the sun seen through a rough mirror makes fireflies that no denoiser removes.
-CLAMP = 60.0
 
 
 @cache
@@ -64,18 +65,6 @@ def _bsdf(material: Material, closed: bool, full: bool) -> dict[str, Any]:
     return {"type": "twosided", "nested": bsdf}
 
 
-def _fibre(material: Material) -> dict[str, Any]:
-    """Marschner's fibre (Chiang et al. 2016): its absorption chosen so that many fibres show the albedo."""
-    albedo = np.clip(material.albedo.reshape(-1, 3).mean(0), 0.003, 0.95)
-    roughness = 0.3
-    scale = (5.969 - 0.215 * roughness + 2.532 * roughness**2 - 10.73 * roughness**3 + 5.574 * roughness**4
-             + 0.245 * roughness**5)  # Chiang et al. 2016, equation 9
-    absorption = (np.log(albedo) / scale) ** 2
-    return {"type": "hair", "sigma_a": {"type": "rgb", "value": absorption.tolist()},
-            "longitudinal_roughness": float(np.clip(material.roughness.mean(), 0.1, 0.6)),
-            "azimuthal_roughness": roughness, "scale_tilt": 2.0, "int_ior": 1.55}
-
-
 def _mesh(surface: Surface, frame: int, full: bool) -> Any:
     """One frame of a surface. Corners that share a vertex but not its uv are split; normals stay joined."""
     mi = mitsuba()
@@ -97,7 +86,7 @@ def _mesh(surface: Surface, frame: int, full: bool) -> Any:
     params = mi.traverse(mesh)
     params["vertex_positions"] = points[index].ravel()
     params["vertex_normals"] = normals[index].ravel()
-    # Mitsuba's textures have row 0 at v = 1 already turned: it flips on reading a file, not a bitmap in memory.
+    # Row 0 of our pictures is v = 1; Mitsuba's textures count v down from the first row.
     params["vertex_texcoords"] = (coordinates * [1, -1] + [0, 1]).astype(np.float32).ravel()
     params["faces"] = faces.ravel()
     params.update()
@@ -114,14 +103,17 @@ def vertex_normals(points: Array, faces: npt.NDArray[np.int32]) -> Array:
 
 
 def _environment(environment: Array) -> dict[str, Any]:
-    """Our map's centre column looks along −z. Mitsuba's convention is turned by half a circle or not: see the test."""
+    """Our map's centre column looks along −z, Mitsuba's along +z: half a turn about y."""
     mi = mitsuba()
-    environment = np.clip(environment, 0, None).astype(np.float32)
-    return {"type": "envmap", "bitmap": mi.Bitmap(np.ascontiguousarray(environment)), "scale": 1.0,
-            "to_world": mi.ScalarTransform4f().rotate([0, 1, 0], TURN)}
+    return {"type": "envmap", "bitmap": mi.Bitmap(_clean(environment)),
+            "to_world": mi.ScalarTransform4f().rotate([0, 1, 0], 180.0)}
 
 
-TURN = 0.0
+def _clean(environment: Array) -> Array:
+    if environment.ndim != 3 or environment.shape[2] != 3:
+        raise InputError(f"The environment has shape {environment.shape}, expected (H, W, 3): "
+                         "give an equirectangular map in scene-linear RGB.")
+    return np.ascontiguousarray(np.clip(np.nan_to_num(environment), 0, None), np.float32)
 
 
 def scene(performance: Performance, frame: int, environment: Array, size: tuple[int, int], samples: int,
@@ -154,16 +146,99 @@ def render(performance: Performance, frame: int, environment: Array, size: tuple
     `environment` is (H, W, 3), equirectangular, row 0 up, its centre column along −z: what stands behind the person.
     `full` false: Lambert and direct light alone, for comparison with renderers that know no more.
     """
-    if environment.ndim != 3 or environment.shape[2] != 3:
-        raise InputError(f"The environment has shape {environment.shape}, expected (H, W, 3): "
-                         "give an equirectangular map in scene-linear RGB.")
-    mi = mitsuba()
-    traced = np.array(mi.render(scene(performance, frame, environment, size, samples, full), seed=seed, spp=samples))
+    return _traced(scene(performance, frame, environment, size, samples, full), samples, seed, denoise)
+
+
+def _traced(loaded: Any, samples: int, seed: int, denoise: bool) -> Array:
+    traced = np.nan_to_num(np.array(mitsuba().render(loaded, seed=seed, spp=samples)))
     picture, albedo, normal = traced[..., :4], traced[..., 4:7], traced[..., 7:10]
-    picture = np.nan_to_num(picture)
     if denoise:
         picture = _denoised(picture, albedo, normal)
     return np.clip(picture, 0, None).astype(np.float32)
+
+
+def relit(performance: Performance, frame: int, environments: Iterable[Array], size: tuple[int, int], *, samples: int = 32,
+          full: bool = True, seed: int = 0) -> Iterator[Array]:
+    """One frame under many maps of one size, as `render` gives it; geometry is built once."""
+    loaded, shape = None, None
+    for environment in environments:
+        if loaded is None or environment.shape != shape:
+            loaded, shape = scene(performance, frame, environment, size, samples, full), environment.shape
+        else:
+            params = mitsuba().traverse(loaded)
+            key = next(name for name in params.keys() if name.endswith("light.data"))
+            # Mitsuba keeps the first column once more after the last.
+            held = np.concatenate([_clean(environment), _clean(environment)[:, :1]], 1)
+            params[key] = mitsuba().TensorXf(held[:, :params[key].shape[1]])
+            params.update()
+        yield _traced(loaded, samples, seed, True)
+
+
+def rotated(environment: Array, turns: float) -> Array:
+    """The map turned about the vertical by a share of a full circle: what was behind the person goes to their left (+x)."""
+    return np.roll(environment, round(turns * environment.shape[1]), 1)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of the truth set."""
+
+    seed: int
+    take: int
+    map: str
+    turn: float  # share of a circle by which the map is rotated
+
+    @property
+    def name(self) -> str:
+        return f"person{self.seed}_{self.take}_{self.map}_{round(self.turn * 360):03d}"
+
+
+# Of Poly Haven's maps in the data: kept from training, for truth alone. A studio, a sunny meadow, a market hall.
+HELD_OUT_MAPS = ("brown_photostudio_02", "noon_grass", "leadenhall_market")
+
+
+def plan(maps: Iterable[str], people: int = 12, rotations: int = 8, first: int = 1_000_000) -> list[Clip]:
+    """Every person under every rotation of every map; people are held out, from seed `first` on."""
+    return [Clip(first + number, 0, name, turn / rotations) for number in range(people) for name in maps
+            for turn in range(rotations)]
+
+
+def truth(out: Path, maps: dict[str, Array], perform: Callable[[int, int, int], Performance], *, people: int = 12,
+          rotations: int = 8, frames: int = 8, size: tuple[int, int] = (128, 128), samples: int = 48,
+          full: bool = True) -> Iterator[Clip]:
+    """Renders the truth set into `out`, clip by clip; yields each clip once it lies there. What lies there already is kept.
+
+    `maps`: name to map, all of one size; `perform(seed, frames, take)` makes a performance. A clip is NAME.npz with `rgba`,
+    (T, H, W, 4) half floats, scene-linear, premultiplied; manifest.json tells how all of them were made.
+    """
+    clips = plan(maps, people, rotations)
+    settings = {"frames": frames, "size": list(size), "samples": samples, "full": full, "rotations": rotations}
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = {"settings": settings, "clips": [{**asdict(clip), "file": clip.name + ".npz"} for clip in clips]}
+    path = out / "manifest.json"
+    if path.exists() and json.loads(path.read_text())["settings"] != settings:
+        raise OutputError(f"{out} holds a truth set made with other settings; give another folder, or the settings in {path}.")
+    _written(path, json.dumps(manifest, indent=1).encode())
+    for (seed, take), group in groupby(clips, key=lambda clip: (clip.seed, clip.take)):
+        wanted = list(group)
+        missing = [clip for clip in wanted if not (out / f"{clip.name}.npz").exists()]
+        if missing:
+            performance = perform(seed, frames, take)
+            # One frame under all lights before the next: geometry is dear, a change of light is cheap.
+            shown = [np.stack(list(relit(performance, frame, (rotated(maps[clip.map], clip.turn) for clip in missing), size,
+                                         samples=samples, full=full, seed=frame))).astype(np.float16) for frame in range(frames)]
+            for number, clip in enumerate(missing):
+                held = io.BytesIO()
+                np.savez_compressed(held, rgba=np.stack([frame[number] for frame in shown]))
+                _written(out / f"{clip.name}.npz", held.getvalue())
+        yield from wanted
+
+
+def _written(path: Path, content: bytes) -> None:
+    """Whole or not at all: under another name first."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def _denoised(picture: Array, albedo: Array, normal: Array) -> Array:

@@ -58,7 +58,7 @@ def identity(seed: int) -> Identity:
     changes = {name: float(np.clip(generator.normal(0, spread), -2.2 * spread, 2.2 * spread))
                for name, spread in face.SLIDERS.items()}
     changes = face.symmetric(changes, generator)
-    melanin = float(np.clip(african * 0.85 + asian * 0.28 + caucasian * 0.10 + generator.normal(0, 0.10), 0.0, 1.0))
+    melanin = float(np.clip(african * 0.80 + asian * 0.18 + caucasian * 0.04 + generator.normal(0, 0.09), 0.0, 1.0))
     colour, grey = face.hair_colour(melanin, age, generator)
     stubbly = not female and generator.random() < 0.45
     bearded = not female and generator.random() < 0.32
@@ -200,7 +200,7 @@ def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: b
         everything = hair.Obstacle(np.concatenate([skull.points, obstacle.points[::2]]),
                                    np.concatenate([skull.normals, obstacle.normals[::2]]), True)
         strands, lock = hair.grow(style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun)
-        batches = [(hair.fewer(strands, 14 if style.curl else 8), lock)]
+        batches = [(hair.fewer(strands, 18 if style.curl else 8), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))

@@ -19,7 +19,7 @@ from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
 
-DERMIS = np.array([0.66, 0.50, 0.43])
+DERMIS = np.array([0.70, 0.545, 0.465])
 MELANIN = np.array([2.15, 2.62, 3.0])
 BLOOD = np.array([0.10, 0.75, 0.62])
 
