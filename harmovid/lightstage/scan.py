@@ -1,4 +1,6 @@
-"""A scanned head as a performer: any Wavefront mesh of a bust with a colour picture and, where there is one, a normal map."""
+"""A scanned head as a performer: any Wavefront mesh of a bust with a colour picture and, where there is one, a
+normal map.
+"""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +18,8 @@ Floats = npt.NDArray[np.floating]
 
 
 def read_obj(path: Path) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
-    """Vertices (V, 3), faces (F, 3) and uv (F, 3, 2) of a Wavefront file whose faces are triangles or quads with texture
-    coordinates."""
+    """Vertices (V, 3), faces (F, 3) and uv (F, 3, 2) of a Wavefront file whose faces are triangles or quads with
+    texture coordinates."""
     vertices, coordinates, faces, corners = [], [], [], []
     for line in path.read_text().splitlines():
         word, *rest = line.split() or [""]
@@ -28,7 +30,9 @@ def read_obj(path: Path) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
         elif word == "f":
             pairs = [corner.split("/") for corner in rest]
             if any(len(pair) < 2 or not pair[1] for pair in pairs):
-                raise InputError(f"{path} has a face without texture coordinates ({line!r}); export the scan with its uv.")
+                raise InputError(
+                    f"{path} has a face without texture coordinates ({line!r}); export the scan with its uv."
+                )
             for k in range(1, len(pairs) - 1):
                 faces.append([int(pairs[j][0]) - 1 for j in (0, k, k + 1)])
                 corners.append([int(pairs[j][1]) - 1 for j in (0, k, k + 1)])
@@ -44,11 +48,13 @@ def _picture(path: Path) -> Floats:
     return picture[..., ::-1] / 255.0
 
 
-def scan(path: Path, frames: int = 24, *, seed: int = 0, rate: Fraction = Fraction(24), tall: float = 0.235) -> Performance:
+def scan(
+    path: Path, frames: int = 24, *, seed: int = 0, rate: Fraction = Fraction(24), tall: float = 0.235
+) -> Performance:
     """The bust in `path` (.obj), turning its head gently for `frames` frames.
 
-    Beside NAME.obj lie NAME_color.jpg (sRGB, taken as albedo) and, if any, NAME_normal.jpg (tangent space). The mesh faces +z, y up; it is
-    scaled so that chin to crown, taken as the upper 55% of the bust, measure `tall` metres.
+    Beside NAME.obj lie NAME_color.jpg (sRGB, taken as albedo) and, if any, NAME_normal.jpg (tangent space). The mesh
+    faces +z, y up; it is scaled so that chin to crown, taken as the upper 55% of the bust, measure `tall` metres.
     """
     if not path.is_file():
         raise InputError(f"There is no scan at {path}; give the path of a Wavefront mesh (.obj).")
@@ -63,8 +69,14 @@ def scan(path: Path, frames: int = 24, *, seed: int = 0, rate: Fraction = Fracti
     if normal_path.is_file():
         relief = _picture(normal_path) * 2 - 1
         relief = (relief / np.maximum(np.linalg.norm(relief, axis=-1, keepdims=True), 1e-6)).astype(np.float32)
-    material = Material(np.clip(albedo * 0.85, 0.004, 0.9).astype(np.float32), np.full(albedo.shape[:2], 0.45, np.float32), 0.028,
-                        0.3, False, relief)
+    material = Material(
+        np.clip(albedo * 0.85, 0.004, 0.9).astype(np.float32),
+        np.full(albedo.shape[:2], 0.45, np.float32),
+        0.028,
+        0.3,
+        False,
+        relief,
+    )
     generator = np.random.default_rng([seed, 4])
     acted = acting.act(frames, float(rate), generator)
     turn = np.sum([acted.turns[name] for name in ("neck01", "neck03", "head")], 0)

@@ -6,7 +6,9 @@ import pytest
 from harmovid.lightstage import cloth
 
 
-@pytest.mark.parametrize("weave", ["plain", "heather", "stripes", "pinstripes", "checks", "knit", "rib", "twill", "dots"])
+@pytest.mark.parametrize(
+    "weave", ["plain", "heather", "stripes", "pinstripes", "checks", "knit", "rib", "twill", "dots"]
+)
 def test_a_weave_is_a_material(weave):
     made = cloth.material(weave, cloth.DYES["navy"], cloth.DYES["white"], np.random.default_rng(0), 256)
     assert made.albedo.shape == (256, 256, 3) and 0 < made.albedo.min() and made.albedo.max() <= 0.9

@@ -24,13 +24,17 @@ def test_pupil_iris_and_white(colour):
     made = eyes.picture(eyes.Iris(colour), np.random.default_rng(0), 256)
     centre = 128
     ring = round(0.7 * eyes.IRIS / eyes.REACH * 128)
-    pupil, iris, white = made.albedo[centre, centre], made.albedo[centre, centre + ring], made.albedo[centre, centre + 3 * ring]
+    pupil, iris, white = (
+        made.albedo[centre, centre],
+        made.albedo[centre, centre + ring],
+        made.albedo[centre, centre + 3 * ring],
+    )
     assert pupil.max() < 0.02 and pupil.mean() < iris.mean() < 0.3 and white.min() > 0.25
     assert made.roughness[centre, centre] < 0.1  # a highlight
 
 
 def test_gaze_turns_the_pupil():
-    first, last = body.PARTS["right eye"]
+    _, last = body.PARTS["right eye"]
     vertices = np.zeros((last, 3))
     for side, x in (("left eye", 0.03), ("right eye", -0.03)):
         start, stop = body.PARTS[side]
@@ -39,7 +43,9 @@ def test_gaze_turns_the_pupil():
         vertices[start:stop] = [x, 0, 0] + 0.015 * sphere / np.linalg.norm(sphere, axis=1, keepdims=True)
     gaze = np.zeros((2, 2, 2))
     gaze[1] = [0.3, 0.2]  # to the person's left (+x) and up
-    made = eyes.surface(vertices, gaze, np.tile(np.eye(4), (2, 1, 1)), eyes.picture(eyes.Iris(), np.random.default_rng(0), 64))
+    made = eyes.surface(
+        vertices, gaze, np.tile(np.eye(4), (2, 1, 1)), eyes.picture(eyes.Iris(), np.random.default_rng(0), 64)
+    )
     pole = made.vertices[:, 0] - [0.03, 0, 0]
     assert pole[0] @ [0, 0, 1] == pytest.approx(np.linalg.norm(pole[0]), rel=1e-3)
     assert pole[1, 0] > 0.003 and pole[1, 1] > 0.002

@@ -17,11 +17,14 @@ def test_noise_is_smooth_and_seeded():
 
 def test_octaves_add_detail():
     points = np.random.default_rng(0).random((500, 3))
-    step = points + [0.005, 0, 0]
+    step = points + np.array([0.005, 0, 0])
 
     def change(octaves):
-        return np.abs(noise.value(points, 0.2, np.random.default_rng(1), octaves)
-                      - noise.value(step, 0.2, np.random.default_rng(1), octaves)).mean()
+        return np.abs(
+            noise.value(points, 0.2, np.random.default_rng(1), octaves)
+            - noise.value(step, 0.2, np.random.default_rng(1), octaves)
+        ).mean()
+
     assert change(4) > 1.5 * change(1)
 
 

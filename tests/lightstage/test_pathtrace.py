@@ -19,30 +19,41 @@ def ball(albedo=0.5, frames=1):
     points = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
     i, j = np.meshgrid(np.arange(32), np.arange(64), indexing="ij")
     a, b = i * 65 + j, i * 65 + j + 1
-    faces = np.concatenate([np.stack([a, a + 65, b + 65], -1).reshape(-1, 3), np.stack([a, b + 65, b], -1).reshape(-1, 3)])
+    faces = np.concatenate(
+        [np.stack([a, a + 65, b + 65], -1).reshape(-1, 3), np.stack([a, b + 65, b], -1).reshape(-1, 3)]
+    )
     material = Material(np.full((2, 2, 3), albedo, np.float32), np.full((2, 2), 0.5, np.float32))
-    surface = Surface("ball", np.tile(points, (frames, 1, 1)).astype(np.float32), faces.astype(np.int32),
-                      np.full((len(faces), 3, 2), 0.5, np.float32), material)
+    surface = Surface(
+        "ball",
+        np.tile(points, (frames, 1, 1)).astype(np.float32),
+        faces.astype(np.int32),
+        np.full((len(faces), 3, 2), 0.5, np.float32),
+        material,
+    )
     pose = np.tile(np.eye(4, dtype=np.float32), (frames, 1, 1))
     pose[:, 2, 3] = 4
     return Performance((surface,), Camera(pose, 2 * np.arctan(2 / 4)), Fraction(24))
 
 
 def test_a_uniform_map_shows_the_albedo():
-    seen = pathtrace.render(ball(), 0, np.ones((8, 16, 3), np.float32), (32, 32), samples=32, full=False)
+    seen = pathtrace.render(ball(), 0, np.ones((8, 16, 3), np.float32), (32, 32), samples=256, full=False)
     assert seen.shape == (32, 32, 4) and seen[0, 0, 3] == 0 and seen[16, 16, 3] == 1
     np.testing.assert_allclose(seen[12:20, 12:20, :3], 0.5, atol=0.02)
 
 
-@pytest.mark.parametrize(("column", "row", "place"), [
-    (0.75, 0.5, (16, 22)),  # +x: the picture's right
-    (0.25, 0.5, (16, 10)),  # −x: its left
-    (0.0, 0.15, (10, 16)),  # up
-    (0.0, 0.5, (16, 16))])  # the map's edges: behind the camera, the front of the ball
+@pytest.mark.parametrize(
+    ("column", "row", "place"),
+    [
+        (0.75, 0.5, (16, 22)),  # +x: the picture's right
+        (0.25, 0.5, (16, 10)),  # −x: its left
+        (0.0, 0.15, (10, 16)),  # up
+        (0.0, 0.5, (16, 16)),
+    ],
+)  # the map's edges: behind the camera, the front of the ball
 def test_light_comes_from_where_the_map_says(column, row, place):
     environment = np.zeros((16, 32, 3), np.float32)
     y, x = round(row * 16), round(column * 32)
-    environment[y - 1:y + 1, [(x - 1) % 32, x % 32]] = 30
+    environment[y - 1 : y + 1, [(x - 1) % 32, x % 32]] = 30
     seen = pathtrace.render(ball(), 0, environment, (32, 32), samples=16, full=False)[..., 0]
     opposite = seen[31 - place[0], 31 - place[1]]
     assert seen[place] > 0.1
@@ -94,6 +105,7 @@ def test_the_truth_set_resumes(tmp_path):
     def perform(seed, frames, take):
         asked.append(seed)
         return ball(frames=frames)
+
     maps = {"white": np.ones((4, 8, 3), np.float32)}
     kept = {"people": 2, "rotations": 2, "frames": 2, "size": (8, 8), "samples": 4, "full": False}
     work = pathtrace.truth(tmp_path, maps, perform, **kept)

@@ -8,7 +8,7 @@ CIRCLE = np.stack([np.cos(t := np.arange(200) / 200 * 2 * np.pi), 0 * t, np.sin(
 
 
 def test_the_open_edges_of_a_band_are_two_loops():
-    points, quads, uv = sweep.strip(np.stack([CIRCLE, CIRCLE + [0, 1, 0]], 1), False, True)
+    points, quads, uv = sweep.strip(np.stack([CIRCLE, CIRCLE + np.array([0, 1, 0])], 1), False, True)
     found = sweep.loops(quads)
     assert [len(loop) for loop in found] == [200, 200]
     assert {round(float(points[loop][:, 1].mean())) for loop in found} == {0, 1}
