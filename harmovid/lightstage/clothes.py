@@ -1,6 +1,8 @@
-"""Clothes: shells cut from MakeHuman's tights, eased off the body, hung, folded, hemmed, with collars swept along the neck.
+"""Clothes: shells cut from MakeHuman's tights, eased off the body, hung, folded, hemmed, with collars swept along the
+neck.
 
-Regions are told on the template, metres: the pit of the neck lies at (0, 0.52, 0.07), shoulders at (±0.16, 0.46, 0.02), hips at 0.
+Regions are told on the template, metres: the pit of the neck lies at (0, 0.52, 0.07), shoulders at (±0.16, 0.46,
+0.02), hips at 0.
 """
 
 from dataclasses import dataclass, field
@@ -33,13 +35,15 @@ class Cut:
 
 
 CUTS = {
-    "t-shirt": Cut("t-shirt", 0.002, 0.0, 0.270, ease=0.011, fold=0.0055), "v-neck": Cut("v-neck", 0.0, 0.075, 0.270, ease=0.011, fold=0.0055),
+    "t-shirt": Cut("t-shirt", 0.002, 0.0, 0.270, ease=0.011, fold=0.0055),
+    "v-neck": Cut("v-neck", 0.0, 0.075, 0.270, ease=0.011, fold=0.0055),
     "shirt": Cut("shirt", 0.006, 0.035, 0.405, ease=0.013, fold=0.0065, thick=0.0014),
     "sweater": Cut("sweater", 0.004, 0.0, 0.410, ease=0.017, fold=0.0075, thick=0.004),
     "turtleneck": Cut("turtleneck", 0.012, 0.0, 0.410, ease=0.012, fold=0.005, thick=0.003),
     "hoodie": Cut("hoodie", 0.0, 0.03, 0.410, ease=0.022, fold=0.010, thick=0.004),
     "jacket": Cut("jacket", 0.002, 0.0, 0.412, ease=0.027, fold=0.006, thick=0.004, open=0.12),
-    "coat": Cut("coat", 0.004, 0.0, 0.415, -0.2, ease=0.034, fold=0.008, thick=0.006, open=0.13)}
+    "coat": Cut("coat", 0.004, 0.0, 0.415, -0.2, ease=0.034, fold=0.008, thick=0.006, open=0.13),
+}
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,22 @@ class Dressed:
 
 def outfit(female: bool, age: float, generator: np.random.Generator) -> Outfit:
     """Likely clothes."""
-    inner = str(generator.choice(["t-shirt", "v-neck", "shirt", "sweater", "turtleneck", "hoodie"],
-                                 p=[0.26, 0.13, 0.24, 0.14, 0.08, 0.15]))
+    inner = str(
+        generator.choice(
+            ["t-shirt", "v-neck", "shirt", "sweater", "turtleneck", "hoodie"], p=[0.26, 0.13, 0.24, 0.14, 0.08, 0.15]
+        )
+    )
     outer = None
     if inner in ("t-shirt", "v-neck", "shirt", "turtleneck") and generator.random() < 0.36:
         outer = str(generator.choice(["jacket", "coat"], p=[0.7, 0.3]))
-    weaves = {"t-shirt": ["plain", "plain", "heather", "stripes"], "v-neck": ["plain", "heather", "plain"],
-              "shirt": ["plain", "checks", "pinstripes", "dots", "twill"], "sweater": ["knit", "rib", "knit"],
-              "turtleneck": ["rib", "plain", "knit"], "hoodie": ["heather", "plain"]}
+    weaves = {
+        "t-shirt": ["plain", "plain", "heather", "stripes"],
+        "v-neck": ["plain", "heather", "plain"],
+        "shirt": ["plain", "checks", "pinstripes", "dots", "twill"],
+        "sweater": ["knit", "rib", "knit"],
+        "turtleneck": ["rib", "plain", "knit"],
+        "hoodie": ["heather", "plain"],
+    }
     names = list(cloth.DYES)
     dyes = tuple(str(name) for name in generator.choice(names, 5, replace=False))
     glasses = None
@@ -105,15 +117,22 @@ def outfit(female: bool, age: float, generator: np.random.Generator) -> Outfit:
         glasses = str(generator.choice(["round", "square", "thin", "sun"], p=[0.3, 0.38, 0.24, 0.08]))
     hat = str(generator.choice(["beanie", "cap"])) if generator.random() < 0.09 else None
     scarf = inner in ("t-shirt", "sweater") and generator.random() < 0.16
-    return Outfit(inner, outer, (str(generator.choice(weaves[inner])), "twill" if generator.random() < 0.6 else "heather"), dyes,
-                  scarf, glasses, hat)
+    return Outfit(
+        inner,
+        outer,
+        (str(generator.choice(weaves[inner])), "twill" if generator.random() < 0.6 else "heather"),
+        dyes,
+        scarf,
+        glasses,
+        hat,
+    )
 
 
 def neckline(cut: Cut, places: Floats) -> Floats:
     """(N,) metres past the neckline on the template: positive is bare."""
     x, y, z = places.T
     edge = 0.556 + cut.neck - 0.45 * z
-    edge = edge - cut.notch * np.exp(-(np.abs(x) / 0.030) ** 1.6) * noise.ramp(z, 0.02, 0.06)
+    edge = edge - cut.notch * np.exp(-((np.abs(x) / 0.030) ** 1.6)) * noise.ramp(z, 0.02, 0.06)
     return y - edge
 
 
@@ -161,6 +180,7 @@ def _shell(cut: Cut, shape: body.Body, under: hair.Obstacle, generator: np.rando
             mean = neighbours @ field
             field = np.where(inner[:, None], 0.4 * field + 0.6 * mean, field)
         return field
+
     points = smoothed(points, 4)
     normals = mesh.normals(points, quads)
     arm = noise.ramp(np.abs(places[:, 0]), 0.16, 0.22)
@@ -194,11 +214,13 @@ def _folds(cut: Cut, places: Floats, neck_end: Floats, generator: np.random.Gene
     hang = 1 - np.abs(noise.value(trunk, 1.0, generator, 2))
     sleeve = np.stack([np.abs(x) / 0.035, y / 0.11, z / 0.11 + 5 * np.sign(x)], 1)
     rings = 1 - np.abs(noise.value(sleeve, 1.0, generator, 2))
-    pit = np.exp(-((np.abs(x) - 0.155) / 0.06) ** 2 - ((y - 0.40) / 0.07) ** 2)
+    pit = np.exp(-(((np.abs(x) - 0.155) / 0.06) ** 2) - ((y - 0.40) / 0.07) ** 2)
     pull = np.stack([(np.abs(x) + 0.8 * (y - 0.4)) / 0.028, (y - np.abs(x)) / 0.12, z / 0.05], 1)
     pulls = 1 - np.abs(noise.value(pull, 1.0, generator))
-    elbow = 1 + 0.8 * np.exp(-((np.abs(x) - 0.30) / 0.05) ** 2)
-    height = (1 - arm) * (0.35 + 0.65 * noise.ramp(y, 0.50, 0.30)) * hang + arm * 0.9 * elbow * rings + 0.8 * pit * pulls
+    elbow = 1 + 0.8 * np.exp(-(((np.abs(x) - 0.30) / 0.05) ** 2))
+    height = (
+        (1 - arm) * (0.35 + 0.65 * noise.ramp(y, 0.50, 0.30)) * hang + arm * 0.9 * elbow * rings + 0.8 * pit * pulls
+    )
     return cut.fold * (height - 0.45) * neck_end
 
 
@@ -224,6 +246,7 @@ def _cloth_uv(places: Floats, quads: Ints) -> Floats:
         local = points * [1, 1, 1]
         local = np.concatenate([np.abs(local[..., :1]), local[..., 1:]], -1) - shoulder
         return np.arctan2(local @ other, local @ side), local @ axis
+
     around, along = arm(corner)
     center, _ = arm(middle)
     around = center + np.mod(around - center + np.pi, 2 * np.pi) - np.pi
@@ -244,7 +267,13 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
     for number, cut in enumerate(cuts):
         dye, pattern = (cloth.DYES[outfit.dyes[2 * number + k]] for k in (0, 1))
         if number == 1:
-            dye = cloth.DYES[str(generator.choice(["navy", "charcoal", "black", "brown", "beige", "grey", "olive", "burgundy", "denim"]))]
+            dye = cloth.DYES[
+                str(
+                    generator.choice(
+                        ["navy", "charcoal", "black", "brown", "beige", "grey", "olive", "burgundy", "denim"]
+                    )
+                )
+            ]
         fabric = cloth.material(outfit.weaves[number], dye, pattern, generator)
         shell = _shell(cut, shape, under, generator)
         parts = [(shell.points, shell.quads, _cloth_uv(shell.places, shell.quads), shell.weights)]
@@ -252,24 +281,40 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
         if cut.kind == "shirt":
             strip, buttons = _placket(shell)
             parts += [(*sheet, _nearest(shell, sheet[0])) for sheet in strip]
-            garments.append(_join("buttons", [(*sheet, _nearest(shell, sheet[0])) for sheet in buttons],
-                                  cloth.smooth(cloth.DYES[str(generator.choice(["white", "cream", "brown", "black"]))], 0.3)))
+            garments.append(
+                _join(
+                    "buttons",
+                    [(*sheet, _nearest(shell, sheet[0])) for sheet in buttons],
+                    cloth.smooth(cloth.DYES[str(generator.choice(["white", "cream", "brown", "black"]))], 0.3),
+                )
+            )
         garments.append(_join(cut.kind, parts, fabric))
-        under = hair.Obstacle(np.concatenate([under.points, shell.points]), np.concatenate([under.normals, shell.normals]))
+        under = hair.Obstacle(
+            np.concatenate([under.points, shell.points]), np.concatenate([under.normals, shell.normals])
+        )
     garments.append(_trousers(shape, generator))
     if outfit.scarf:
-        fabric = cloth.material(str(generator.choice(["knit", "checks", "rib", "stripes"])), cloth.DYES[outfit.dyes[3]],
-                                cloth.DYES[outfit.dyes[4]], generator)
+        fabric = cloth.material(
+            str(generator.choice(["knit", "checks", "rib", "stripes"])),
+            cloth.DYES[outfit.dyes[3]],
+            cloth.DYES[outfit.dyes[4]],
+            generator,
+        )
         rings = things.scarf(shape, under, generator)
-        garments.append(_join("scarf", [(*sweep.strip(ring, True, closed), None) for ring, closed in rings], fabric, shape, shared))
+        garments.append(
+            _join("scarf", [(*sweep.strip(ring, True, closed), None) for ring, closed in rings], fabric, shape, shared)
+        )
         added = garments[-1]
-        under = hair.Obstacle(np.concatenate([under.points, added.points]),
-                              np.concatenate([under.normals, mesh.normals(added.points, added.faces)]))
+        under = hair.Obstacle(
+            np.concatenate([under.points, added.points]),
+            np.concatenate([under.normals, mesh.normals(added.points, added.faces)]),
+        )
     return Dressed(garments, under, tuple(cuts))
 
 
-def _join(name: str, parts: list[tuple], fabric: Material, shape: body.Body | None = None,
-          shared: body.Template | None = None) -> Garment:
+def _join(
+    name: str, parts: list[tuple], fabric: Material, shape: body.Body | None = None, shared: body.Template | None = None
+) -> Garment:
     """Sheets of quads as one garment; sheets without weights take those of the nearest skin."""
     points, faces, uvs, weights, start = [], [], [], [], 0
     for part_points, quads, uv, weight in parts:
@@ -283,8 +328,14 @@ def _join(name: str, parts: list[tuple], fabric: Material, shape: body.Body | No
         uvs.append(mesh.triangles(uv))
         weights.append(weight)
         start += len(part_points)
-    return Garment(name, np.concatenate(points), np.concatenate(faces).astype(np.int32), np.concatenate(uvs), fabric,
-                   np.concatenate(weights))
+    return Garment(
+        name,
+        np.concatenate(points),
+        np.concatenate(faces).astype(np.int32),
+        np.concatenate(uvs),
+        fabric,
+        np.concatenate(weights),
+    )
 
 
 def _nearest(shell: _Shell, rings: Floats) -> Floats:
@@ -328,10 +379,21 @@ def _lapel(shell: _Shell, loop: npt.NDArray[np.int64]) -> tuple[Floats, Ints, Fl
         inward[1:-1] = 0.5 * inward[1:-1] + 0.25 * (inward[:-2] + inward[2:])
     inward /= np.linalg.norm(inward, axis=1, keepdims=True)
     share = np.minimum(np.linspace(0, 1, 160), np.linspace(1, 0, 160)) * 2  # 0 at the lowest button, 1 at the nape
-    width = np.interp(share, [0, 0.30, 0.50, 0.53, 0.56, 0.60, 0.75, 1.0], [0.008, 0.055, 0.080, 0.078, 0.044, 0.062, 0.052, 0.048])
+    width = np.interp(
+        share, [0, 0.30, 0.50, 0.53, 0.56, 0.60, 0.75, 1.0], [0.008, 0.055, 0.080, 0.078, 0.044, 0.062, 0.052, 0.048]
+    )
     stand = noise.ramp(share, 0.55, 0.8) * 0.020
-    steps = [(-0.10, -0.004), (-0.10, 0.002), (-0.04, 0.007), (0.15, 0.0085), (0.45, 0.0075), (0.75, 0.0065), (0.97, 0.006), (1.0, 0.0045),
-             (0.97, 0.0025)]
+    steps = [
+        (-0.10, -0.004),
+        (-0.10, 0.002),
+        (-0.04, 0.007),
+        (0.15, 0.0085),
+        (0.45, 0.0075),
+        (0.75, 0.0065),
+        (0.97, 0.006),
+        (1.0, 0.0045),
+        (0.97, 0.0025),
+    ]
     surface = hair.Obstacle(shell.points, shell.normals)
     rings = []
     for back, off in steps:
@@ -349,13 +411,19 @@ def _placket(shell: _Shell) -> tuple[list[tuple[Floats, Ints, Floats]], list[tup
     order = np.argsort(front[:, 1])
     depth = np.interp(heights, front[order, 1], front[order, 2])
     rows = [(-0.0155, 0.0005), (-0.0145, 0.0028), (-0.007, 0.0028), (0.007, 0.0028), (0.0145, 0.0028), (0.0155, 0.0005)]
-    rings = np.stack([surface.settle(np.stack([x + 0 * heights, heights, depth], 1), np.full(60, off)) for x, off in rows], 1)
+    rings = np.stack(
+        [surface.settle(np.stack([x + 0 * heights, heights, depth], 1), np.full(60, off)) for x, off in rows], 1
+    )
     angle = np.arange(16) / 16 * 2 * np.pi
     buttons = []
     for height in np.arange(heights[0] - 0.055, heights[-1], -0.085):
         center = np.array([0, height, np.interp(height, heights[::-1], depth[::-1])])
-        discs = [center + np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle], 1) for r in (0.0056, 0.0052, 0.0001)]
-        discs = [surface.settle(disc, np.full(16, off)) for disc, off in zip(discs, (0.0028, 0.0048, 0.0044), strict=True)]
+        discs = [
+            center + np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle], 1) for r in (0.0056, 0.0052, 0.0001)
+        ]
+        discs = [
+            surface.settle(disc, np.full(16, off)) for disc, off in zip(discs, (0.0028, 0.0048, 0.0044), strict=True)
+        ]
         buttons.append(sweep.strip(np.stack(discs, 1), False, True))
     return [sweep.strip(rings, False, False)], buttons
 
@@ -372,7 +440,9 @@ def _inward(shell: _Shell, loop: npt.NDArray[np.int64]) -> Floats:
     return inward * (sign if sign else 1.0)
 
 
-def _collar(cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.Generator) -> list[tuple[Floats, Ints, Floats]]:
+def _collar(
+    cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.Generator
+) -> list[tuple[Floats, Ints, Floats]]:
     """The neck's finish, by the garment's kind."""
     curve = sweep.evened(loop, 120, 6)
     lift = np.array([0.0, 1.0, 0.25])
@@ -382,8 +452,19 @@ def _collar(cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.G
     if cut.kind in ("t-shirt", "v-neck", "sweater", "hoodie"):
         width = {"t-shirt": 0.016, "v-neck": 0.014, "sweater": 0.026, "hoodie": 0.014}[cut.kind]
         thick = {"t-shirt": 0.0016, "v-neck": 0.0016, "sweater": 0.0035, "hoodie": 0.003}[cut.kind]
-        profile = np.array([(0.2, -0.35), (1.0, -0.2), (1.2, 0.2), (1.0, 0.65), (0.5, 0.95), (-0.4, 1.0), (-1.0, 0.8), (-1.0, 0.2),
-                            (-0.8, -0.5)]) * [thick, width]
+        profile = np.array(
+            [
+                (0.2, -0.35),
+                (1.0, -0.2),
+                (1.2, 0.2),
+                (1.0, 0.65),
+                (0.5, 0.95),
+                (-0.4, 1.0),
+                (-1.0, 0.8),
+                (-1.0, 0.2),
+                (-0.8, -0.5),
+            ]
+        ) * [thick, width]
         rings = sweep.swept(curve, profile, lift)
         flat = rings.reshape(-1, 3)
         # The band lies on the skin: lower edge as far off as the cloth below it, upper edge close.
@@ -396,8 +477,20 @@ def _collar(cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.G
         return sheets
     if cut.kind == "turtleneck":
         tall = 0.058
-        steps = np.array([(0.002, -0.006), (0.003, 0.010), (0.003, 0.030), (0.003, 0.048), (0.0055, tall), (0.0095, 0.053), (0.0105, 0.040),
-                          (0.0105, 0.022), (0.009, 0.014), (0.007, 0.016)])
+        steps = np.array(
+            [
+                (0.002, -0.006),
+                (0.003, 0.010),
+                (0.003, 0.030),
+                (0.003, 0.048),
+                (0.0055, tall),
+                (0.0095, 0.053),
+                (0.0105, 0.040),
+                (0.0105, 0.022),
+                (0.009, 0.014),
+                (0.007, 0.016),
+            ]
+        )
         rings = _up_the_neck(curve, steps, under, 0.0)
         rings = rings + 0.0012 * noise.value(rings * [1, 2.5, 1], 0.02, generator, 2)[..., None] * [1, 0, 1]
         return [sweep.strip(rings, False, True)]
@@ -410,14 +503,23 @@ def _collar(cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.G
     kept = (along > gap) & (along < along[-1] - gap)
     curve, along = curve[kept], along[kept]
     tip = np.minimum(along - along[0], along[-1] - along)  # metres from the nearer point
-    point = np.exp(-(tip / 0.026) ** 2)
+    point = np.exp(-((tip / 0.026) ** 2))
     stand, fall = 0.030 - 0.004 * point, 0.040 + 0.030 * point
-    profile = np.stack([np.stack([0.001 + 0 * stand, -0.008 + 0 * stand], -1), np.stack([0.001 + 0 * stand, 0.4 * stand], -1),
-                        np.stack([0.0005 + 0 * stand, 0.85 * stand], -1), np.stack([0.003 + 0 * stand, stand + 0.002], -1),
-                        np.stack([0.0075 + 0 * stand, stand - 0.001], -1),
-                        np.stack([0.011 + 0 * stand, stand - 0.35 * fall], -1), np.stack([0.016 + 0.003 * point, stand - 0.75 * fall], -1),
-                        np.stack([0.019 + 0.006 * point, stand - fall], -1), np.stack([0.0175 + 0.006 * point, stand - 1.01 * fall], -1),
-                        np.stack([0.015 + 0.003 * point, stand - 0.75 * fall], -1)], 1)
+    profile = np.stack(
+        [
+            np.stack([0.001 + 0 * stand, -0.008 + 0 * stand], -1),
+            np.stack([0.001 + 0 * stand, 0.4 * stand], -1),
+            np.stack([0.0005 + 0 * stand, 0.85 * stand], -1),
+            np.stack([0.003 + 0 * stand, stand + 0.002], -1),
+            np.stack([0.0075 + 0 * stand, stand - 0.001], -1),
+            np.stack([0.011 + 0 * stand, stand - 0.35 * fall], -1),
+            np.stack([0.016 + 0.003 * point, stand - 0.75 * fall], -1),
+            np.stack([0.019 + 0.006 * point, stand - fall], -1),
+            np.stack([0.0175 + 0.006 * point, stand - 1.01 * fall], -1),
+            np.stack([0.015 + 0.003 * point, stand - 0.75 * fall], -1),
+        ],
+        1,
+    )
     rings = sweep.swept(curve, profile, lift, closed=False)
     flat = rings.reshape(-1, 3)
     wanted = np.tile([0.002, 0.003, 0.004, 0.005, 0.007, 0.009, 0.014, 0.017, 0.015, 0.012], len(rings))
@@ -430,14 +532,17 @@ def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle, gather: flo
     rings = []
     center = curve.mean(0)
     for off, up in steps:
-        ring = curve + [0, up, 0.28 * up]
+        climb = np.array([0, up, 0.28 * up])
         pull = noise.ramp(np.array(up), -0.01, 0.03) * 0.35
-        ring = ring + (center + [0, up, 0.28 * up] - ring) * [pull, 0.55 * pull * 2 if up > 0 else 0, pull]
+        ring = curve + climb
+        ring = ring + (center + climb - ring) * [pull, 1.1 * pull if up > 0 else 0, pull]
         rings.append(under.push(ring, np.full(len(ring), off + gather)))
     return np.stack(rings, 1)
 
 
-def _hood(curve: Floats, front: Floats, under: hair.Obstacle, generator: np.random.Generator) -> list[tuple[Floats, Ints, Floats]]:
+def _hood(
+    curve: Floats, front: Floats, under: hair.Obstacle, generator: np.random.Generator
+) -> list[tuple[Floats, Ints, Floats]]:
     """A hood that lies on the shoulders, thickest behind, and its two strings."""
     size = 0.011 + 0.026 * noise.ramp(-front, -0.7, 0.9)
     middle = curve + np.stack([0 * size, 0.55 * size, -1.0 * noise.ramp(-front, 0.0, 1.0) * 0.020], 1)
@@ -469,9 +574,16 @@ def _trousers(shape: body.Body, generator: np.random.Generator) -> Garment:
     used, quads = mesh.compact(quads)
     points = (first.matrix @ shape.vertices)[used]
     points = points + 0.006 * mesh.normals(points, quads)
-    fabric = cloth.material("twill", cloth.DYES[str(generator.choice(["denim", "charcoal", "black", "navy", "beige", "brown"]))],
-                            cloth.DYES["black"], generator, 256)
-    return _join("trousers", [(points, quads, _cloth_uv(places[used], quads), (first.matrix @ shared.weights)[used])], fabric)
+    fabric = cloth.material(
+        "twill",
+        cloth.DYES[str(generator.choice(["denim", "charcoal", "black", "navy", "beige", "brown"]))],
+        cloth.DYES["black"],
+        generator,
+        256,
+    )
+    return _join(
+        "trousers", [(points, quads, _cloth_uv(places[used], quads), (first.matrix @ shared.weights)[used])], fabric
+    )
 
 
 def accessories(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> list[things.Thing]:

@@ -23,8 +23,9 @@ def normals(points: Floats, faces: Ints) -> Floats:
     a, b, c = (points[..., faces[:, corner], :] for corner in range(3))
     flat = np.cross(b - a, c - a)
     count = points.shape[-2]
-    spread = sparse.csr_matrix((np.ones(faces.size), (faces.T.ravel(), np.tile(np.arange(len(faces)), 3))),
-                               (count, len(faces)))
+    spread = sparse.csr_matrix(
+        (np.ones(faces.size), (faces.T.ravel(), np.tile(np.arange(len(faces)), 3))), (count, len(faces))
+    )
     summed = np.stack([spread @ frame for frame in flat.reshape(-1, len(faces), 3)]).reshape(points.shape)
     return summed / np.maximum(np.linalg.norm(summed, axis=-1, keepdims=True), 1e-20)
 
@@ -45,24 +46,31 @@ def refine(quads: Ints, uv: Floats, count: int) -> Refined:
     edge, edge_of, uses = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     edge_of = edge_of.reshape(-1, 4)
     rows = np.arange(face_count)
-    face_points = sparse.csr_matrix((np.full(face_count * 4, 0.25), (np.repeat(rows, 4), quads.ravel())),
-                                    (face_count, count))
-    middles = sparse.csr_matrix((np.full(len(edge) * 2, 0.5), (np.repeat(np.arange(len(edge)), 2), edge.ravel())),
-                                (len(edge), count))
-    around = sparse.csr_matrix((np.ones(face_count * 4), (edge_of.ravel(), np.repeat(rows, 4))),
-                               (len(edge), face_count))
+    face_points = sparse.csr_matrix(
+        (np.full(face_count * 4, 0.25), (np.repeat(rows, 4), quads.ravel())), (face_count, count)
+    )
+    middles = sparse.csr_matrix(
+        (np.full(len(edge) * 2, 0.5), (np.repeat(np.arange(len(edge)), 2), edge.ravel())), (len(edge), count)
+    )
+    around = sparse.csr_matrix(
+        (np.ones(face_count * 4), (edge_of.ravel(), np.repeat(rows, 4))), (len(edge), face_count)
+    )
     inner = sparse.diags((uses == 2).astype(float))
     border = sparse.diags((uses != 2).astype(float))
     edge_points = inner @ (0.5 * middles + 0.25 * around @ face_points) + border @ middles
     # Old vertices: (Q + 2R + (n − 3)S) / n inside; (1, 6, 1) / 8 along an open edge.
-    at = sparse.csr_matrix((np.ones(len(edge) * 2), (edge.ravel(), np.repeat(np.arange(len(edge)), 2))),
-                           (count, len(edge)))
+    at = sparse.csr_matrix(
+        (np.ones(len(edge) * 2), (edge.ravel(), np.repeat(np.arange(len(edge)), 2))), (count, len(edge))
+    )
     valence = np.maximum(np.asarray(at.sum(1)).ravel(), 1)
     faces_at = sparse.csr_matrix((np.ones(face_count * 4), (quads.ravel(), np.repeat(rows, 4))), (count, face_count))
     touching = np.maximum(np.asarray(faces_at.sum(1)).ravel(), 1)
     same = sparse.identity(count)
-    smooth = (sparse.diags(1 / (valence * touching)) @ faces_at @ face_points
-              + sparse.diags(2 / valence**2) @ at @ middles + sparse.diags((valence - 3) / valence) @ same)
+    smooth = (
+        sparse.diags(1 / (valence * touching)) @ faces_at @ face_points
+        + sparse.diags(2 / valence**2) @ at @ middles
+        + sparse.diags((valence - 3) / valence) @ same
+    )
     open_ends = at @ border
     opened = np.asarray(open_ends.sum(1)).ravel()
     curve = sparse.diags(1 / np.maximum(2 * opened, 1)) @ open_ends @ middles + 0.5 * same
@@ -99,8 +107,9 @@ class Chart:
         return (uv - [left, bottom]) / [right - left, top - bottom]
 
 
-def chart(points: Floats, faces: Ints, uv: Floats, window: tuple[float, float, float, float],
-          size: tuple[int, int]) -> Chart:
+def chart(
+    points: Floats, faces: Ints, uv: Floats, window: tuple[float, float, float, float], size: tuple[int, int]
+) -> Chart:
     """Positions of triangles (F, 3) with uv (F, 3, 2) over a picture of `size` (height, width) that shows `window`."""
     height, width = size
     left, bottom, right, top = window
@@ -116,16 +125,21 @@ def chart(points: Floats, faces: Ints, uv: Floats, window: tuple[float, float, f
         for part in np.array_split(chosen, max(1, len(chosen) * reach**2 // 2_000_000)):
             grid = np.stack(np.meshgrid(np.arange(reach), np.arange(reach)), -1).reshape(-1, 2)
             pixel = low[part, None] + grid
-            first = ((b[part, None, 0] - pixel[..., 0]) * (c[part, None, 1] - pixel[..., 1])
-                     - (b[part, None, 1] - pixel[..., 1]) * (c[part, None, 0] - pixel[..., 0])) / area[part, None]
-            second = ((c[part, None, 0] - pixel[..., 0]) * (a[part, None, 1] - pixel[..., 1])
-                      - (c[part, None, 1] - pixel[..., 1]) * (a[part, None, 0] - pixel[..., 0])) / area[part, None]
+            first = (
+                (b[part, None, 0] - pixel[..., 0]) * (c[part, None, 1] - pixel[..., 1])
+                - (b[part, None, 1] - pixel[..., 1]) * (c[part, None, 0] - pixel[..., 0])
+            ) / area[part, None]
+            second = (
+                (c[part, None, 0] - pixel[..., 0]) * (a[part, None, 1] - pixel[..., 1])
+                - (c[part, None, 1] - pixel[..., 1]) * (a[part, None, 0] - pixel[..., 0])
+            ) / area[part, None]
             share = np.stack([first, second, 1 - first - second], -1)
-            inside = ((share > -1e-6).all(-1) & (pixel >= 0).all(-1) & (pixel < [width, height]).all(-1))
+            inside = (share > -1e-6).all(-1) & (pixel >= 0).all(-1) & (pixel < [width, height]).all(-1)
             face, square = np.nonzero(inside)
             where = pixel[face, square]
-            positions[where[:, 1], where[:, 0]] = np.einsum("nk,nkc->nc", share[face, square],
-                                                            points[faces[part[face]]])
+            positions[where[:, 1], where[:, 0]] = np.einsum(
+                "nk,nkc->nc", share[face, square], points[faces[part[face]]]
+            )
             covered[where[:, 1], where[:, 0]] = True
     nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     return Chart(window, positions[nearest[0], nearest[1]], covered)

@@ -27,8 +27,12 @@ def value(points: Floats, size: float, generator: np.random.Generator, octaves: 
     return (total / np.sqrt(power) * 1.6).reshape(shape)
 
 
-def bump(points: Floats, center: tuple[float, float, float], width: float | tuple[float, float, float],
-         mirrored: bool = False) -> Floats:
+def bump(
+    points: Floats,
+    center: tuple[float, float, float],
+    width: float | tuple[float, float, float],
+    mirrored: bool = False,
+) -> Floats:
     """exp(−½ |(p − c) / w|²) at (…, 3) points; mirrored: about x = 0 too, by |x|."""
     offset = points - np.asarray(center)
     if mirrored:

@@ -1,7 +1,7 @@
 """People: one seed, one person; another seed, what they do. Everything of the light stage's cast comes together here.
 
-A person is drawn by `identity`, filmed by `perform`. Seeds below HELD_OUT are for training; those from HELD_OUT on are kept for
-truth, and no training data may draw them.
+A person is drawn by `identity`, filmed by `perform`. Seeds below HELD_OUT are for training; those from HELD_OUT on
+are kept for truth, and no training data may draw them.
 """
 
 from dataclasses import dataclass, replace
@@ -53,12 +53,18 @@ def identity(seed: int) -> Identity:
         "weight": float(np.clip(generator.normal(0.46, 0.13), 0.2, 0.85)),
         "height": float(np.clip(generator.normal(0.5, 0.15), 0.2, 0.8)),
         "proportions": float(np.clip(generator.normal(0.6, 0.15), 0.2, 0.95)),
-        "cupsize": float(np.clip(generator.normal(0.42, 0.14), 0.1, 0.75)), "firmness": 0.55,
-        "african": float(african), "asian": float(asian), "caucasian": float(caucasian)}
-    changes = {name: float(np.clip(generator.normal(0, spread), -2.2 * spread, 2.2 * spread))
-               for name, spread in face.SLIDERS.items()}
+        "cupsize": float(np.clip(generator.normal(0.42, 0.14), 0.1, 0.75)),
+        "firmness": 0.55,
+        "african": float(african),
+        "asian": float(asian),
+        "caucasian": float(caucasian),
+    }
+    changes = {
+        name: float(np.clip(generator.normal(0, spread), -2.2 * spread, 2.2 * spread))
+        for name, spread in face.SLIDERS.items()
+    }
     changes = face.symmetric(changes, generator)
-    melanin = float(np.clip(african * 0.85 + asian * 0.28 + caucasian * 0.10 + generator.normal(0, 0.10), 0.0, 1.0))
+    melanin = float(np.clip(african * 0.80 + asian * 0.18 + caucasian * 0.04 + generator.normal(0, 0.09), 0.0, 1.0))
     colour, grey = face.hair_colour(melanin, age, generator)
     stubbly = not female and generator.random() < 0.45
     bearded = not female and generator.random() < 0.32
@@ -68,20 +74,33 @@ def identity(seed: int) -> Identity:
         red = generator.uniform([0.20, 0.025, 0.03], [0.42, 0.13, 0.12])
         lipstick = (float(red[0]), float(red[1]), float(red[2]), float(generator.uniform(0.35, 0.85)))
     complexion = skin.Complexion(
-        melanin, float(np.clip(generator.normal(0.42, 0.2), 0, 1)), age,
+        melanin,
+        float(np.clip(generator.normal(0.42, 0.2), 0, 1)),
+        age,
         freckles=float(generator.random() ** 0.7) if melanin < 0.25 and generator.random() < 0.3 else 0.0,
-        moles=int(generator.poisson(3)), oil=float(generator.uniform(0.1, 0.9)),
-        stubble=float(generator.uniform(0.35, 1.0)) if stubbly or bearded else 0.12 * (not female), lipstick=lipstick,
-        shadow=float(generator.uniform(0.2, 0.8)) if made_up else 0.0)
+        moles=int(generator.poisson(3)),
+        oil=float(generator.uniform(0.1, 0.9)),
+        stubble=float(generator.uniform(0.35, 1.0)) if stubbly or bearded else 0.12 * (not female),
+        lipstick=lipstick,
+        shadow=float(generator.uniform(0.2, 0.8)) if made_up else 0.0,
+    )
     style, recede = face.hair_style(female, age, melanin, generator)
     worn = clothes.outfit(female, age, generator)
     if style is not None and (style.comb == "bun" or style.volume > 0.04):
         worn = replace(worn, hat=None)
     return Identity(
-        phenotype, changes, complexion,
-        eyes.Iris(face.eye_colour(melanin, generator), float(generator.uniform(0.30, 0.46)), age), style, colour, grey, recede,
+        phenotype,
+        changes,
+        complexion,
+        eyes.Iris(face.eye_colour(melanin, generator), float(generator.uniform(0.30, 0.46)), age),
+        style,
+        colour,
+        grey,
+        recede,
         float(generator.choice([0.005, 0.009, 0.015, 0.024], p=[0.3, 0.3, 0.25, 0.15])) if bearded else 0.0,
-        float(generator.uniform(0.55, 0.9) if female else generator.uniform(0.7, 1.0)), worn)
+        float(generator.uniform(0.55, 0.9) if female else generator.uniform(0.7, 1.0)),
+        worn,
+    )
 
 
 @dataclass(frozen=True)
@@ -134,11 +153,15 @@ def person(seed: int) -> Person:
     growth = hair.Growth(scalp_points, scalp_faces, mesh.normals(scalp_points, scalp_faces), places)
 
     dressed = clothes.dress(who.outfit, shape, generator)
-    pieces = [_Piece(cloth.name, cloth.points, cloth.faces, cloth.uv, cloth.material, cloth.weights, cloth.closed)
-              for cloth in dressed.garments]
+    pieces = [
+        _Piece(cloth.name, cloth.points, cloth.faces, cloth.uv, cloth.material, cloth.weights, cloth.closed)
+        for cloth in dressed.garments
+    ]
     pieces += _hairs(who, growth, dressed.obstacle, shape, generator)
-    pieces += [_Piece(thing.name, thing.points, thing.faces, thing.uv, thing.material, None, thing.closed)
-               for thing in clothes.accessories(who.outfit, shape, generator)]
+    pieces += [
+        _Piece(thing.name, thing.points, thing.faces, thing.uv, thing.material, None, thing.closed)
+        for thing in clothes.accessories(who.outfit, shape, generator)
+    ]
 
     bare = ~dressed.covered(shared.vertices[quads].mean(1), points[quads].mean(1))
     fine = mesh.refine(quads[bare], uv[bare], len(points))
@@ -152,23 +175,32 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
     if who.style is not None:
         chart = skin.charts()["head"]
         density = _density(who, chart.positions) * (0.95 if who.style.name != "buzz" else 0.8)
-    parts = [skin.paint(who.complexion, part, who.hair_colour, density if part == "head" else None, generator, who.brows)
-             for part in ("head", "body")]
+    parts = [
+        skin.paint(who.complexion, part, who.hair_colour, density if part == "head" else None, generator, who.brows)
+        for part in ("head", "body")
+    ]
     tall = max(part.albedo.shape[0] for part in parts)
     wide = [part.albedo.shape[1] for part in parts]
 
     def beside(field: str) -> npt.NDArray[np.float32]:
         pictures = [getattr(part, field) for part in parts]
-        return np.concatenate([np.pad(picture, [(0, tall - picture.shape[0])] + [(0, 0)] * (picture.ndim - 1), mode="edge")
-                               for picture in pictures], 1)
+        return np.concatenate(
+            [
+                np.pad(picture, [(0, tall - picture.shape[0])] + [(0, 0)] * (picture.ndim - 1), mode="edge")
+                for picture in pictures
+            ],
+            1,
+        )
+
     on_head = skin.in_head(uv)
     local = np.where(on_head[:, None, None], skin.charts()["head"].local(uv), skin.charts()["body"].local(uv))
     high = np.where(on_head, parts[0].albedo.shape[0], parts[1].albedo.shape[0])[:, None] / tall
     left = np.where(on_head, 0, wide[0])[:, None] / sum(wide)
     share = np.where(on_head, wide[0], wide[1])[:, None] / sum(wide)
     joined = np.stack([left + local[..., 0] * share, 1 - (1 - local[..., 1]) * high], -1)
-    return Material(beside("albedo"), beside("roughness"), parts[0].reflectance, parts[0].scatter, False,
-                    beside("relief")), joined
+    return Material(
+        beside("albedo"), beside("roughness"), parts[0].reflectance, parts[0].scatter, False, beside("relief")
+    ), joined
 
 
 def _density(who: Identity, places: Floats) -> Floats:
@@ -184,8 +216,9 @@ def _under_hat(who: Identity, places: Floats) -> Floats:
     return ramp(things.hat_line(who.outfit.hat, places), 0.014, 0.004)
 
 
-def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: body.Body,
-           generator: np.random.Generator) -> list[_Piece]:
+def _hairs(
+    who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: body.Body, generator: np.random.Generator
+) -> list[_Piece]:
     """Scalp hair, beard, brows: grown at the neutral pose."""
     pieces = []
     colour = hair.material(who.hair_colour, generator, who.grey)
@@ -197,10 +230,15 @@ def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: b
         bun = shape.joint("head") + (hair.BUN - [0.0, 0.6567, 0.0419])
         nearest = np.argmin(np.linalg.norm(growth.places - hair.BUN, axis=1))
         bun = growth.points[nearest] + 0.012 * growth.normals[nearest]
-        everything = hair.Obstacle(np.concatenate([skull.points, obstacle.points[::2]]),
-                                   np.concatenate([skull.normals, obstacle.normals[::2]]), True)
-        strands, lock = hair.grow(style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun)
-        batches = [(hair.fewer(strands, 14 if style.curl else 8), lock)]
+        everything = hair.Obstacle(
+            np.concatenate([skull.points, obstacle.points[::2]]),
+            np.concatenate([skull.normals, obstacle.normals[::2]]),
+            True,
+        )
+        strands, lock = hair.grow(
+            style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun
+        )
+        batches = [(hair.fewer(strands, 18 if style.curl else 8), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))
@@ -209,17 +247,55 @@ def _hairs(who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: b
             pieces.append(_Piece("hair", points, faces, uv, colour, _loose(points, shape), False, True))
     if who.beard:
         density = skin.beard_region(growth.places)
-        style = hair.Style("beard", who.beard, strands=int(8000 + 120000 * min(who.beard, 0.03)), lift=0.6, comb="down", weight=0.25,
-                           volume=0.004 + 0.3 * who.beard, clumps=500, clumping=0.15, jitter=0.28, width=0.00050,
-                           curl=0.0015 if who.beard > 0.015 else 0.0, pitch=0.02)
-        strands, lock = hair.grow(style, growth, density * (density > 0.2), skull, generator,
-                                  trim=lambda place: 1 - 0.6 * ramp(place[:, 1], 0.630, 0.640))
+        style = hair.Style(
+            "beard",
+            who.beard,
+            strands=int(8000 + 120000 * min(who.beard, 0.03)),
+            lift=0.6,
+            comb="down",
+            weight=0.25,
+            volume=0.004 + 0.3 * who.beard,
+            clumps=500,
+            clumping=0.15,
+            jitter=0.28,
+            width=0.00050,
+            curl=0.0015 if who.beard > 0.015 else 0.0,
+            pitch=0.02,
+        )
+        strands, lock = hair.grow(
+            style,
+            growth,
+            density * (density > 0.2),
+            skull,
+            generator,
+            trim=lambda place: 1 - 0.6 * ramp(place[:, 1], 0.630, 0.640),
+        )
         points, faces, uv = hair.ribbons(hair.fewer(strands, 8), lock, style.width, generator)
-        pieces.append(_Piece("beard", points, faces, uv, hair.material(
-            tuple(np.array(who.hair_colour) * [1.15, 1.0, 0.9]), generator, who.grey), None, False, True))
+        pieces.append(
+            _Piece(
+                "beard",
+                points,
+                faces,
+                uv,
+                hair.material(tuple(np.array(who.hair_colour) * [1.15, 1.0, 0.9]), generator, who.grey),
+                None,
+                False,
+                True,
+            )
+        )
     points, faces, uv = face.brows(growth, who.brows, generator)
-    pieces.append(_Piece("brows", points, faces, uv, hair.material(
-        tuple(np.array(who.hair_colour) * 0.8), generator, 0.6 * who.grey), None, False, True))
+    pieces.append(
+        _Piece(
+            "brows",
+            points,
+            faces,
+            uv,
+            hair.material(tuple(np.array(who.hair_colour) * 0.8), generator, 0.6 * who.grey),
+            None,
+            False,
+            True,
+        )
+    )
     return pieces
 
 
@@ -242,17 +318,25 @@ class Framing:
     eyes: float  # where the eyes lie, from the top, as a share of the picture
 
 
-FRAMINGS = (Framing("close-up", 0.34, 0.44), Framing("head and shoulders", 0.50, 0.40), Framing("bust", 0.68, 0.36),
-            Framing("half body", 1.0, 0.30))
+FRAMINGS = (
+    Framing("close-up", 0.34, 0.44),
+    Framing("head and shoulders", 0.50, 0.40),
+    Framing("bust", 0.68, 0.36),
+    Framing("half body", 1.0, 0.30),
+)
 
 
-def perform(seed: int, frames: int = 24, *, take: int = 0, framing: str | None = None, rate: Fraction = RATE) -> Performance:
+def perform(
+    seed: int, frames: int = 24, *, take: int = 0, framing: str | None = None, rate: Fraction = RATE
+) -> Performance:
     """The person of `seed` before the camera for `frames` frames; `take` draws another performance of the same person.
 
     `framing` is the name of one of FRAMINGS; None draws one. The same arguments give the same arrays, bit for bit.
     """
     if frames < 1 or seed < 0:
-        raise OptionError(f"perform() got seed {seed} and {frames} frames, expected a seed of at least 0 and at least 1 frame.")
+        raise OptionError(
+            f"perform() got seed {seed} and {frames} frames, expected a seed of at least 0 and at least 1 frame."
+        )
     known = {kind.name: kind for kind in FRAMINGS}
     if framing is not None and framing not in known:
         raise OptionError(f"There is no framing {framing!r}; choose one of {', '.join(known)}.")
@@ -268,8 +352,15 @@ def perform(seed: int, frames: int = 24, *, take: int = 0, framing: str | None =
 
     fine = np.stack([made.skin.matrix @ frame for frame in moved])
     used, faces = mesh.compact(mesh.triangles(made.skin.quads))
-    surfaces = [Surface("skin", fine[:, used].astype(np.float32), faces, mesh.triangles(made.skin_uv).astype(np.float32),
-                        made.skin_material)]
+    surfaces = [
+        Surface(
+            "skin",
+            fine[:, used].astype(np.float32),
+            faces,
+            mesh.triangles(made.skin_uv).astype(np.float32),
+            made.skin_material,
+        )
+    ]
     surfaces.append(eyes.surface(made.coarse, np.repeat(acted.gaze[:, None], 2, 1), head, made.iris))
     surfaces += face.teeth(moved)
     surfaces.append(face.lashes(moved, made.identity.complexion.shadow))
@@ -283,10 +374,21 @@ def perform(seed: int, frames: int = 24, *, take: int = 0, framing: str | None =
         if piece.strands:
             surfaces.append(hair.surface(piece.name, points, piece.faces, piece.uv, piece.material))
         else:
-            surfaces.append(Surface(piece.name, points.astype(np.float32), piece.faces, piece.uv.astype(np.float32),
-                                    piece.material, None, piece.closed))
+            surfaces.append(
+                Surface(
+                    piece.name,
+                    points.astype(np.float32),
+                    piece.faces,
+                    piece.uv.astype(np.float32),
+                    piece.material,
+                    None,
+                    piece.closed,
+                )
+            )
     kind = known[framing] if framing else FRAMINGS[generator.choice(4, p=[0.25, 0.3, 0.25, 0.2])]
-    return Performance(tuple(surfaces), camera(kind, eyes.centres(made.coarse)[0].mean(0), frames, float(rate), generator), rate)
+    return Performance(
+        tuple(surfaces), camera(kind, eyes.centres(made.coarse)[0].mean(0), frames, float(rate), generator), rate
+    )
 
 
 def camera(framing: Framing, target: Floats, frames: int, rate: float, generator: np.random.Generator) -> Camera:
@@ -297,9 +399,17 @@ def camera(framing: Framing, target: Floats, frames: int, rate: float, generator
     yaw = generator.normal(0, 0.15) + 0.012 * acting.drift(times, generator)
     pitch = generator.normal(0.0, 0.05) + 0.006 * acting.drift(times, generator)
     centre = target * [1, 1, 0] + [0, 0, 0.04] - np.array([0, (0.5 - framing.eyes) * framing.height, 0])
-    centre = centre + np.stack([0.015 * framing.height * acting.drift(times, generator) + generator.normal(0, 0.05) * framing.height,
-                                0.010 * framing.height * acting.drift(times, generator), 0 * times], 1)
-    turn = body.rotation(np.stack([0 * yaw, yaw, 0 * yaw], 1)) @ body.rotation(np.stack([-pitch, 0 * pitch, 0 * pitch], 1))
+    centre = centre + np.stack(
+        [
+            0.015 * framing.height * acting.drift(times, generator) + generator.normal(0, 0.05) * framing.height,
+            0.010 * framing.height * acting.drift(times, generator),
+            0 * times,
+        ],
+        1,
+    )
+    turn = body.rotation(np.stack([0 * yaw, yaw, 0 * yaw], 1)) @ body.rotation(
+        np.stack([-pitch, 0 * pitch, 0 * pitch], 1)
+    )
     pose = np.tile(np.eye(4), (frames, 1, 1))
     pose[:, :3, :3] = turn
     pose[:, :3, 3] = centre + distance * (1 + 0.01 * acting.drift(times, generator))[:, None] * turn[:, :, 2]

@@ -15,7 +15,9 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Material:
-    """What a surface is made of. Pictures are read by the surface's uv: row 0 is v = 1 (the top), linear between pixels."""
+    """What a surface is made of. Pictures are read by the surface's uv: row 0 is v = 1 (the top), linear between
+    pixels.
+    """
 
     albedo: Array  # (H, W, 3) scene-linear diffuse reflectance, in [0, 1]
     roughness: Array  # (H, W) perceptual roughness in (0, 1]; GGX α is its square

@@ -1,7 +1,7 @@
 """Skin: colour, gloss and relief, painted in space so that no seam shows.
 
-Colour follows two pigments: R = D · exp(−m·a_m − h·a_h), melanin m and haemoglobin h over the light dermis D (Beer–Lambert, as in
-Tsumura et al. 2003); a_m and a_h are fitted to measured skin from very light to very dark.
+Colour follows two pigments: R = D · exp(−m·a_m − h·a_h), melanin m and haemoglobin h over the light dermis D
+(Beer–Lambert, as in Tsumura et al. 2003); a_m and a_h are fitted to measured skin from very light to very dark.
 All places are given on the template's head, metres: chin 0.585, mouth 0.63, nose 0.668, eyes 0.697, crown 0.807 high.
 """
 
@@ -19,7 +19,7 @@ from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
 
-DERMIS = np.array([0.66, 0.50, 0.43])
+DERMIS = np.array([0.70, 0.545, 0.465])
 MELANIN = np.array([2.15, 2.62, 3.0])
 BLOOD = np.array([0.10, 0.75, 0.62])
 
@@ -54,10 +54,13 @@ def charts() -> dict[str, mesh.Chart]:
     quads, uv = shared.quads["body"], shared.uv["body"]
     on_head = in_head(uv)
     made = {}
-    for name, chosen, window, size in (("head", on_head, HEAD_WINDOW, (800, 440)),
-                                       ("body", ~on_head, BODY_WINDOW, (400, 376))):
-        made[name] = mesh.chart(shared.vertices, mesh.triangles(quads[chosen]), mesh.triangles(uv[chosen]), window,
-                                size)
+    for name, chosen, window, size in (
+        ("head", on_head, HEAD_WINDOW, (800, 440)),
+        ("body", ~on_head, BODY_WINDOW, (400, 376)),
+    ):
+        made[name] = mesh.chart(
+            shared.vertices, mesh.triangles(quads[chosen]), mesh.triangles(uv[chosen]), window, size
+        )
     return made
 
 
@@ -79,7 +82,9 @@ def _mask(region: str, part: str) -> Floats:
 
 
 def brow_distance(points: Floats, height: float = 0.0) -> Floats:
-    """How far, metres, from the line of the nearer brow: inner (0.011, 0.7145), peak (0.036, 0.722), end (0.053, 0.716)."""
+    """How far, metres, from the line of the nearer brow: inner (0.011, 0.7145), peak (0.036, 0.722), end (0.053,
+    0.716).
+    """
     x = np.clip(np.abs(points[..., 0]), 0.011, 0.053)
     line = np.interp(x, [0.011, 0.022, 0.036, 0.046, 0.053], [0.7145, 0.7180, 0.7220, 0.7205, 0.7160]) + height
     behind = np.where(points[..., 2] < 0.09, 1.0, 0.0)
@@ -87,7 +92,9 @@ def brow_distance(points: Floats, height: float = 0.0) -> Floats:
 
 
 def beard_region(points: Floats) -> Floats:
-    """Where a beard grows, in [0, 1]: jaw, chin, upper lip, upper neck; not the lips (their mask is asked for apart)."""
+    """Where a beard grows, in [0, 1]: jaw, chin, upper lip, upper neck; not the lips (their mask is asked for
+    apart).
+    """
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     cheek_line = np.interp(z, [0.05, 0.075, 0.10, 0.125, 0.14], [0.675, 0.66, 0.643, 0.640, 0.640])
     jaw = ramp(y, cheek_line + 0.006, cheek_line - 0.006) * ramp(z, 0.05, 0.062)
@@ -98,8 +105,9 @@ def beard_region(points: Floats) -> Floats:
     return np.clip(np.maximum(jaw * neck * beside * ears, lip), 0, 1)
 
 
-def _spots(chart: mesh.Chart, count: int, radius: tuple[float, float], weight: Floats,
-           generator: np.random.Generator) -> Floats:
+def _spots(
+    chart: mesh.Chart, count: int, radius: tuple[float, float], weight: Floats, generator: np.random.Generator
+) -> Floats:
     """(H, W) in [0, 1]: round spots at random places, drawn by `weight`."""
     where = np.flatnonzero(chart.covered)
     chance = weight.ravel()[where] + 1e-9
@@ -108,14 +116,16 @@ def _spots(chart: mesh.Chart, count: int, radius: tuple[float, float], weight: F
     distance, which = cKDTree(centers).query(chart.positions.reshape(-1, 3)[where], distance_upper_bound=radius[1] * 2)
     found = np.isfinite(distance)
     spots = np.zeros(chart.covered.size)
-    spots[where[found]] = strength[which[found]] * np.exp(-(distance[found] / sizes[which[found]]) ** 2 * 1.5)
+    spots[where[found]] = strength[which[found]] * np.exp(-((distance[found] / sizes[which[found]]) ** 2) * 1.5)
     return spots.reshape(chart.covered.shape)
 
 
 def relief(chart: mesh.Chart, height: Floats) -> Floats:
     """(H, W, 3) tangent-space normals of a height field in metres: x along u, y along v."""
+
     def along(axis: int, field: Floats) -> Floats:
         return (np.roll(field, -1, axis) - np.roll(field, 1, axis)) / 2
+
     across = np.linalg.norm(along(1, chart.positions), axis=-1)
     down = np.linalg.norm(along(0, chart.positions), axis=-1)
     slope_u = along(1, height) / np.clip(across, 5e-5, 5e-3)
@@ -129,20 +139,32 @@ def _wrinkles(points: Floats, age: float, generator: np.random.Generator) -> Flo
     depth = ramp(np.array(age), 28.0, 75.0)
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     bend = value(points, 0.02, generator, 2) * 0.002
-    forehead = np.cos((y + bend) / 0.0085 * 2 * np.pi) ** 8 * ramp(y, 0.726, 0.735) * ramp(y, 0.768, 0.755) * \
-        ramp(x, 0.05, 0.03) * (z > 0.08)
+    forehead = (
+        np.cos((y + bend) / 0.0085 * 2 * np.pi) ** 8
+        * ramp(y, 0.726, 0.735)
+        * ramp(y, 0.768, 0.755)
+        * ramp(x, 0.05, 0.03)
+        * (z > 0.08)
+    )
     angle = np.arctan2(y - 0.697, x - 0.040)
     crow = np.cos(angle * 9 + bend * 400) ** 6 * bump(points, (0.056, 0.695, 0.11), (0.006, 0.010, 0.02), True)
     fold = np.abs(x - np.interp(y, [0.615, 0.64, 0.667], [0.036, 0.031, 0.018]))
-    smile = np.exp(-(fold / 0.0018) ** 2) * ramp(y, 0.612, 0.63) * ramp(y, 0.668, 0.66) * (z > 0.1)
+    smile = np.exp(-((fold / 0.0018) ** 2)) * ramp(y, 0.612, 0.63) * ramp(y, 0.668, 0.66) * (z > 0.1)
     return -depth * (1.6e-4 * forehead + 1.4e-4 * crow + 3.0e-4 * smile)
 
 
-def paint(complexion: Complexion, part: str, hair: tuple[float, float, float], scalp: Floats | None,
-          generator: np.random.Generator, brow: float = 0.7) -> Material:
+def paint(
+    complexion: Complexion,
+    part: str,
+    hair: tuple[float, float, float],
+    scalp: Floats | None,
+    generator: np.random.Generator,
+    brow: float = 0.7,
+) -> Material:
     """The skin of a part ("head" or "body").
 
-    `hair`: scene-linear colour of the person's hair, which shows through as stubble, brows and at the roots; `scalp`: (H, W)
+    `hair`: scene-linear colour of the person's hair, which shows through as stubble, brows and at the roots; `scalp`:
+    (H, W)
     over the chart, how densely hair grows there, or None; `brow`: how dark the skin under the brows is, in [0, 1].
     """
     chart = charts()[part]
@@ -170,14 +192,18 @@ def paint(complexion: Complexion, part: str, hair: tuple[float, float, float], s
         where = bump(p, (0.03, 0.675, 0.13), (0.03, 0.022, 0.04), True) + 0.12
         melanin += 0.28 * c.freckles * _spots(chart, int(900 * c.freckles), (0.0007, 0.0018), where, generator)
     if c.moles:
-        moles = _spots(chart, c.moles + (20 if part == "body" else 0), (0.0009, 0.0022), np.ones(p.shape[:2]), generator)
+        moles = _spots(
+            chart, c.moles + (20 if part == "body" else 0), (0.0009, 0.0022), np.ones(p.shape[:2]), generator
+        )
         melanin += 0.45 * moles
     if c.age > 50:  # sun spots
         melanin += 0.10 * (c.age - 50) / 30 * _spots(chart, 60, (0.002, 0.005), np.ones(p.shape[:2]), generator)
     albedo = tone(np.clip(melanin, 0, 1.3), np.clip(blood, 0, 2))
 
     lips = _mask("lips", part)
-    lip_tone = tone(np.clip(c.melanin * 0.82 + 0.10 + 0.05 * blotch, 0, 1.3), np.full(p.shape[:2], 0.95 + 0.3 * c.blood))
+    lip_tone = tone(
+        np.clip(c.melanin * 0.82 + 0.10 + 0.05 * blotch, 0, 1.3), np.full(p.shape[:2], 0.95 + 0.3 * c.blood)
+    )
     creases = value(p * [1, 0.22, 0.5], 0.0011, generator)
     lip_tone = lip_tone * (1 + 0.05 * creases[..., None])
     if c.lipstick is not None:
@@ -192,25 +218,39 @@ def paint(complexion: Complexion, part: str, hair: tuple[float, float, float], s
         albedo *= 1 - 0.6 * c.shadow * lid[..., None]
 
     fuzz = value(p, 0.0011, generator)
-    brows = np.exp(-(brow_distance(p) / 0.0034) ** 2) * brow
+    brows = np.exp(-((brow_distance(p) / 0.0034) ** 2)) * brow
     beard = beard_region(p) * (1 - lips) * c.stubble * (0.75 + 0.25 * fuzz)
     cover = np.clip(0.58 * brows * (0.85 + 0.3 * fuzz) + 0.42 * beard, 0, 0.9)
     albedo += (np.array(hair) * 1.1 - albedo) * cover[..., None]
     if scalp is not None:
         albedo += (np.array(hair) * 0.9 - albedo) * (np.clip(scalp * (0.85 + 0.25 * fuzz), 0, 1) * 0.88)[..., None]
 
-    shine = bump(p, (0.0, 0.75, 0.14), (0.04, 0.02, 0.05)) + bump(p, (0.0, 0.675, 0.157), (0.010, 0.03, 0.03)) \
-        + 0.5 * bump(p, (0.0, 0.597, 0.145), 0.012) + 0.4 * bump(p, (0.045, 0.68, 0.115), 0.012, True)
+    shine = (
+        bump(p, (0.0, 0.75, 0.14), (0.04, 0.02, 0.05))
+        + bump(p, (0.0, 0.675, 0.157), (0.010, 0.03, 0.03))
+        + 0.5 * bump(p, (0.0, 0.597, 0.145), 0.012)
+        + 0.4 * bump(p, (0.045, 0.68, 0.115), 0.012, True)
+    )
     roughness = 0.52 - (0.05 + 0.13 * c.oil) * np.clip(shine, 0, 1) + 0.03 * value(p, 0.004, generator, 2)
     roughness -= 0.16 * lips * (1.5 if c.lipstick is not None else 1.0)
     if part == "body":
         roughness[lined] = 0.3
     else:
         roughness += 0.12 * np.clip(cover, 0, 1)
-    pores = np.minimum(value(p, 0.0012, generator, 2), 0.4) * 2.4e-5 * (1 + 0.6 * bump(p, (0, 0.67, 0.14), (0.03, 0.02, 0.05)))
+    pores = (
+        np.minimum(value(p, 0.0012, generator, 2), 0.4)
+        * 2.4e-5
+        * (1 + 0.6 * bump(p, (0, 0.67, 0.14), (0.03, 0.02, 0.05)))
+    )
     lines = _wrinkles(p, c.age, generator) + 5e-5 * creases * lips
-    return Material(np.clip(albedo, 0.004, 0.95).astype(np.float32), np.clip(roughness, 0.2, 0.9).astype(np.float32),
-                    0.028, 0.3, False, relief(chart, pores + lines))
+    return Material(
+        np.clip(albedo, 0.004, 0.95).astype(np.float32),
+        np.clip(roughness, 0.2, 0.9).astype(np.float32),
+        0.028,
+        0.3,
+        False,
+        relief(chart, pores + lines),
+    )
 
 
 def _islands(chart: mesh.Chart) -> npt.NDArray[np.bool_]:

@@ -79,7 +79,9 @@ def swept(curve: Floats, profile: Floats, up: Floats, closed: bool = True) -> Fl
 
 def tube(curve: Floats, radius: Floats | float, sides: int = 10, closed: bool = False) -> Floats:
     """Rings (N, sides, 3) of a round tube along a curve (N, 3)."""
-    tangent, outward, upward = frames(curve, np.array([0.31, 0.82, 0.48]), closed)
+    _, outward, upward = frames(curve, np.array([0.31, 0.82, 0.48]), closed)
     angle = np.arange(sides) / sides * 2 * np.pi
     radius = np.broadcast_to(radius, len(curve))[:, None, None]
-    return curve[:, None] + radius * (np.cos(angle)[:, None] * outward[:, None] + np.sin(angle)[:, None] * upward[:, None])
+    return curve[:, None] + radius * (
+        np.cos(angle)[:, None] * outward[:, None] + np.sin(angle)[:, None] * upward[:, None]
+    )
