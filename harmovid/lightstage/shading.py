@@ -71,12 +71,12 @@ def fibre(along_light: Array, along_eye: Array, between: Array, cosine: Array, r
     width = 0.11 + 0.30 * np.square(roughness)
     bowed = cos_l / np.maximum(np.square(np.cos((theta_l - theta_v) / 2)), 0.1)  # cos θi / cos² θd
     towards = np.sqrt((1 + around) / 2)  # cos φ/2
-    white = 0.035 * _bell(half + _TILT, width) * towards * (0.25 * bowed)
+    white = 0.02 * _bell(half + _TILT, width) * towards * (0.25 * bowed)
     second = _bell(half - 1.5 * _TILT, 2 * width) * (0.25 * towards * bowed)
     through = _bell(half - _TILT / 2, width) * np.exp(-_FORWARD * (1 + around)) * (0.9 * bowed)
-    many = diffuse(cosine, 0.35) * (0.4 + 0.6 * cos_l)
+    many = diffuse(cosine, 0.35) * (0.25 + 0.4 * cos_l)
     tint = np.sqrt(albedo)
-    coloured = many[..., None] * albedo + (0.08 * second)[..., None] * tint + (0.35 * through)[..., None] * tint * tint
+    coloured = many[..., None] * albedo + (0.05 * second)[..., None] * tint + (0.25 * through)[..., None] * tint * tint
     return coloured.astype(np.float32), white.astype(np.float32)
 
 
