@@ -101,20 +101,19 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
 
 
 def place(out: Path, split: str, seed: int) -> Path:
+    """Where the take of a person goes."""
     return out / split / f"take-{seed:06d}.safetensors"
 
 
 def film_take(seed: int, path: Path, filming: Filming, perform: Perform | None = None) -> None:
     """Film one person and write the take. Nobody is framed alike: the picture's width goes by the seed."""
     if perform is None:
-        from harmovid.lightstage import people
+        from harmovid.lightstage.people import perform as made_people
 
-        performance = people.perform(seed, filming.frames)
-    else:
-        performance = perform(seed, filming.frames)
+        perform = made_people
     aspect = float(np.random.default_rng([seed, 77]).choice(_ASPECTS))
     size = filming.height, round(filming.height * aspect / 8) * 8
-    buffers.write(path, film(performance, path.stem, size, seed=seed, config=filming.stage))
+    buffers.write(path, film(perform(seed, filming.frames), path.stem, size, seed=seed, config=filming.stage))
 
 
 def write_sheet(takes: list[Path], path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from harmovid.errors import InputError
 
@@ -205,7 +205,7 @@ def write(path: Path, buffers: Buffers) -> None:
     partial = path.with_name(path.name + ".part")
     arrays = {name: np.ascontiguousarray(value) for name, value in vars(buffers).items() if name != "info"}
     try:
-        save_file(arrays, partial, {"filmed": json.dumps(asdict(buffers.info))})
+        partial.write_bytes(save(arrays, {"filmed": json.dumps(asdict(buffers.info))}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
