@@ -27,7 +27,8 @@ _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they ar
 _DEEP = 2000  # hairs at which it is known what else shades hair
 _GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
 _REACH = 0.5  # metres: light bounces no further
-_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point
+_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point or two
+_HAIRY = 0.1  # share of a pixel that strands cover, above which it counts as hair
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,16 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     own = np.maximum(lit.albedo, 1e-4).reshape(len(place), config.points, 3).mean(1)
     diffuse *= (cells.solid / config.points) / own[..., None]
     white *= cells.solid / config.points
-    kind = hits.surface[first + counts // 2]
-    # Strands face every way, and take their light from all around.
-    normal = (lit.normal * ~lit.fibre[:, None]).reshape(len(place), config.points, 3).mean(1)
+    # Where strands and what lies under them share a pixel, a few points of it are a poor sample: such pixels share
+    # their light with all such neighbours. Strands face every way, and take their light from all around.
+    hairy = _mean(hits.fibre[:, None], hits.pixel, place)[:, 0] > _HAIRY
+    kind = np.where(hairy, -1, hits.surface[first + counts // 2])
+    normal = lit.normal.reshape(len(place), config.points, 3).mean(1) * ~hairy[:, None]
     depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
-    fibre = lit.fibre.reshape(len(place), config.points).all(1)
-    steady = _neighbours(place, shape, normal, depth, kind, np.where(fibre, 1, _SMOOTH / config.points**0.5))
+    share = np.where(hairy, 1, _SMOOTH / max(1, config.points / 2))
+    steady = _neighbours(place, shape, normal, depth, kind, share)
     diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
-    return Transfer(place, alpha, albedo, diffuse, steady @ white, kind)
+    return Transfer(place, alpha, albedo, diffuse, steady @ white, hits.surface[first + counts // 2])
 
 
 class _Stage:
