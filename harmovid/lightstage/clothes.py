@@ -233,7 +233,7 @@ def _cloth_uv(places: Floats, quads: Ints) -> Floats:
     turn = np.arctan2(middle[..., 0], middle[..., 2])
     angle = turn + np.mod(angle - turn + np.pi, 2 * np.pi) - np.pi
     # Over the shoulders the cloth runs outward, not down.
-    over = 0.8 * noise.ramp(corner[..., 1], 0.40, 0.53) * np.abs(corner[..., 0])
+    over = 0.7 * noise.ramp(corner[..., 1], 0.45, 0.55) * np.clip(np.abs(corner[..., 0]) - 0.05, 0, None)
     trunk = np.stack([0.5 + 0.15 * angle, 0.25 + corner[..., 1] - over], -1)
     # The arm's axis on the template runs outward, down and forward.
     shoulder, wrist = np.array([0.16, 0.46, 0.017]), np.array([0.41, 0.16, 0.17])

@@ -38,7 +38,7 @@ SLIDERS = {
     "l-ear-scale-incr": 0.25,
     "l-ear-wing-incr": 0.25,
     "l-ear-lobe-incr": 0.3,
-    "eyebrows-angle-up": 0.35,
+    "eyebrows-angle-up": 0.18,
     "eyebrows-trans-up": 0.25,
     "eyebrows-trans-forward": 0.3,
     "l-eye-height1-incr": 0.2,
@@ -243,7 +243,8 @@ def brows(
 ) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
-    density = np.exp(-((distance / 0.0024) ** 2)) * (distance < 0.005)
+    thick = 0.0011 + 0.0012 * strength
+    density = np.exp(-((distance / thick) ** 2)) * (distance < 2 * thick)
     count = int(800 * strength)
     root, normal, place = hair.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])

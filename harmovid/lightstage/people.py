@@ -235,10 +235,13 @@ def _hairs(
             np.concatenate([skull.normals, obstacle.normals[::2]]),
             True,
         )
+        rooted = _density(who, growth.places) * _under_hat(who, growth.places)
+        if style.part is not None:  # from the parting hair only leaves: more of it must start there
+            rooted = rooted * (1 + 1.6 * ramp(growth.places[:, 1], 0.755, 0.785))
         strands, lock = hair.grow(
-            style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun
+            style, growth, rooted, everything, generator, bun
         )
-        batches = [(hair.fewer(strands, 18 if style.curl else 8), lock)]
+        batches = [(hair.fewer(strands, 20 if style.curl else 12), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))
@@ -396,7 +399,7 @@ def camera(framing: Framing, target: Floats, frames: int, rate: float, generator
     times = np.arange(frames) / rate
     angle = float(np.radians(generator.uniform(18, 32)))
     distance = framing.height / 2 / np.tan(angle / 2)
-    yaw = generator.normal(0, 0.15) + 0.012 * acting.drift(times, generator)
+    yaw = generator.normal(0, 0.12) + 0.012 * acting.drift(times, generator)
     pitch = generator.normal(0.0, 0.05) + 0.006 * acting.drift(times, generator)
     centre = target * [1, 1, 0] + [0, 0, 0.04] - np.array([0, (0.5 - framing.eyes) * framing.height, 0])
     centre = centre + np.stack(
