@@ -24,6 +24,9 @@ DOORS: dict[str, tuple[str, ...]] = {
     "av": ("video/io.py", "video/pixels.py", "video/encode.py", "video/sound.py"),
     "OpenEXR": ("video/stills.py",),
     "numba": ("infer/apply.py",),
+    "anny": ("lightstage/body.py",),
+    "mitsuba": ("lightstage/pathtrace.py",),
+    "mitsuba_oidn": ("lightstage/pathtrace.py",),
     "ai_edge_litert": ("composite/segment.py",),
     "rembg": ("composite/segment.py",),
     "typer": ("cli.py", "cli_train.py", "cli_evaluate.py", "screen.py"),
@@ -36,7 +39,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 }
 
 # What must not come in by `harmovid --help`.
-HEAVY = ("av", "numba", "cv2", "torch", "OpenEXR", "rembg", "ai_edge_litert", "diffusers", "scipy")
+HEAVY = ("av", "numba", "cv2", "torch", "OpenEXR", "rembg", "ai_edge_litert", "diffusers", "scipy", "anny", "mitsuba")
 
 NAMES_WITHOUT_MEANING = ("utils", "util", "helpers", "helper", "common", "misc")
 

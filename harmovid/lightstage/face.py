@@ -209,21 +209,18 @@ def lashes(moved: Floats, mascara: float) -> Surface:
     """Lashes along MakeHuman's lash cards, as ribbons that move with the lids: (T, V, 3) of the moved body."""
     generator = np.random.default_rng(7)
     shared = body.template()
-    face_list, share_root, share_tip = [], [], []
+    cards = []
     for part in ("left lashes", "right lashes"):
-        quads, uv = shared.quads[part], shared.uv[part]
-        for quad, corner in zip(quads, uv, strict=True):
-            order = np.argsort(corner[:, 1])
-            face_list.append(quad[order])
-            share_root.append(order)
-            share_tip.append(order)
-    quads = np.array(face_list)
+        for quad, corner in zip(shared.quads[part], shared.uv[part], strict=True):
+            # Two corners of one end, then two of the other, each pair from left to right.
+            ends = np.argsort(np.argsort(corner[:, 1])) // 2
+            cards.append(quad[np.lexsort((corner[:, 0], ends))])
+    quads = np.array(cards)
     chosen = np.repeat(np.arange(len(quads)), 4)
     along = generator.random(len(chosen))[:, None]
     spread = along + generator.normal(0, 0.25, (len(chosen), 1))
     low = moved[:, quads[chosen, 0]] * (1 - along) + moved[:, quads[chosen, 1]] * along
     high = moved[:, quads[chosen, 2]] * (1 - spread) + moved[:, quads[chosen, 3]] * spread
-    del share_root, share_tip
     width = 0.00022 * (1 + 0.8 * mascara)
     steps = np.linspace(0, 1, 4)[None, None, :, None]
     strand = low[:, :, None] * (1 - steps) + high[:, :, None] * steps

@@ -475,7 +475,7 @@ def _curl(
 
 
 def fewer(strands: Floats, points: int) -> Floats:
-    """Strands (N, K, 3) with at most `points` points each, closer at the root, where a long chord would cut the skull."""
+    """Strands (N, K, 3) with at most `points` points each, closer at the root: a long chord would cut the skull."""
     if strands.shape[1] <= points:
         return strands
     at = np.linspace(0, 1, points) ** 1.6 * (strands.shape[1] - 1)

@@ -1,6 +1,7 @@
 """Plain operations on meshes: triangles, normals, one step of Catmull–Clark, a chart of positions over uv."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
 
-def triangles(quads: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def triangles(quads: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Quads (F, 4, …) to triangles (2F, 3, …), cut along the same diagonal."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 

@@ -163,7 +163,7 @@ def person(seed: int) -> Person:
         for thing in clothes.accessories(who.outfit, shape, generator)
     ]
 
-    bare = ~dressed.covered(shared.vertices[quads].mean(1), points[quads].mean(1))
+    bare = ~dressed.covered(shared.vertices[quads].mean(1))
     fine = mesh.refine(quads[bare], uv[bare], len(points))
     material, skin_uv = _skin(who, fine.uv, generator)
     return Person(who, shape, points, fine, skin_uv, material, eyes.picture(who.iris, generator), tuple(pieces))
