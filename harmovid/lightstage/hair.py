@@ -409,7 +409,7 @@ def grow(
         direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
         leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
         direction = _unit(direction - leaving[:, None] * outward)
-        ahead = here + direction * stretch[:, None]
+        ahead: Floats = here + direction * stretch[:, None]
         rise = np.minimum(shell, 0.0012 + shell * min(1.0, 2.5 * along))
         ahead = obstacle.push(ahead, rise, 0.6 * stretch * cling)
         if style.comb in ("bun", "tail"):  # arrived: stay inside the knot

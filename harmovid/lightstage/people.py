@@ -194,9 +194,9 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
 
     on_head = skin.in_head(uv)
     local = np.where(on_head[:, None, None], skin.charts()["head"].local(uv), skin.charts()["body"].local(uv))
-    high = np.where(on_head, parts[0].albedo.shape[0], parts[1].albedo.shape[0])[:, None] / tall
-    left = np.where(on_head, 0, wide[0])[:, None] / sum(wide)
-    share = np.where(on_head, wide[0], wide[1])[:, None] / sum(wide)
+    high = np.where(on_head, parts[0].albedo.shape[0] / tall, parts[1].albedo.shape[0] / tall)[:, None]
+    left = np.where(on_head, 0.0, wide[0] / sum(wide))[:, None]
+    share = np.where(on_head, wide[0] / sum(wide), wide[1] / sum(wide))[:, None]
     joined = np.stack([left + local[..., 0] * share, 1 - (1 - local[..., 1]) * high], -1)
     return Material(
         beside("albedo"), beside("roughness"), parts[0].reflectance, parts[0].scatter, False, beside("relief")
