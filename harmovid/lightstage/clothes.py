@@ -80,7 +80,7 @@ class Dressed:
     obstacle: hair.Obstacle
     cuts: tuple[Cut, ...] = field(default=())
 
-    def covered(self, places: Floats, _points: Floats) -> npt.NDArray[np.bool_]:
+    def covered(self, places: Floats) -> npt.NDArray[np.bool_]:
         """Which places (N, 3) of the template lie so far under cloth that no gap shows them."""
         hidden = places[:, 1] < 0.02
         hidden &= np.abs(places[:, 0]) < 0.2
@@ -233,7 +233,7 @@ def _cloth_uv(places: Floats, quads: Ints) -> Floats:
     turn = np.arctan2(middle[..., 0], middle[..., 2])
     angle = turn + np.mod(angle - turn + np.pi, 2 * np.pi) - np.pi
     # Over the shoulders the cloth runs outward, not down.
-    over = 0.8 * noise.ramp(corner[..., 1], 0.40, 0.53) * np.abs(corner[..., 0])
+    over = 0.7 * noise.ramp(corner[..., 1], 0.45, 0.55) * np.clip(np.abs(corner[..., 0]) - 0.05, 0, None)
     trunk = np.stack([0.5 + 0.15 * angle, 0.25 + corner[..., 1] - over], -1)
     # The arm's axis on the template runs outward, down and forward.
     shoulder, wrist = np.array([0.16, 0.46, 0.017]), np.array([0.41, 0.16, 0.17])
@@ -491,7 +491,7 @@ def _collar(
                 (0.007, 0.016),
             ]
         )
-        rings = _up_the_neck(curve, steps, under, 0.0)
+        rings = _up_the_neck(curve, steps, under)
         rings = rings + 0.0012 * noise.value(rings * [1, 2.5, 1], 0.02, generator, 2)[..., None] * [1, 0, 1]
         return [sweep.strip(rings, False, True)]
     # A shirt's collar: a stand, folded over, open in front with two points.
@@ -527,7 +527,7 @@ def _collar(
     return [sweep.strip(rings, False, False)]
 
 
-def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle, gather: float) -> Floats:
+def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle) -> Floats:
     """Rings that climb the neck from a curve: `steps` are (off the skin, up) in metres."""
     rings = []
     center = curve.mean(0)
@@ -536,7 +536,7 @@ def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle, gather: flo
         pull = noise.ramp(np.array(up), -0.01, 0.03) * 0.35
         ring = curve + climb
         ring = ring + (center + climb - ring) * [pull, 1.1 * pull if up > 0 else 0, pull]
-        rings.append(under.push(ring, np.full(len(ring), off + gather)))
+        rings.append(under.push(ring, np.full(len(ring), off)))
     return np.stack(rings, 1)
 
 

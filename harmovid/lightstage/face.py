@@ -38,7 +38,7 @@ SLIDERS = {
     "l-ear-scale-incr": 0.25,
     "l-ear-wing-incr": 0.25,
     "l-ear-lobe-incr": 0.3,
-    "eyebrows-angle-up": 0.35,
+    "eyebrows-angle-up": 0.18,
     "eyebrows-trans-up": 0.25,
     "eyebrows-trans-forward": 0.3,
     "l-eye-height1-incr": 0.2,
@@ -209,21 +209,18 @@ def lashes(moved: Floats, mascara: float) -> Surface:
     """Lashes along MakeHuman's lash cards, as ribbons that move with the lids: (T, V, 3) of the moved body."""
     generator = np.random.default_rng(7)
     shared = body.template()
-    face_list, share_root, share_tip = [], [], []
+    cards = []
     for part in ("left lashes", "right lashes"):
-        quads, uv = shared.quads[part], shared.uv[part]
-        for quad, corner in zip(quads, uv, strict=True):
-            order = np.argsort(corner[:, 1])
-            face_list.append(quad[order])
-            share_root.append(order)
-            share_tip.append(order)
-    quads = np.array(face_list)
+        for quad, corner in zip(shared.quads[part], shared.uv[part], strict=True):
+            # Two corners of one end, then two of the other, each pair from left to right.
+            ends = np.argsort(np.argsort(corner[:, 1])) // 2
+            cards.append(quad[np.lexsort((corner[:, 0], ends))])
+    quads = np.array(cards)
     chosen = np.repeat(np.arange(len(quads)), 4)
     along = generator.random(len(chosen))[:, None]
     spread = along + generator.normal(0, 0.25, (len(chosen), 1))
     low = moved[:, quads[chosen, 0]] * (1 - along) + moved[:, quads[chosen, 1]] * along
     high = moved[:, quads[chosen, 2]] * (1 - spread) + moved[:, quads[chosen, 3]] * spread
-    del share_root, share_tip
     width = 0.00022 * (1 + 0.8 * mascara)
     steps = np.linspace(0, 1, 4)[None, None, :, None]
     strand = low[:, :, None] * (1 - steps) + high[:, :, None] * steps
@@ -243,7 +240,8 @@ def brows(
 ) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
-    density = np.exp(-((distance / 0.0024) ** 2)) * (distance < 0.005)
+    thick = 0.0011 + 0.0012 * strength
+    density = np.exp(-((distance / thick) ** 2)) * (distance < 2 * thick)
     count = int(800 * strength)
     root, normal, place = hair.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])

@@ -409,7 +409,7 @@ def grow(
         direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
         leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
         direction = _unit(direction - leaving[:, None] * outward)
-        ahead = here + direction * stretch[:, None]
+        ahead: Floats = here + direction * stretch[:, None]
         rise = np.minimum(shell, 0.0012 + shell * min(1.0, 2.5 * along))
         ahead = obstacle.push(ahead, rise, 0.6 * stretch * cling)
         if style.comb in ("bun", "tail"):  # arrived: stay inside the knot
@@ -475,10 +475,10 @@ def _curl(
 
 
 def fewer(strands: Floats, points: int) -> Floats:
-    """Strands (N, K, 3) with at most `points` points each, evenly along."""
+    """Strands (N, K, 3) with at most `points` points each, closer at the root: a long chord would cut the skull."""
     if strands.shape[1] <= points:
         return strands
-    at = np.linspace(0, strands.shape[1] - 1, points)
+    at = np.linspace(0, 1, points) ** 1.6 * (strands.shape[1] - 1)
     low = np.minimum(at.astype(int), strands.shape[1] - 2)
     part = (at - low)[None, :, None]
     return strands[:, low] * (1 - part) + strands[:, low + 1] * part
@@ -562,7 +562,7 @@ def material(
         grizzled = generator.random((1, 64, 1)) < grey
         albedo = np.where(grizzled, np.array([0.30, 0.29, 0.28]) * shades**0.5, albedo)
     return Material(
-        np.clip(albedo, 0.003, 0.9).astype(np.float32), np.full((16, 64), 0.38, np.float32), 0.046, 0.0, True
+        np.clip(albedo, 0.003, 0.9).astype(np.float32), np.full((16, 64), 0.5, np.float32), 0.046, 0.0, True
     )
 
 

@@ -1,6 +1,7 @@
 """Plain operations on meshes: triangles, normals, one step of Catmull–Clark, a chart of positions over uv."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
 
-def triangles(quads: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def triangles(quads: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Quads (F, 4, …) to triangles (2F, 3, …), cut along the same diagonal."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
@@ -35,7 +36,7 @@ class Refined:
     """A finer mesh and the matrix that makes its vertices from the coarse ones: fine = matrix @ coarse."""
 
     matrix: sparse.csr_matrix  # (V', V)
-    quads: Ints  # (4F, 4)
+    quads: npt.NDArray[np.int32]  # (4F, 4)
     uv: Floats  # (4F, 4, 2)
 
 
@@ -84,10 +85,10 @@ def refine(quads: Ints, uv: Floats, count: int) -> Refined:
         before = (corner - 1) % 4
         fine.append(np.stack([quads[:, corner], count + edge_of[:, corner], center, count + edge_of[:, before]], 1))
         fine_uv.append(np.stack([uv[:, corner], uv_middle[:, corner], uv_center, uv_middle[:, before]], 1))
-    return Refined(matrix, np.concatenate(fine), np.concatenate(fine_uv))
+    return Refined(matrix, np.concatenate(fine).astype(np.int32), np.concatenate(fine_uv))
 
 
-def compact(faces: Ints) -> tuple[Ints, Ints]:
+def compact(faces: Ints) -> tuple[Ints, npt.NDArray[np.int32]]:
     """The vertices that faces use, sorted, and the faces renumbered to them."""
     used, inverse = np.unique(faces, return_inverse=True)
     return used, inverse.reshape(faces.shape).astype(np.int32)

@@ -40,7 +40,7 @@ def bump(
     return np.exp(-0.5 * ((offset / width) ** 2).sum(-1))
 
 
-def ramp(x: Floats, start: float, end: float) -> Floats:
+def ramp(x: Floats, start: float | Floats, end: float | Floats) -> Floats:
     """Smoothstep: 0 at `start`, 1 at `end` (start may be the larger)."""
     t = np.clip((x - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)

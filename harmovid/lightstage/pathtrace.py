@@ -40,7 +40,7 @@ def mitsuba():  # type: ignore[no-untyped-def]
         raise MissingExtra("mitsuba", "lightstage", "Path tracing") from error
     # With an older libLLVM the process would abort, not raise: so ask for the library first.
     mi.set_variant("llvm_ad_rgb" if "DRJIT_LIBLLVM_PATH" in os.environ else "scalar_rgb")
-    if mi.variant().startswith("llvm"):
+    if "DRJIT_LIBLLVM_PATH" in os.environ:
         import drjit
 
         drjit.set_thread_count(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -87,9 +87,9 @@ def _mesh(surface: Surface, frame: int, full: bool) -> Any:
     split = np.flatnonzero((own[corner] != uv).any(1))
     index = np.concatenate([np.arange(len(points)), corner[split]])
     coordinates = np.concatenate([own, uv[split]])
-    faces = corner.copy()
-    faces[split] = len(points) + np.arange(len(split))
-    faces = faces.reshape(-1, 3).astype(np.uint32)
+    corner = corner.copy()
+    corner[split] = len(points) + np.arange(len(split))
+    faces = corner.reshape(-1, 3).astype(np.uint32)
     normals = vertex_normals(points, surface.faces)
     props = mi.Properties()
     props["bsdf"] = mi.load_dict(_bsdf(surface.material, surface.closed, full))

@@ -163,7 +163,7 @@ def person(seed: int) -> Person:
         for thing in clothes.accessories(who.outfit, shape, generator)
     ]
 
-    bare = ~dressed.covered(shared.vertices[quads].mean(1), points[quads].mean(1))
+    bare = ~dressed.covered(shared.vertices[quads].mean(1))
     fine = mesh.refine(quads[bare], uv[bare], len(points))
     material, skin_uv = _skin(who, fine.uv, generator)
     return Person(who, shape, points, fine, skin_uv, material, eyes.picture(who.iris, generator), tuple(pieces))
@@ -194,9 +194,9 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
 
     on_head = skin.in_head(uv)
     local = np.where(on_head[:, None, None], skin.charts()["head"].local(uv), skin.charts()["body"].local(uv))
-    high = np.where(on_head, parts[0].albedo.shape[0], parts[1].albedo.shape[0])[:, None] / tall
-    left = np.where(on_head, 0, wide[0])[:, None] / sum(wide)
-    share = np.where(on_head, wide[0], wide[1])[:, None] / sum(wide)
+    high = np.where(on_head, parts[0].albedo.shape[0] / tall, parts[1].albedo.shape[0] / tall)[:, None]
+    left = np.where(on_head, 0.0, wide[0] / sum(wide))[:, None]
+    share = np.where(on_head, wide[0] / sum(wide), wide[1] / sum(wide))[:, None]
     joined = np.stack([left + local[..., 0] * share, 1 - (1 - local[..., 1]) * high], -1)
     return Material(
         beside("albedo"), beside("roughness"), parts[0].reflectance, parts[0].scatter, False, beside("relief")
@@ -235,10 +235,13 @@ def _hairs(
             np.concatenate([skull.normals, obstacle.normals[::2]]),
             True,
         )
+        rooted = _density(who, growth.places) * _under_hat(who, growth.places)
+        if style.part is not None:  # from the parting hair only leaves: more of it must start there
+            rooted = rooted * (1 + 1.6 * ramp(growth.places[:, 1], 0.755, 0.785))
         strands, lock = hair.grow(
-            style, growth, _density(who, growth.places) * _under_hat(who, growth.places), everything, generator, bun
+            style, growth, rooted, everything, generator, bun
         )
-        batches = [(hair.fewer(strands, 18 if style.curl else 8), lock)]
+        batches = [(hair.fewer(strands, 20 if style.curl else 12), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))
@@ -396,7 +399,7 @@ def camera(framing: Framing, target: Floats, frames: int, rate: float, generator
     times = np.arange(frames) / rate
     angle = float(np.radians(generator.uniform(18, 32)))
     distance = framing.height / 2 / np.tan(angle / 2)
-    yaw = generator.normal(0, 0.15) + 0.012 * acting.drift(times, generator)
+    yaw = generator.normal(0, 0.12) + 0.012 * acting.drift(times, generator)
     pitch = generator.normal(0.0, 0.05) + 0.006 * acting.drift(times, generator)
     centre = target * [1, 1, 0] + [0, 0, 0.04] - np.array([0, (0.5 - framing.eyes) * framing.height, 0])
     centre = centre + np.stack(

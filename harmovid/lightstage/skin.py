@@ -218,12 +218,13 @@ def paint(
         albedo *= 1 - 0.6 * c.shadow * lid[..., None]
 
     fuzz = value(p, 0.0011, generator)
-    brows = np.exp(-((brow_distance(p) / 0.0034) ** 2)) * brow
+    brows = np.exp(-((brow_distance(p) / (0.0014 + 0.0018 * brow)) ** 2)) * brow
     beard = beard_region(p) * (1 - lips) * c.stubble * (0.75 + 0.25 * fuzz)
     cover = np.clip(0.58 * brows * (0.85 + 0.3 * fuzz) + 0.42 * beard, 0, 0.9)
     albedo += (np.array(hair) * 1.1 - albedo) * cover[..., None]
     if scalp is not None:
-        albedo += (np.array(hair) * 0.9 - albedo) * (np.clip(scalp * (0.85 + 0.25 * fuzz), 0, 1) * 0.88)[..., None]
+        under = np.clip(scalp * (1.0 + 0.10 * fuzz), 0, 1) * 0.97
+        albedo += (np.array(hair) * 0.9 - albedo) * under[..., None]
 
     shine = (
         bump(p, (0.0, 0.75, 0.14), (0.04, 0.02, 0.05))

@@ -58,10 +58,9 @@ def strip(rings: Floats, around: bool, along: bool, metres: float = 1.0) -> tupl
 
 def frames(curve: Floats, up: Floats, closed: bool = True) -> tuple[Floats, Floats, Floats]:
     """Tangent, outward and upward unit vectors (N, 3) of a curve; `up` (3,) or (N, 3) is about where up is."""
+    tangent: Floats = np.asarray(np.gradient(curve, axis=0))
     if closed:
         tangent = np.roll(curve, -1, 0) - np.roll(curve, 1, 0)
-    else:
-        tangent = np.gradient(curve, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     up = np.broadcast_to(up, curve.shape) - (np.broadcast_to(up, curve.shape) * tangent).sum(1, keepdims=True) * tangent
     up /= np.linalg.norm(up, axis=1, keepdims=True)

@@ -172,7 +172,7 @@ def hat(kind: str, shape: body.Body, dye: cloth.Colour, generator: np.random.Gen
         front = sweep.evened(front, 60, 2, False)
         share = np.linspace(-1, 1, 60)
         reach = 0.066 * np.sqrt(np.clip(1 - share**4, 0, 1))
-        rows = []
+        rows: list[Floats] = []
         for depth in (0.0, 0.25, 0.5, 0.75, 0.97, 1.0, 0.97, 0.75, 0.4, 0.0):
             thick = 0.0 if len(rows) < 5 else -0.0025
             rows.append(
