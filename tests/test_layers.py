@@ -33,6 +33,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "diffusers": ("model/",),
     "anny": ("lightstage/body.py",),
     "mitsuba": ("lightstage/pathtrace.py",),
+    "mitsuba_oidn": ("lightstage/pathtrace.py",),
     "embreex": ("lightstage/radiance.py",),
     "torchvision": (),
     "lpips": (),
