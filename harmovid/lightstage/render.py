@@ -116,7 +116,7 @@ def exposure(person: np.ndarray, behind: np.ndarray, alpha: np.ndarray, look: Lo
     seen = seen + (1 - share) * means[1] / max(float(luminance(means[1])), 1e-9)
     # Skin is no grey: what the light itself is counts as much as what it falls on.
     seen = seen / np.array([1.18, 0.98, 0.82]) ** share
-    gains = np.clip(seen, 0.12, 6) ** -look.adaptation * np.exp2(np.array([0.5, 0, -0.5]) * look.warmth)
+    gains = np.clip(seen, 0.3, 3) ** -look.adaptation * np.exp2(np.array([0.5, 0, -0.5]) * look.warmth)
     logs = []
     for picture, weight, total in ((person, alpha, there), (behind, 1 - alpha, gone)):
         bright = np.maximum(luminance(np.maximum(picture, 0) * gains), 0)
