@@ -76,6 +76,32 @@ def shards(
                              "and run it again")
 
 
+@data.command()
+def lightstage(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where takes go: OUT/train, OUT/validation, OUT/sheets. What "
+                                      "is there already is left.")],
+    count: Annotated[int, typer.Option(help="Takes for training; a twentieth as many more are for validation.")],
+    frames: Annotated[int, typer.Option(help="Frames of each take, 24 a second.")] = 24,
+    height: Annotated[int, typer.Option(help="Height of the picture, pixels.")] = 128,
+    hdri: Annotated[Path | None, typer.Option(help="Folder of HDR maps; those that the split list names are copied to "
+                                              "the takes, to light them.")] = None,
+    processes: Annotated[int, typer.Option(help="At work at the same time, each of one thread.")] = 1,
+) -> None:
+    """Film people of the light stage, who can be relit exactly under any light, to train on.
+
+    Example: `harmovid data lightstage --count 300 --out stage/ --hdri hdri/ --processes 2`
+    """
+    with errors_as_sentences("run it again to go on; takes that are whole are left"):
+        from harmovid.data.filming import Filming, film_takes
+
+        with bars() as progress:
+            made = film_takes(out, Filming(count, frames, height), hdri=hdri, processes=processes, progress=progress)
+        say(f"wrote {made.made} takes to {out}; {made.kept} were there; {made.size / 1e6:.0f} MB in all, "
+            f"{made.size / 1e6 / (made.made + made.kept):.1f} MB a take")
+        if hdri is None:
+            note("no HDR maps were given (--hdri): all light will be drawn")
+
+
 @train.command()
 def codec(
     data: Shards,

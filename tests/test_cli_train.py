@@ -241,3 +241,23 @@ class TestTrain:
         before = tree(made)
         assert sentence in invoke(f"train {arguments.format(made=made)}", 2).stderr
         assert list(tmp_path.iterdir()) == [] and tree(made) == before
+
+
+def test_the_light_stage_films_goes_on_and_says_what_it_did(tmp_path, monkeypatch):
+    pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+    from harmovid.data import filming
+    from harmovid.lightstage.radiance import StageConfig
+    from tests.lightstage.stage import performer
+
+    small = StageConfig(coverage=2, points=1, surfels=50, bounces=1)
+    film = filming.film_take
+    monkeypatch.setattr(filming, "film_take", lambda seed, path, asked, perform: film(
+        seed, path, filming.Filming(asked.count, asked.frames, asked.height, small), performer))
+    monkeypatch.setattr(filming, "write_sheet", lambda takes, path: None)
+    first = invoke(f"data lightstage --count 1 --frames 2 --height 16 --out {tmp_path}")
+    assert f"wrote 2 takes to {tmp_path}; 0 were there; " in first.stderr and "MB a take" in first.stderr
+    assert "no HDR maps were given (--hdri): all light will be drawn" in first.stderr
+    again = invoke(f"data lightstage --count 2 --frames 2 --height 16 --out {tmp_path}")
+    assert f"wrote 1 takes to {tmp_path}; 2 were there; " in again.stderr
+    refused = invoke(f"data lightstage --count 1 --processes 0 --out {tmp_path}", status=2)
+    assert "--processes is 1 or more, got 0" in refused.stderr

@@ -31,12 +31,17 @@ DOORS: dict[str, tuple[str, ...]] = {
     "ray": ("data/fleet.py",),
     "accelerate": ("train/loop.py",),
     "diffusers": ("model/",),
+    "anny": ("lightstage/body.py",),
+    "mitsuba": ("lightstage/pathtrace.py",),
+    "mitsuba_oidn": ("lightstage/pathtrace.py",),
+    "embreex": ("lightstage/radiance.py",),
     "torchvision": (),
     "lpips": (),
 }
 
 # What must not come in by `harmovid --help`.
-HEAVY = ("av", "numba", "cv2", "torch", "OpenEXR", "rembg", "ai_edge_litert", "diffusers", "scipy")
+HEAVY = ("av", "numba", "cv2", "torch", "OpenEXR", "rembg", "ai_edge_litert", "diffusers", "scipy",
+         "anny", "mitsuba", "embreex")
 
 NAMES_WITHOUT_MEANING = ("utils", "util", "helpers", "helper", "common", "misc")
 

@@ -118,7 +118,7 @@ class Footage:
     def _one(self, take: _Take, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig, start: int | None = None) -> tuple[Tensor, Tensor]:
         """(7, T, H, W) and (3, T, 64, 64), float32 in [0, 1]."""
-        order = _order(len(take.layers), frames, random, start)
+        order = play_order(len(take.layers), frames, random, start)
         if random.random() < config.reverse:
             order = order[::-1].copy()
         size = take.layers.shape[-1], take.layers.shape[-2]
@@ -126,14 +126,14 @@ class Footage:
         known = known[~np.isnan(known[:, 0])]
         person = np.array([*known[:, :2].min(0), *known[:, 2:].max(0)]) if len(known) else np.array([0, 0, *size])
         flip = random.random() < config.flip
-        box = _crop(person, size, view, random, config)
+        box = crop_box(person, size, view, random, config)
         if len(take.layers) == 1 and frames > 1 and config.shift > 0 and random.random() < 0.5:
-            end = _crop(person, size, view, random, config)
+            end = crop_box(person, size, view, random, config)
             ways = np.linspace(0, 1, frames)[:, None]
-            pictures = torch.cat([_cut(take.layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
+            pictures = torch.cat([cut(take.layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
         else:
             index = torch.from_numpy(order).to(self.device)
-            pictures = _cut(take.layers[index], box, view)  # (T, 7, H, W)
+            pictures = cut(take.layers[index], box, view)  # (T, 7, H, W)
         whole = take.overview[torch.from_numpy(np.minimum((order + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY,
                                                           len(take.overview) - 1)).to(self.device)]  # (T, 3, 64, 64)
         if flip:
@@ -152,7 +152,7 @@ def _take(shard: Shard, device: torch.device) -> _Take:
                  torch.from_numpy(shard.overview).permute(0, 3, 1, 2).contiguous().to(device), boxes)
 
 
-def _order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:
+def play_order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:
     """(wanted,) frame numbers, consecutive; back and forth where there are fewer."""
     if start is None:
         start = int(random.integers(max(there - wanted, 0) + 1))
@@ -162,7 +162,7 @@ def _order(there: int, wanted: int, random: np.random.Generator, start: int | No
     return ramp[(start + np.arange(wanted)) % len(ramp)]
 
 
-def _crop(person: np.ndarray, size: tuple[int, int], view: tuple[int, int], random: np.random.Generator,
+def crop_box(person: np.ndarray, size: tuple[int, int], view: tuple[int, int], random: np.random.Generator,
           config: CropConfig) -> np.ndarray:
     """(4,) int, x0, y0, x1, y1: the person with room, in the view's proportions where the picture allows it."""
     side = np.maximum(person[2:] - person[:2], 8) * (1 + 2 * random.uniform(*config.margin))
@@ -177,7 +177,7 @@ def _crop(person: np.ndarray, size: tuple[int, int], view: tuple[int, int], rand
     return np.clip(box, 0, [*size, *size])
 
 
-def _cut(layers: Tensor, box: np.ndarray, view: tuple[int, int]) -> Tensor:
+def cut(layers: Tensor, box: np.ndarray, view: tuple[int, int]) -> Tensor:
     """(T, C, H, W) uint8 → (T, C, h, w) float32 in [0, 255]."""
     x0, y0, x1, y1 = (int(v) for v in box)
     part = layers[..., y0:y1, x0:x1].float()

@@ -1,0 +1,182 @@
+"""Filming: takes of the light stage for training, people drawn by number, several at a time, stopped and gone on with.
+
+    OUT/SPLIT/take-000012.safetensors   buffers of one performance: `lightstage.buffers`
+    OUT/SPLIT/maps/NAME.hdr             the HDR maps that light this split
+    OUT/sheets/SPLIT-000.jpg            some takes under some lights, to look at
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from harmovid.data import split as listed
+from harmovid.errors import InputError, OptionError
+from harmovid.light import environment, procedural
+from harmovid.lightstage import buffers, render
+from harmovid.lightstage.film import film
+from harmovid.lightstage.radiance import StageConfig
+from harmovid.lightstage.scene import Performance
+
+Perform = Callable[[int, int], Performance]
+"""A performance from the person's number and how many frames."""
+
+VALIDATION = 500_000
+"""People from this number on are for validation; those of the truth set lie beyond `lightstage.people.HELD_OUT`."""
+
+_ASPECTS = (0.8, 1.0, 1.0, 1.25)
+_SHEET = 8  # takes on a sheet
+_LIGHTS = ("sun and sky", "overcast", "dusk", "room", "fire", "neon", "stage", "studio")
+
+
+@dataclass(frozen=True)
+class Filming:
+    """What `film_takes` is to make.
+
+    count: takes for training; a twentieth as many more, at least one, are for validation. frames: of each.
+    height: of the picture, pixels. stage: how finely it is filmed.
+    """
+
+    count: int
+    frames: int = 24
+    height: int = 128
+    stage: StageConfig = StageConfig()
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `film_takes` did: takes made now, takes that were there, bytes of all, maps copied."""
+
+    made: int
+    kept: int
+    size: int
+    maps: int
+
+
+def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, processes: int = 1,
+               perform: Perform | None = None,
+               progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Made:
+    """Film people; takes that are whole are left, so that a stopped run goes on where it was.
+
+    Args:
+        out: see the top of this module.
+        hdri: folder of HDR maps, of which those that the split list names are copied beside the takes.
+        processes: at work at the same time, of one thread each.
+        perform: who performs; None: `lightstage.people`. What is given must be importable where processes > 1.
+        progress: told after every take.
+
+    Raises:
+        OptionError: fewer than one take, frame or process, or a process was killed.
+        InputError: `hdri` has no map of the list.
+        MissingExtra: what the light stage needs is not installed.
+    """
+    for name, value in (("--count", filming.count), ("--frames", filming.frames), ("--processes", processes)):
+        if value < 1:
+            raise OptionError(f"{name} is 1 or more, got {value}")
+    for split in ("train", "validation"):
+        (out / split).mkdir(parents=True, exist_ok=True)
+    maps = _copy_maps(hdri, out) if hdri is not None else 0
+    wanted = [("train", n) for n in range(filming.count)]
+    wanted += [("validation", VALIDATION + n) for n in range(max(1, filming.count // 20))]
+    places = {place(out, split, seed): seed for split, seed in wanted}
+    todo = {path: seed for path, seed in places.items() if not path.is_file()}
+    for n, _ in enumerate(_film_each(todo, filming, processes, perform), 1):
+        progress("film", n, len(todo))
+    for split in ("train", "validation"):
+        mine = sorted(path for path in places if path.parent.name == split)
+        for n in range(0, len(mine), _SHEET):
+            sheet = out / "sheets" / f"{split}-{n // _SHEET:03d}.jpg"
+            if not sheet.is_file() or any(path in todo for path in mine[n : n + _SHEET]):
+                write_sheet(mine[n : n + _SHEET], sheet)
+    return Made(len(todo), len(places) - len(todo), sum(path.stat().st_size for path in places), maps)
+
+
+def place(out: Path, split: str, seed: int) -> Path:
+    """Where the take of a person goes."""
+    return out / split / f"take-{seed:06d}.safetensors"
+
+
+def film_take(seed: int, path: Path, filming: Filming, perform: Perform | None = None) -> None:
+    """Film one person and write the take. Nobody is framed alike: the picture's width goes by the seed."""
+    if perform is None:
+        from harmovid.lightstage.people import perform as made_people
+
+        perform = made_people
+    aspect = float(np.random.default_rng([seed, 77]).choice(_ASPECTS))
+    size = filming.height, round(filming.height * aspect / 8) * 8
+    buffers.write(path, film(perform(seed, filming.frames), path.stem, size, seed=seed, config=filming.stage))
+
+
+def write_sheet(takes: list[Path], path: Path) -> None:
+    """A picture of takes, one a row, under some lights, each with its middle frame."""
+    rows = []
+    for take in takes:
+        filmed = buffers.read(take)
+        middle = slice(filmed.frames // 2, filmed.frames // 2 + 1)
+        row = []
+        for n, kind in enumerate(_LIGHTS):
+            random = np.random.default_rng([filmed.info.seed, n])
+            light = procedural.draw(random, kind=kind).turned(random.uniform(-np.pi, np.pi))
+            look = replace(render.draw_look(random), grain=0.0)
+            shot = render.shoot(filmed, light, look, middle).composite[0]
+            side = min(shot.shape[:2])
+            top, left = (shot.shape[0] - side) // 2, (shot.shape[1] - side) // 2
+            row.append(cv2.resize(shot[top : top + side, left : left + side], (160, 160), interpolation=cv2.INTER_AREA))
+        rows.append(np.hstack(row))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = np.rint(np.vstack(rows)[..., ::-1] * 255).astype(np.uint8)
+    path.write_bytes(cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+
+
+def _film_each(todo: dict[Path, int], filming: Filming, processes: int, perform: Perform | None) -> Iterator[None]:
+    if processes == 1:
+        for path, seed in todo.items():
+            film_take(seed, path, filming, perform)
+            yield
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_one_of_many) as pool:
+        try:
+            for done in as_completed([pool.submit(film_take, seed, path, filming, perform)
+                                      for path, seed in todo.items()]):
+                done.result()
+                yield
+        except BrokenProcessPool as error:
+            raise OptionError(f"one of --processes {processes} was killed, for want of memory perhaps; start again "
+                              "with fewer: what is made is kept") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_of_many() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: what is begun is finished
+    cv2.setNumThreads(1)
+
+
+def _copy_maps(hdri: Path, out: Path) -> int:
+    """Copy the maps of each split; how many."""
+    count = 0
+    for split in ("train", "validation"):
+        for file in listed.files(split, "hdri"):
+            source = hdri / Path(file).name
+            if source.is_file():
+                target = out / split / "maps" / source.name
+                target.parent.mkdir(exist_ok=True)
+                if not target.is_file():
+                    environment.read(source)  # is it one?
+                    partial = target.with_name(target.name + ".part")
+                    shutil.copyfile(source, partial)
+                    partial.replace(target)
+                count += 1
+    if not count:
+        raise InputError(f"{hdri} has none of the maps of the split list, such as "
+                         f"{Path(listed.files('train', 'hdri')[0]).name}; name the folder that holds them")
+    return count

@@ -1,0 +1,138 @@
+"""Pairs from the light stage: one performance under two lights, drawn without end.
+
+Each draw takes a person, films them in one environment (the source, before its own background) and in another (the
+target, before that one's), each with a camera of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from harmovid.data.augment import binary
+from harmovid.data.dataset import CropConfig, crop_box, cut, play_order
+from harmovid.data.shards import OVERVIEW
+from harmovid.errors import InputError
+from harmovid.light import environment, procedural
+from harmovid.light.environment import Environment
+from harmovid.lightstage import buffers, render
+from harmovid.lightstage.buffers import Buffers
+
+
+@dataclass(frozen=True)
+class StageBatch:
+    """Some pairs, float32 display sRGB in [0, 1].
+
+    source: (B, 3, T, H, W), the person in another light, before the background of that light.
+    target: (B, 3, T, H, W), the same performance in the light of `background`, before it.
+    background: (B, 3, T, H, W). overview: (B, 3, T, 64, 64), the whole background, squeezed.
+    alpha: (B, 1, T, H, W) coverage. mask: (B, 1, T, H, W), binary.
+    """
+
+    source: Tensor
+    target: Tensor
+    background: Tensor
+    overview: Tensor
+    alpha: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class PairConfig:
+    """How pairs are drawn.
+
+    crop: how views are cut. maps: share of environments that are HDR maps, where there are any.
+    same: share of pairs whose light does not change, only the camera: nothing to do but tone.
+    """
+
+    crop: CropConfig = CropConfig()
+    maps: float = 0.45
+    same: float = 0.05
+
+
+class LightStage:
+    """The takes of a folder, and the maps beside them; takes are read from disk as they are drawn."""
+
+    def __init__(self, folder: Path, config: PairConfig = PairConfig()) -> None:
+        """Raises InputError: there are no takes."""
+        self.takes = sorted(folder.glob("take-*.safetensors"))
+        if not self.takes:
+            raise InputError(f"there are no takes of the light stage in {folder}; make them with "
+                             "`harmovid data lightstage`")
+        self.config = config
+        self.maps = [environment.still(environment.read(path), path.stem)
+                     for path in sorted((folder / "maps").glob("*.hdr"))]
+
+    def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator) -> StageBatch:
+        """Random pairs.
+
+        Args:
+            batch, frames: how many, of how many consecutive frames; a take that is shorter is played back and forth.
+            view: (height, width).
+            random: source of all choices.
+        """
+        drawn = [self._one(frames, view, random) for _ in range(batch)]
+        return StageBatch(*(torch.stack([getattr(one, field.name) for one in drawn]) for field in fields(StageBatch)))
+
+    def light(self, frames: int, rate: float, random: np.random.Generator) -> Environment:
+        """A random environment, turned at random."""
+        if self.maps and random.random() < self.config.maps:
+            found = self.maps[int(random.integers(len(self.maps)))]
+        else:
+            found = procedural.draw(random, frames, rate)
+        return found.turned(random.uniform(-np.pi, np.pi))
+
+    def _one(self, frames: int, view: tuple[int, int], random: np.random.Generator) -> StageBatch:
+        """One pair, without the axis of the batch."""
+        take = buffers.read(self.takes[int(random.integers(len(self.takes)))])
+        order = play_order(take.frames, frames, random, None)
+        if random.random() < self.config.crop.reverse:
+            order = order[::-1]
+        first, last = int(order.min()), int(order.max()) + 1
+        within = torch.from_numpy(order - first)
+        rate = take.info.rate[0] / take.info.rate[1]
+        lights = [self.light(last - first, rate, random) for _ in range(2)]
+        if random.random() < self.config.same:
+            lights[0] = lights[1]
+        shots = [render.shoot(take, light, render.draw_look(random), slice(first, last)) for light in lights]
+        alpha = shots[1].alpha[..., None]
+        shown = np.concatenate([shots[0].composite, shots[1].composite, shots[1].background, alpha], -1)
+        layers = torch.from_numpy(np.ascontiguousarray(shown.transpose(0, 3, 1, 2)))[within]  # (T, 10, H, W)
+        box = crop_box(_person(take, first, last), (layers.shape[3], layers.shape[2]), view, random, self.config.crop)
+        pictures = (cut(layers * 255, box, view) / 255).transpose(0, 1)
+        whole = F.interpolate(layers[:, 6:9], (OVERVIEW, OVERVIEW), mode="area").transpose(0, 1)
+        if random.random() < self.config.crop.flip:
+            pictures, whole = pictures.flip(-1), whole.flip(-1)
+        cover = pictures[9:]
+        return StageBatch(pictures[:3], pictures[3:6], pictures[6:9], whole, cover, binary(cover))
+
+
+class StagePairs(IterableDataset[StageBatch]):
+    """Batches without end for a `DataLoader(…, batch_size=None)`: the n-th is the same for the same seed, however many
+    workers there are."""
+
+    def __init__(self, stage: LightStage, batch: int, frames: int, view: tuple[int, int], seed: int = 0) -> None:
+        self.stage, self.batch, self.frames, self.view, self.seed = stage, batch, frames, view, seed
+
+    def __iter__(self) -> Iterator[StageBatch]:
+        worker = get_worker_info()
+        n, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        while True:
+            yield self.stage.draw(self.batch, self.frames, self.view, np.random.default_rng([self.seed, n]))
+            n += step
+
+
+def _person(take: Buffers, first: int, last: int) -> np.ndarray:
+    """x0, y0, x1, y1 of the person over some frames."""
+    there = take.alpha[first:last].max(0) > 127
+    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    if not len(rows):
+        return np.array([0, 0, there.shape[1], there.shape[0]])
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])

@@ -1,0 +1,116 @@
+"""A basis of directions: the sphere in cells, over which light and its transfer are known.
+
+N directions lie evenly on the sphere (a spherical Fibonacci lattice). Each carries a smooth hill that falls to 0 beyond
+its neighbours; the hills are scaled to sum to 1 everywhere (Shepard 1968), so a light keeps its energy however it falls
+between cells, and a light that moves passes from one to the next without a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from harmovid.light.environment import Environment, directions, rotated, shrunk, solid_angles
+
+CELLS = 512
+"""Directions of the usual basis: 9° from one to the next."""
+
+_REACH = 1.15  # how far a hill reaches, in sides of a square as large as a cell: no point is left out
+_MAP = 64  # height of the map that is projected: a cell is three of its pixels wide
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Cells of the sphere.
+
+    directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
+    with one in every cell, spread as its hill.
+    """
+
+    directions: np.ndarray
+    solid: np.ndarray
+    samples: np.ndarray
+
+    @property
+    def radius(self) -> float:
+        """About how far a cell reaches, radians."""
+        return float(np.sqrt(4 / len(self.directions)))
+
+
+@lru_cache(maxsize=4)
+def basis(count: int = CELLS, sets: int = 64) -> Basis:
+    """The basis of `count` directions, with `sets` sets of samples; always the same.
+
+    Source of the lattice: González 2010, "Measurement of areas on a sphere using Fibonacci and latitude-longitude
+    lattices", Math. Geosci. 42.
+    """
+    lattice = _lattice(count)
+    random = np.random.default_rng(count)
+    many = count * sets * 4
+    # Even points over the sphere, each given to one of its cells by the weights there.
+    dense = _lattice(many)
+    chosen = np.concatenate([(_weights(lattice, part).cumsum(1) < random.random((len(part), 1)) * 0.999999).sum(1)
+                             for part in np.array_split(dense, max(1, many // 8192))])
+    order = random.permutation(many)
+    order = order[np.argsort(chosen[order], kind="stable")]
+    counts = np.bincount(chosen, minlength=count)
+    starts = np.concatenate([[0], counts.cumsum()[:-1]])
+    samples = dense[order[starts + (np.arange(sets)[:, None] % counts)]]
+    height = _MAP
+    solid = _projection(count, height) @ np.broadcast_to(solid_angles(height), (height, 2 * height)).ravel()
+    return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32))
+
+
+def project(pixels: np.ndarray, count: int = CELLS) -> np.ndarray:
+    """A map's mean radiance in each cell, (N, 3): Lᵢ = ∫ wᵢ L dω / Ωᵢ, so that Σ Lᵢ Ωᵢ = ∫ L dω."""
+    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else pixels
+    energy = (pixels * solid_angles(len(pixels))[..., None]).reshape(-1, 3)
+    return np.asarray((_projection(count, len(pixels)) @ energy) / basis(count).solid[:, None], np.float32)
+
+
+def project_over_time(environment: Environment, frames: int, count: int = CELLS) -> np.ndarray:
+    """Radiance of each cell at each frame, (T, N, 3)."""
+    light = np.zeros((frames, count, 3), np.float32)
+    for layer in environment.layers:
+        small = shrunk(layer.pixels, _MAP) if len(layer.pixels) > _MAP else layer.pixels
+        yaws = np.broadcast_to(layer.yaw[:frames], frames) if len(layer.yaw) == 1 else layer.yaw[:frames]
+        gains = layer.gain[:frames]
+        yaws = np.pad(yaws, (0, frames - len(yaws)), mode="edge")
+        known: dict[float, np.ndarray] = {}
+        for yaw in yaws.tolist():
+            if yaw not in known:
+                known[yaw] = project(rotated(small, yaw), count)
+        gains = np.pad(gains, ((0, frames - len(gains)), (0, 0)), mode="edge")
+        light += np.stack([known[yaw] for yaw in yaws.tolist()]) * gains[:, None]
+    return light
+
+
+def point_light(towards: Iterable[float], colour: Iterable[float], count: int = CELLS) -> np.ndarray:
+    """A light at one direction, as radiance of the cells, (N, 3). colour: radiance times steradians, (3,)."""
+    where = np.asarray(list(towards), np.float32)
+    weights = _weights(_lattice(count), where[None] / np.linalg.norm(where))[0]
+    return np.asarray(weights[:, None] * np.asarray(list(colour)) / basis(count).solid[:, None], np.float32)
+
+
+@lru_cache(maxsize=4)
+def _projection(count: int, height: int) -> np.ndarray:
+    """(N, H · 2H): the weight of each pixel of a map in each cell."""
+    return np.ascontiguousarray(_weights(_lattice(count), directions(height).reshape(-1, 3)).T)
+
+
+def _lattice(count: int) -> np.ndarray:
+    """(count, 3) even directions."""
+    y = 1 - (2 * np.arange(count) + 1) / count
+    phi = np.pi * (1 + 5**0.5) * (np.arange(count) + 0.5)
+    sin = np.sqrt(np.maximum(1 - y * y, 0))
+    return np.stack([sin * np.sin(phi), y, -sin * np.cos(phi)], -1).astype(np.float32)
+
+
+def _weights(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P, N): the weights of cells at points, sum 1."""
+    square = np.maximum(2 - 2 * points @ lattice.T, 0)  # squared distances
+    hills = np.square(np.maximum(1 - square * np.float32(len(lattice) / (_REACH**2 * 4 * np.pi)), 0))
+    return np.asarray(hills / hills.sum(1, keepdims=True), np.float32)

@@ -1,0 +1,39 @@
+"""Filming: a performance into buffers, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from harmovid.lightstage.buffers import Buffers, Encoder, Filmed
+from harmovid.lightstage.radiance import StageConfig, transfer
+from harmovid.lightstage.scene import Performance
+
+_LEARNED = 5  # frames from which the components are learned
+
+
+def film(performance: Performance, name: str, size: tuple[int, int], *, seed: int = 0,
+         config: StageConfig | None = None,
+         progress: Callable[[int, int], None] = lambda done, total: None) -> Buffers:
+    """Film a performance: light's transfer of every frame, coded.
+
+    Args:
+        name, seed: kept in `Buffers.info`. size: (height, width).
+        progress: told after every frame.
+
+    Raises:
+        MissingExtra: embreex is not installed.
+    """
+    config, count = config or StageConfig(), performance.frames
+    learned = sorted({round(t) for t in np.linspace(0, count - 1, min(count, _LEARNED))})
+    known = {t: transfer(performance, t, size, config) for t in learned}
+    encoder = Encoder(known.values())
+    frames = []
+    for t in range(count):
+        frame = known.pop(t, None) or transfer(performance, t, size, config)
+        frames.append((frame.alpha, frame.place, encoder.encode(frame)))
+        progress(t + 1, count)
+    rate, camera = performance.rate, performance.camera
+    info = Filmed(name, size, (rate.numerator, rate.denominator), camera.height, camera.pose.tolist(), seed)
+    return encoder.pack(info, frames)

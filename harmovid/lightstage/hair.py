@@ -1,0 +1,594 @@
+"""Hair: thousands of ribbons grown from the scalp.
+
+A strand starts at its root, leaves along the skin's normal, is combed by its style's field and pulled down by its
+weight, and is kept
+off the head, the shoulders and the clothes by the distance to their nearest vertex. Strands of a lock then lean
+together (clumping), curl, and a few fly away. All strands grow at once, step by step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from harmovid.lightstage import noise
+from harmovid.lightstage.scene import Material, Surface
+
+Floats = npt.NDArray[np.floating]
+
+# Scene-linear diffuse colour of a mass of hair.
+COLOURS = {
+    "black": (0.010, 0.008, 0.007),
+    "dark brown": (0.028, 0.017, 0.011),
+    "brown": (0.062, 0.035, 0.019),
+    "light brown": (0.13, 0.078, 0.042),
+    "blond": (0.30, 0.20, 0.10),
+    "platinum": (0.46, 0.37, 0.25),
+    "auburn": (0.085, 0.028, 0.012),
+    "red": (0.20, 0.065, 0.020),
+    "grey": (0.23, 0.22, 0.21),
+    "white": (0.52, 0.51, 0.49),
+    "dyed blue": (0.03, 0.07, 0.18),
+    "dyed pink": (0.35, 0.08, 0.16),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How hair is cut and combed. Lengths in metres, on the template's head."""
+
+    name: str
+    length: float  # on top
+    sides: float | None = None  # at ears and nape, where it differs
+    strands: int = 9000
+    lift: float = 0.5  # 0: leaves the scalp flat; 1: straight out
+    comb: str = "down"  # down, forward, back, side, out, bun
+    part: float | None = None  # x of the parting on top, metres
+    weight: float = 0.35  # pull of gravity per step
+    volume: float = 0.012  # how far off the scalp the mass reaches
+    curl: float = 0.0  # radius of the curls, metres
+    pitch: float = 0.03  # metres of strand per turn of a curl
+    clumps: int = 400
+    clumping: float = 0.4  # how far tips lean into their lock
+    stray: float = 0.03  # share of flyaways
+    width: float = 0.0012
+    jitter: float = 0.15
+    bangs: float | None = None  # length over the forehead, where it differs
+
+
+STYLES: tuple[Style, ...] = (
+    Style(
+        "buzz",
+        0.006,
+        strands=13000,
+        lift=0.95,
+        comb="out",
+        weight=0.02,
+        volume=0.008,
+        clumps=1,
+        clumping=0.0,
+        stray=0.0,
+        width=0.0007,
+        jitter=0.35,
+    ),
+    Style("short side part", 0.065, 0.018, comb="side", part=0.030, lift=0.55, volume=0.022, clumps=500, clumping=0.45),
+    Style("crop", 0.038, 0.010, comb="forward", lift=0.5, volume=0.014, clumps=700, clumping=0.5, jitter=0.25),
+    Style("swept back", 0.085, 0.022, comb="back", lift=0.55, volume=0.022, clumps=400, clumping=0.5, weight=0.12),
+    Style(
+        "afro",
+        0.085,
+        strands=9500,
+        lift=1.0,
+        comb="out",
+        weight=0.015,
+        volume=0.09,
+        curl=0.0045,
+        pitch=0.014,
+        clumps=900,
+        clumping=0.25,
+        stray=0.05,
+        width=0.0010,
+        jitter=0.3,
+    ),
+    Style(
+        "short curls",
+        0.060,
+        0.030,
+        strands=9500,
+        lift=0.9,
+        comb="out",
+        weight=0.10,
+        volume=0.04,
+        curl=0.0055,
+        pitch=0.024,
+        clumps=500,
+        clumping=0.75,
+        jitter=0.3,
+    ),
+    Style(
+        "bob",
+        0.205,
+        strands=9500,
+        comb="down",
+        part=0.025,
+        lift=0.35,
+        volume=0.024,
+        weight=0.5,
+        clumps=350,
+        clumping=0.35,
+        jitter=0.07,
+    ),
+    Style(
+        "bob with bangs",
+        0.20,
+        strands=9500,
+        comb="down",
+        part=0.0,
+        lift=0.35,
+        volume=0.024,
+        weight=0.5,
+        clumps=350,
+        clumping=0.35,
+        bangs=0.062,
+        jitter=0.07,
+    ),
+    Style(
+        "long straight",
+        0.42,
+        strands=9500,
+        comb="down",
+        part=0.0,
+        lift=0.3,
+        volume=0.018,
+        weight=0.55,
+        clumps=300,
+        clumping=0.4,
+        jitter=0.07,
+    ),
+    Style(
+        "long wavy",
+        0.40,
+        strands=9500,
+        comb="down",
+        part=-0.028,
+        lift=0.45,
+        volume=0.032,
+        weight=0.5,
+        curl=0.011,
+        pitch=0.11,
+        clumps=260,
+        clumping=0.6,
+        jitter=0.07,
+    ),
+    Style(
+        "long curly",
+        0.30,
+        strands=9500,
+        comb="down",
+        part=0.0,
+        lift=0.8,
+        volume=0.055,
+        weight=0.35,
+        curl=0.010,
+        pitch=0.042,
+        clumps=420,
+        clumping=0.8,
+    ),
+    Style(
+        "bun",
+        0.16,
+        strands=13000,
+        comb="bun",
+        lift=0.12,
+        volume=0.006,
+        weight=0.0,
+        clumps=500,
+        clumping=0.25,
+        stray=0.02,
+    ),
+    Style(
+        "ponytail",
+        0.16,
+        strands=13000,
+        comb="tail",
+        lift=0.12,
+        volume=0.006,
+        weight=0.0,
+        clumps=500,
+        clumping=0.25,
+        stray=0.02,
+    ),
+    Style(
+        "fringe of the bald",
+        0.012,
+        strands=9000,
+        lift=0.6,
+        comb="down",
+        weight=0.1,
+        volume=0.008,
+        clumps=1,
+        clumping=0.0,
+        jitter=0.3,
+    ),
+)
+
+BUN = np.array([0.0, 0.752, -0.052])
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Where hair may root: the skin at the neutral pose, and the same places on the template."""
+
+    points: Floats  # (V, 3) metres
+    faces: npt.NDArray[np.integer]  # (F, 3)
+    normals: Floats  # (V, 3)
+    places: Floats  # (V, 3) on the template
+
+
+def hairline(points: Floats, recede: float = 0.0) -> Floats:
+    """How densely hair grows on the scalp, in [0, 1], at (…, 3) points of the template; `recede` in [0, 1] clears the
+    temples.
+
+    The line's height against the angle about the head's axis (0 before, π behind): forehead, temple, sideburn, over
+    the ear, nape.
+    """
+    x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
+    angle = np.arctan2(x, z - 0.040)
+    line = np.interp(
+        angle,
+        np.radians([0, 15, 26, 36, 46, 58, 70, 80, 88, 96, 112, 122, 140, 180]),
+        [0.766, 0.767, 0.765, 0.757, 0.738, 0.713, 0.683, 0.672, 0.700, 0.708, 0.700, 0.664, 0.640, 0.634],
+    )
+    line = line + recede * np.interp(
+        angle, np.radians([0, 14, 28, 45, 60, 75]), [0.012, 0.018, 0.034, 0.030, 0.012, 0.0]
+    )
+    ear = (np.hypot((y - 0.677) / 0.030, (z - 0.046) / 0.022) < 1) & (x > 0.0695)
+    return noise.ramp(y, line - 0.004, line + 0.005) * ~ear
+
+
+def bald(points: Floats) -> Floats:
+    """What is left of the hair of a bald head: a wreath from ear to ear."""
+    return hairline(points) * noise.ramp(points[..., 1], 0.740, 0.722) * noise.ramp(points[..., 2], 0.075, 0.06)
+
+
+def roots(growth: Growth, density: Floats, count: int, generator: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """`count` places (N, 3) drawn by area and `density` (V,), with their normals and their places on the template."""
+    corner = growth.faces
+    a, b, c = (growth.points[corner[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) * density[corner].mean(1)
+    face = generator.choice(len(area), count, p=area / area.sum())
+    u, v = generator.random((2, count))
+    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
+    share = np.stack([1 - u - v, u, v], 1)
+    mix = [
+        np.einsum("nk,nkc->nc", share, field[corner[face]]) for field in (growth.points, growth.normals, growth.places)
+    ]
+    return mix[0], _unit(mix[1]), mix[2]
+
+
+def _unit(v: Floats) -> Floats:
+    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)
+
+
+def _field(style: Style, place: Floats, normal: Floats, bun: Floats, root: Floats) -> Floats:
+    """(N, 3) where the comb sends each strand, along the skin."""
+    x, y, z = place.T
+    down = np.stack([0 * x, -1 + 0 * x, 0 * x], 1)
+    if style.comb == "out":
+        return normal
+    if style.comb in ("bun", "tail"):
+        way = bun - root
+    elif style.comb == "forward":
+        crown = place - [0.008, 0.80, -0.005]
+        way = (
+            np.stack(
+                [
+                    0.5 * crown[:, 0],
+                    -0.35 * noise.ramp(y, 0.79, 0.74) + 0 * x,
+                    0.6 * noise.ramp(z, -0.05, 0.03) * 0.1 + 0.03 * noise.ramp(z, -0.03, 0.03),
+                ],
+                1,
+            )
+            + 0.06 * down * noise.ramp(y, 0.77, 0.72)[:, None]
+        )
+    elif style.comb == "back":
+        way = np.stack(
+            [0.25 * x, -0.02 - 0.10 * noise.ramp(y, 0.77, 0.70), -0.10 + 0.04 * noise.ramp(y, 0.74, 0.68)], 1
+        )
+    else:
+        part = style.part if style.part is not None else 0.0
+        away = np.sign(x - part) * noise.ramp(np.abs(x - part), 0.0, 0.008)
+        top = noise.ramp(y, 0.735, 0.785)
+        front = noise.ramp(z, 0.02, 0.10)
+        if style.comb == "side":
+            way = np.stack(
+                [away * (0.4 + 0.6 * top), -0.25 - 0.9 * (1 - top), 0.35 * front - 0.5 * (1 - front) * top], 1
+            )
+        else:
+            back = 0.95 * front - 0.10 * noise.ramp(z, 0.02, -0.03)
+            way = np.stack(
+                [away * (0.25 + 0.75 * top) + 0.5 * np.sign(x) * front, -0.10 - 1.0 * (1 - top) * (1 - front), -back], 1
+            )
+    along = way - (way * normal).sum(1, keepdims=True) * normal
+    return _unit(along)
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What hair lies on: points with outward normals."""
+
+    points: Floats
+    normals: Floats
+    quick: bool = False  # the nearest point alone: enough for hair
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
+    def settle(self, points: Floats, distance: Floats) -> Floats:
+        """Points (N, 3) moved in or out to `distance` (N,) from the surface."""
+        depth, normal = self.nearest(points)
+        return points + np.clip(distance - depth, -0.03, 0.02)[:, None] * normal
+
+    def push(self, points: Floats, distance: Floats, pull: Floats | float = 0.0) -> Floats:
+        """Points (N, 3) moved out to at least `distance` (N,) from the surface; those farther off come in by up
+        to `pull`.
+        """
+        depth, normal = self.nearest(points)
+        return points + np.clip(distance - depth, -np.asarray(pull), 0.02)[:, None] * normal
+
+    def nearest(self, points: Floats) -> tuple[Floats, Floats]:
+        """Signed distance (N,) along the normals (N, 3) of the nearest three points, weighted by nearness."""
+        if self.quick:
+            _, nearest = self.tree.query(points)
+            return ((points - self.points[nearest]) * self.normals[nearest]).sum(1), self.normals[nearest]
+        far, nearest = self.tree.query(points, k=3)
+        share = 1 / np.maximum(far, 1e-4) ** 2
+        share /= share.sum(1, keepdims=True)
+        normal = _unit((self.normals[nearest] * share[..., None]).sum(1))
+        surface = (self.points[nearest] * share[..., None]).sum(1)
+        return ((points - surface) * normal).sum(1), normal
+
+
+def grow(
+    style: Style,
+    growth: Growth,
+    density: Floats,
+    obstacle: Obstacle,
+    generator: np.random.Generator,
+    bun: Floats = BUN,
+    trim: Callable[[Floats], Floats] | None = None,
+) -> tuple[Floats, Floats]:
+    """Strands (N, K, 3) at the neutral pose, and (N,) a random number in [0, 1] of each strand's lock.
+
+    `trim` gives, for roots (N, 3) on the template, the share of the style's length that is left there.
+    """
+    count = style.strands
+    root, normal, place = roots(growth, density, count, generator)
+    steps = int(np.clip(style.length / 0.015, 5, 22))
+    length = np.full(count, style.length)
+    if style.sides is not None:
+        high = noise.ramp(place[:, 1], 0.715, 0.765)
+        length = style.sides + (style.length - style.sides) * high
+    if style.bangs is not None:
+        fringe = noise.ramp(place[:, 2], 0.085, 0.10) * noise.ramp(np.abs(place[:, 0]), 0.055, 0.045)
+        length = length + (style.bangs - length) * fringe
+    length = length * generator.uniform(0.82, 1.06, count) * (1.0 if trim is None else trim(place))
+    clumps = root[generator.choice(count, min(style.clumps, count), replace=False)]
+    lock = cKDTree(clumps).query(root)[1]
+    wild = (
+        generator.normal(0, style.jitter, (len(clumps), 3))[lock] * 0.7
+        + generator.normal(0, style.jitter, (count, 3)) * 0.6
+    )
+    way = _field(style, place, normal, bun, root)
+    if style.bangs is not None:
+        way = _unit(way + fringe[:, None] * np.array([0, -1.2, 1.4]))
+    shell = 0.0012 + style.volume * generator.random(count) ** 1.3 * (0.6 + 0.4 * generator.random(len(clumps))[lock])
+    out = style.lift * (0.6 + 0.8 * generator.random(count))[:, None]
+    direction = _unit(normal * out + way * (1.05 - style.lift) + 0.3 * wild)
+    stray = generator.random(count) < style.stray
+    points = [root - 0.001 * normal]
+    here = root
+    stretch = length / (steps - 1)
+    free = style.comb in ("out", "bun", "tail")
+    for step in range(1, steps):
+        along = step / (steps - 1)
+        gone = stretch * step
+        _, outward = obstacle.nearest(here)
+        # Combed hair clings to the head; below the jaw it hangs free.
+        cling = 0.0 if free else (np.where(stray, 0.6, 1.0) * noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08))
+        if style.comb in ("bun", "tail"):
+            direction = _unit(direction + 1.2 * _unit(bun - here))
+        elif style.comb != "out":
+            direction = direction + (0.8 * noise.ramp(gone, 0.10, 0.02))[:, None] * way
+        late = 1.0 if free else 0.25 + 0.75 * noise.ramp(gone, 0.02, 0.09)
+        heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0) * late
+        direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
+        leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
+        direction = _unit(direction - leaving[:, None] * outward)
+        ahead: Floats = here + direction * stretch[:, None]
+        rise = np.minimum(shell, 0.0012 + shell * min(1.0, 2.5 * along))
+        ahead = obstacle.push(ahead, rise, 0.6 * stretch * cling)
+        if style.comb in ("bun", "tail"):  # arrived: stay inside the knot
+            near = np.linalg.norm(ahead - bun, axis=1) < 0.016
+            ahead = np.where(near[:, None], bun + (here - bun) * 0.6, ahead)
+        direction = _unit(ahead - here)
+        here = here + direction * stretch[:, None]
+        points.append(here)
+    strands = np.stack(points, 1)
+    strands = _clump(style, strands, lock, len(clumps), generator, stray)
+    if style.curl:
+        strands = _curl(style, strands, lock, len(clumps), generator, stretch)
+    for step in range(1, steps):  # what leaning and curling pushed inside comes out again
+        strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
+    return strands, generator.random(len(clumps))[lock]
+
+
+def _clump(
+    style: Style,
+    strands: Floats,
+    lock: npt.NDArray[np.integer],
+    count: int,
+    generator: np.random.Generator,
+    stray: npt.NDArray[np.bool_],
+) -> Floats:
+    """Each strand leans towards the mean of its lock, the more the nearer its tip."""
+    total = np.zeros((count, *strands.shape[1:]))
+    np.add.at(total, lock, strands)
+    mean = total / np.maximum(np.bincount(lock, minlength=count), 1)[:, None, None]
+    along = np.linspace(0, 1, strands.shape[1]) ** 1.2
+    lean = style.clumping * along[None] * generator.uniform(0.5, 1.1, count)[lock][:, None] * ~stray[:, None]
+    return strands + (mean[lock] - strands) * np.clip(lean, 0, 0.95)[..., None]
+
+
+def _curl(
+    style: Style,
+    strands: Floats,
+    lock: npt.NDArray[np.integer],
+    count: int,
+    generator: np.random.Generator,
+    stretch: Floats,
+) -> Floats:
+    """Strands wound to helices about themselves, those of a lock nearly in phase."""
+    # A helix needs several points a turn: put more in.
+    fine = max(strands.shape[1], int(np.ceil(style.length / style.pitch * 5)) + 1)
+    at = np.linspace(0, strands.shape[1] - 1, min(fine, 44))
+    low = np.minimum(at.astype(int), strands.shape[1] - 2)
+    part = (at - low)[None, :, None]
+    axis = strands[:, low] * (1 - part) + strands[:, low + 1] * part
+    tangent = _unit(np.gradient(axis, axis=1))
+    side = _unit(np.cross(tangent, [0.3, 0.2, 0.93]))
+    other = np.cross(tangent, side)
+    distance = stretch[:, None] * at[None]
+    pitch = style.pitch * generator.uniform(0.75, 1.3, count)[lock][:, None]
+    phase = generator.uniform(0, 2 * np.pi, count)[lock][:, None] + generator.normal(0, 0.5, len(strands))[:, None]
+    turn = 2 * np.pi * distance / pitch * generator.choice([-1, 1], count)[lock][:, None] + phase
+    radius = (
+        style.curl
+        * generator.uniform(0.6, 1.2, count)[lock][:, None]
+        * noise.ramp(distance, 0.0, 2.2 * style.curl + 0.01)
+    )
+    return axis + radius[..., None] * (np.cos(turn)[..., None] * side + np.sin(turn)[..., None] * other)
+
+
+def fewer(strands: Floats, points: int) -> Floats:
+    """Strands (N, K, 3) with at most `points` points each, closer at the root: a long chord would cut the skull."""
+    if strands.shape[1] <= points:
+        return strands
+    at = np.linspace(0, 1, points) ** 1.6 * (strands.shape[1] - 1)
+    low = np.minimum(at.astype(int), strands.shape[1] - 2)
+    part = (at - low)[None, :, None]
+    return strands[:, low] * (1 - part) + strands[:, low + 1] * part
+
+
+def knot(style: Style, bun: Floats, generator: np.random.Generator, count: int = 3500) -> Floats:
+    """The bun or the tail itself: strands (N, K, 3) wound to a ball, or hanging from the tie."""
+    if style.comb == "bun":
+        tilt = _unit(generator.normal(0, 0.35, (count, 3)) + np.array([0, 0.25, -1]))
+        side = _unit(np.cross(tilt, [0, 1, 0.1]))
+        other = np.cross(tilt, side)
+        radius = 0.031 * np.cbrt(generator.uniform(0.3, 1, count))
+        start = generator.uniform(0, 2 * np.pi, count)
+        turn = start[:, None] + np.linspace(0, 3.4, 12)[None]
+        offset = generator.normal(0, 0.008, count)
+        ball = radius[:, None, None] * (
+            np.cos(turn)[..., None] * side[:, None] + np.sin(turn)[..., None] * other[:, None]
+        )
+        return bun + [0, 0.008, -0.016] + ball * [1, 1, 0.8] + (offset[:, None] * tilt)[:, None]
+    steps = np.linspace(0, 1, 12)
+    angle, spread = generator.uniform(0, 2 * np.pi, count), np.sqrt(generator.random(count))
+    radius = 0.010 + 0.016 * np.sin(np.pi * steps * 0.8) * (1 - 0.3 * steps)
+    center = bun + np.stack(
+        [
+            0.010 * np.sin(3 * steps),
+            -0.24 * steps**1.3 + 0.01,
+            -0.022 - 0.045 * np.sin(np.pi * np.minimum(steps * 1.1, 1)),
+        ],
+        1,
+    )
+    around = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], 1) * spread[:, None]
+    long = generator.uniform(0.75, 1.0, count)[:, None, None]
+    tail = center[None] + around[:, None] * radius[None, :, None]
+    tail = tail[:, :1] + (tail - tail[:, :1]) * long
+    return tail + generator.normal(0, 0.0012, tail.shape) * steps[None, :, None]
+
+
+def ribbons(
+    strands: Floats, lock: Floats, width: float, generator: np.random.Generator
+) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
+    """Strands (N, K, 3) as ribbons: points (N·K·2, 3), faces (F, 3), uv (F, 3, 2).
+
+    Point 2k and 2k + 1 of a strand are its left and right; u is the strand's shade, v runs from tip (0) to root (1).
+    Ribbons face the camera, give or take half a radian, and taper.
+    """
+    count, steps = strands.shape[:2]
+    tangent = _unit(np.gradient(strands, axis=1))
+    across = _unit(np.cross(tangent, [0.0, 0.0, 1.0]) + 1e-4)
+    other = np.cross(tangent, across)
+    twist = generator.normal(0, 0.5, (count, 1, 1))
+    across = np.cos(twist) * across + np.sin(twist) * other
+    taper = np.concatenate([[0.8], np.linspace(1.0, 0.5, steps - 1)]) * width / 2
+    across = across * (taper[None, :, None] * generator.uniform(0.7, 1.35, (count, 1, 1)))
+    points = np.stack([strands - across, strands + across], 2).reshape(-1, 3)
+    base = (np.arange(count)[:, None] * steps + np.arange(steps - 1)) * 2
+    base = base.reshape(-1)
+    faces = np.concatenate([np.stack([base, base + 1, base + 3], 1), np.stack([base, base + 3, base + 2], 1)])
+    shade = np.clip(0.7 * lock + 0.3 * generator.random(count), 0.001, 0.999)
+    u = np.repeat(shade, steps * 2)
+    v = np.tile(np.repeat(1 - np.linspace(0.001, 0.999, steps), 2), count)
+    uv = np.stack([u, v], 1)[faces]
+    return points, faces.astype(np.int32), uv
+
+
+def material(
+    colour: tuple[float, float, float],
+    generator: np.random.Generator,
+    grey: float = 0.0,
+    roots_darker: float = 0.15,
+    dye: tuple[float, float, float] | None = None,
+) -> Material:
+    """The fibre's colours: across, strand by strand; down, from root to tip (lighter). `grey`: share of grey
+    strands.
+    """
+    shades = np.exp(generator.normal(0, 0.22, (1, 64, 1)) + generator.normal(0, 0.04, (1, 64, 3)))
+    rows = np.linspace(0, 1, 16)[:, None, None]
+    albedo = np.array(colour) * shades * (1 - roots_darker * (1 - rows)) * (1 + 0.25 * rows)
+    if dye is not None:
+        albedo = albedo + (np.array(dye) * shades - albedo) * noise.ramp(rows, 0.35, 0.7)
+    if grey:
+        grizzled = generator.random((1, 64, 1)) < grey
+        albedo = np.where(grizzled, np.array([0.30, 0.29, 0.28]) * shades**0.5, albedo)
+    return Material(
+        np.clip(albedo, 0.003, 0.9).astype(np.float32), np.full((16, 64), 0.5, np.float32), 0.046, 0.0, True
+    )
+
+
+def surface(name: str, points: Floats, faces: npt.NDArray[np.int32], uv: Floats, material: Material) -> Surface:
+    """Ribbons that have been moved, (T, N·K·2, 3), as a surface with the direction of its strands.
+
+    The direction at a point is the face's edge from its ring of two to the next, so that it moves with the ribbon.
+    """
+    before, after = neighbours(faces, points.shape[1])
+    strand = _unit(points[:, after] - points[:, before]).astype(np.float32)
+    return Surface(name, points.astype(np.float32), faces, uv.astype(np.float32), material, strand, False)
+
+
+def neighbours(faces: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each ribbon point the points before and after it on the same side of its strand."""
+    index = np.arange(count)
+    half = len(faces) // 2
+    ahead = np.zeros(count, bool)
+    ahead[faces[:half, 0]] = True  # points that another ring follows
+    ahead[faces[:half, 1]] = True
+    behind = np.zeros(count, bool)
+    behind[faces[:half, 2]] = True
+    behind[faces[half:, 2]] = True
+    return np.where(behind, index - 2, index), np.where(ahead, index + 2, index)
+
+
+def shortened(style: Style, amount: float) -> Style:
+    """The style with its lengths scaled, so that no two cuts are the same."""
+    return replace(style, length=style.length * amount, sides=None if style.sides is None else style.sides * amount)

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from harmovid.data import filming
+from harmovid.data.filming import Filming, film_takes, place
+from harmovid.errors import InputError, OptionError
+from harmovid.lightstage import buffers
+from tests.lightstage.stage import performer
+
+pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
+from harmovid.lightstage.radiance import StageConfig
+
+SMALL = StageConfig(cells=512, coverage=2, points=1, surfels=50, bounces=1)
+
+
+@pytest.fixture(autouse=True)
+def no_sheets(monkeypatch):
+    """Sheets have a test of their own."""
+    monkeypatch.setattr(filming, "write_sheet", lambda takes, path: None)
+
+
+def small(count: int) -> Filming:
+    return Filming(count, frames=2, height=16, stage=SMALL)
+
+
+def names(out) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+def test_takes_are_of_people_in_one_split_only(tmp_path):
+    told = []
+    made = film_takes(tmp_path, small(2), perform=performer, progress=lambda *step: told.append(step))
+    assert names(tmp_path) == ["train/take-000000.safetensors", "train/take-000001.safetensors",
+                               "validation/take-500000.safetensors"]
+    assert told == [("film", 1, 3), ("film", 2, 3), ("film", 3, 3)]
+    assert (made.made, made.kept) == (3, 0) and made.size == sum(p.stat().st_size for p in tmp_path.rglob("*.saf*"))
+    take = buffers.read(tmp_path / "train" / "take-000001.safetensors")
+    assert take.info.seed == 1 and take.alpha.shape[:2] == (2, 16) and take.alpha.max() == 255
+
+
+def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not(tmp_path):
+    film_takes(tmp_path / "whole", small(3), perform=performer)
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        film_takes(tmp_path / "cut", small(3), perform=performer, progress=stop)
+    assert len(names(tmp_path / "cut")) == 2
+    (tmp_path / "cut" / "train" / "take-000002.safetensors.part").write_bytes(b"half")  # killed while writing
+    first = place(tmp_path / "cut", "train", 0).stat().st_mtime_ns
+    made = film_takes(tmp_path / "cut", small(3), perform=performer)
+    assert (made.made, made.kept) == (2, 2)
+    assert place(tmp_path / "cut", "train", 0).stat().st_mtime_ns == first
+    assert names(tmp_path / "cut") == names(tmp_path / "whole")
+    for name in names(tmp_path / "whole"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_same(tmp_path):
+    film_takes(tmp_path / "one", small(2), perform=performer)
+    film_takes(tmp_path / "two", small(2), perform=performer, processes=2)
+    for name in names(tmp_path / "one"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_maps_of_the_split_list_go_to_their_split(tmp_path):
+    hdri = tmp_path / "hdri"
+    hdri.mkdir()
+    held = [Path(file).stem for split in ("validation", "test") for file in filming.listed.files(split, "hdri")]
+    for name in ("autoshop_01", "kiara_1_dawn", "of_my_own", *held):
+        cv2.imwrite(str(hdri / f"{name}.hdr"), np.ones((4, 8, 3), np.float32))
+    made = film_takes(tmp_path / "out", small(1), hdri=hdri, perform=performer)
+    got = {split: {p.stem for p in (tmp_path / "out" / split / "maps").iterdir()} for split in ("train", "validation")}
+    for split, found in got.items():
+        assert found <= {Path(file).stem for file in filming.listed.files(split, "hdri")}
+    assert "autoshop_01" in got["train"] and len(got["validation"]) == 4
+    assert made.maps == len(got["train"]) + len(got["validation"])
+
+
+def test_what_cannot_be_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="--count is 1 or more, got 0"):
+        film_takes(tmp_path, small(0), perform=performer)
+    (tmp_path / "hdri").mkdir()
+    with pytest.raises(InputError, match="has none of the maps of the split list, such as adams_place_bridge"):
+        film_takes(tmp_path / "out", small(1), hdri=tmp_path / "hdri", perform=performer)
+
+
+def test_a_sheet_shows_takes_under_many_lights(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    film_takes(tmp_path, small(2), perform=performer)
+    sheet = cv2.imread(str(tmp_path / "sheets" / "train-000.jpg"))
+    assert sheet.shape == (2 * 160, 8 * 160, 3)
+    tiles = sheet.reshape(2, 160, 8, 160, 3).mean((1, 3))
+    assert np.ptp(tiles, axis=1).max() > 30

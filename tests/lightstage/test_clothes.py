@@ -1,0 +1,48 @@
+"""Clothes: necklines where a cut says, garments off the body, with weights that move them."""
+
+import numpy as np
+import pytest
+
+from harmovid.lightstage import body, clothes, mesh
+
+
+def test_necklines():
+    pit, nape, chest = (np.array([place]) for place in ((0, 0.54, 0.07), (0, 0.58, -0.03), (0, 0.47, 0.10)))
+    crew, vee = clothes.CUTS["t-shirt"], clothes.CUTS["v-neck"]
+    assert clothes.neckline(crew, pit) > 0 and clothes.neckline(crew, nape) > 0 and clothes.neckline(crew, chest) < 0
+    assert clothes.neckline(vee, chest) > clothes.neckline(crew, chest)
+
+
+def test_outfits_are_likely():
+    generator = np.random.default_rng(0)
+    worn = [clothes.outfit(seed % 2 == 0, 40, generator) for seed in range(200)]
+    assert {fit.inner for fit in worn} == {"t-shirt", "v-neck", "shirt", "sweater", "turtleneck", "hoodie"}
+    assert all(fit.outer is None for fit in worn if fit.inner in ("hoodie", "sweater"))
+    assert 0.02 < np.mean([fit.hat is not None for fit in worn]) < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "outfit",
+    [clothes.Outfit("shirt", "jacket"), clothes.Outfit("hoodie"), clothes.Outfit("turtleneck", scarf=True)],
+    ids=lambda outfit: outfit.inner,
+)
+def test_garments_keep_off_the_skin(outfit):
+    pytest.importorskip("anny")
+    shape = body.body({"age": 0.667}, {})
+    dressed = clothes.dress(outfit, shape, np.random.default_rng(0))
+    first, last = body.PARTS["body"]
+    skin = clothes.hair.Obstacle(
+        shape.vertices[:last], mesh.normals(shape.vertices, body.template().quads["body"])[first:last]
+    )
+    names = [garment.name for garment in dressed.garments]
+    assert (
+        outfit.inner in names and (outfit.outer is None or outfit.outer in names) and outfit.scarf == ("scarf" in names)
+    )
+    for garment in dressed.garments:
+        np.testing.assert_allclose(garment.weights.sum(1), 1, atol=1e-4)
+        assert garment.uv.min() >= 0 and garment.uv.max() <= 1
+        depth, _ = skin.nearest(garment.points)
+        assert np.quantile(depth, 0.02) > -0.004, garment.name
+    chest, hand = np.array([[0.0, 0.30, 0.10]]), np.array([[0.45, 0.10, 0.2]])
+    assert dressed.covered(chest).all() and not dressed.covered(hand).any()

@@ -1,0 +1,92 @@
+"""Hair on a ball instead of a head: strands keep off it, keep their length, and ribbons follow their strands."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harmovid.lightstage import hair
+
+RADIUS = 0.1
+CENTRE = np.array([0, 0.70, 0.04])
+
+
+def ball():
+    """A head of sorts: a ball, crown at 0.8, with the hairline's places."""
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, 41), np.linspace(0, 2 * np.pi, 81), indexing="ij")
+    normal = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
+    i, j = np.meshgrid(np.arange(40), np.arange(80), indexing="ij")
+    a = (i * 81 + j).reshape(-1)
+    faces = np.concatenate([np.stack([a, a + 81, a + 82], 1), np.stack([a, a + 82, a + 1], 1)])
+    points = CENTRE + RADIUS * normal
+    return hair.Growth(points, faces, normal, points), hair.Obstacle(points, normal, True)
+
+
+@pytest.mark.parametrize("style", hair.STYLES, ids=lambda style: style.name)
+def test_strands_stay_outside_and_keep_their_length(style):
+    growth, obstacle = ball()
+    style = replace(style, strands=300)
+    density = (growth.places[:, 1] > 0.72).astype(float)
+    strands, lock = hair.grow(style, growth, density, obstacle, np.random.default_rng(0))
+    again, _ = hair.grow(style, growth, density, obstacle, np.random.default_rng(0))
+    np.testing.assert_array_equal(strands, again)
+    assert len(strands) == len(lock) == 300 and np.isfinite(strands).all()
+    depth = np.linalg.norm(strands - CENTRE, axis=2) - RADIUS
+    assert np.quantile(depth[:, 1:], 0.01) > -0.002
+    length = np.linalg.norm(np.diff(strands, axis=1), axis=2).sum(1)
+    if style.comb not in ("bun", "tail"):  # those end at the knot
+        assert np.median(length) < 1.6 * style.length * np.hypot(1, 2 * np.pi * style.curl / style.pitch)
+
+
+def test_long_hair_hangs():
+    growth, obstacle = ball()
+    style = replace(next(style for style in hair.STYLES if style.name == "long straight"), strands=200)
+    strands, _ = hair.grow(style, growth, (growth.places[:, 1] > 0.72) * 1.0, obstacle, np.random.default_rng(0))
+    tips = strands[:, -1]
+    assert np.quantile(tips[:, 1], 0.8) < 0.6
+    assert np.quantile(np.hypot(tips[:, 0], tips[:, 2] - 0.04), 0.9) < 0.2  # it does not stand off like a mane
+
+
+def test_roots_are_drawn_by_density():
+    growth, _ = ball()
+    upper = (growth.places[:, 1] > 0.75) * 1.0
+    root, normal, place = hair.roots(growth, upper, 500, np.random.default_rng(0))
+    assert place[:, 1].min() > 0.74
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1)
+    np.testing.assert_allclose(root, place)
+
+
+def test_the_hairline_leaves_the_face_and_ears_bare():
+    bare = np.array([[0, 0.745, 0.14], [0, 0.70, 0.14], [0.04, 0.66, 0.12], [0.079, 0.677, 0.046]])
+    haired = np.array([[0, 0.80, 0.05], [0.07, 0.75, 0.03], [0, 0.66, -0.03]])
+    assert hair.hairline(bare).max() == 0 and hair.hairline(haired).min() > 0.9
+    temple = np.array([[0.045, 0.762, 0.115]])
+    assert hair.hairline(temple, 1.0) < hair.hairline(temple)
+    assert hair.bald(haired)[0] == 0 and hair.bald(haired)[2] == 1
+
+
+def test_ribbons_run_along_their_strands():
+    strands = np.zeros((3, 5, 3))
+    strands[:, :, 1] = -np.linspace(0, 0.1, 5)
+    strands[:, :, 0] = np.arange(3)[:, None]
+    points, faces, uv = hair.ribbons(strands, np.array([0.1, 0.5, 0.9]), 0.001, np.random.default_rng(0))
+    assert points.shape == (30, 3) and faces.shape == (24, 3) and uv.shape == (24, 3, 2)
+    np.testing.assert_allclose((points[0::2] + points[1::2]) / 2, strands.reshape(-1, 3), atol=1e-12)
+    made = hair.surface("hair", points[None], faces, uv, hair.material(hair.COLOURS["brown"], np.random.default_rng(0)))
+    np.testing.assert_allclose(made.strand[0], np.tile([0, -1, 0], (30, 1)), atol=0.01)
+    assert made.material.fibre and not made.closed
+
+
+def test_fewer_points_keep_both_ends():
+    strands = np.random.default_rng(0).random((4, 20, 3))
+    short = hair.fewer(strands, 7)
+    assert short.shape == (4, 7, 3)
+    np.testing.assert_allclose(short[:, [0, -1]], strands[:, [0, -1]])
+    assert hair.fewer(strands, 30) is strands
+
+
+def test_grey_hair_is_lighter():
+    dark, grey = (
+        hair.material(hair.COLOURS["black"], np.random.default_rng(0), share).albedo.mean() for share in (0, 0.6)
+    )
+    assert grey > 4 * dark

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+
+from harmovid.light.basis import basis, point_light
+from harmovid.lightstage.buffers import Transfer
+from tests.lightstage.stage import ball, filmed, material, plane
+
+pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
+from harmovid.lightstage.radiance import StageConfig, transfer
+
+BARE = StageConfig(gloss=False, bounce=False, scatter=False)
+SIZE = (48, 48)
+
+
+def picture(frame: Transfer, light: np.ndarray) -> np.ndarray:
+    """(H, W, 3), premultiplied."""
+    flat = np.zeros((frame.alpha.size, 3), np.float32)
+    flat[frame.place] = frame.relit(light)
+    return flat.reshape(*frame.alpha.shape, 3) * frame.alpha[..., None]
+
+
+def sphere() -> tuple[np.ndarray, np.ndarray]:
+    """Normals of the ball that fills a picture of SIZE, (H, W, 3), and where it is by two pixels inside."""
+    centres = (np.arange(48) + 0.5 - 24) / 48 * 2 * np.tan(0.15)
+    x, y = np.meshgrid(centres, -centres)
+    rays = np.stack([x, y, -np.ones_like(x)], -1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    b = rays[..., 2]
+    under = b * b - (1 - 0.01)
+    far = -b - np.sqrt(np.maximum(under, 0))
+    return (rays * far[..., None] + [0, 0, 1]) / 0.1, under > 0.0015
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(a - b).mean()))
+
+
+@pytest.fixture(scope="module")
+def lone() -> Transfer:
+    return transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE)
+
+
+def test_a_uniform_white_light_gives_albedo(lone):
+    shown = lone.relit(np.ones((512, 3), np.float32))
+    assert np.allclose(shown, [0.8, 0.5, 0.2], rtol=0.04)
+    assert np.allclose(shown.mean(0), [0.8, 0.5, 0.2], rtol=0.01)
+
+
+def test_a_uniform_white_light_gives_albedo_times_what_is_open():
+    # A level plane beneath a ball that touches it nowhere: the ball at height h hides (r/h)² cos θ of the sky, and more
+    # exactly, for a point under its middle, sin² of its half angle (Lambert's form factor of a sphere).
+    scene = filmed(plane(material((0.6, 0.6, 0.6)), 0.0), ball(material(), centre=(0, 0.3, 0), radius=0.1), angle=0.02)
+    scene.camera.pose[:, :3, :3] = [[1, 0, 0], [0, 0.866, 0.5], [0, -0.5, 0.866]]
+    scene.camera.pose[:, :3, 3] = [0, 0.1, 0.1 * np.sqrt(3)]  # looks down at the origin, below the ball
+    open_ = transfer(scene, 0, (16, 16), BARE).relit(np.ones((512, 3), np.float32)).mean()
+    assert open_ == pytest.approx(0.6 * (1 - (0.1 / 0.3) ** 2), rel=0.02)
+
+
+@pytest.mark.parametrize("towards", [(0, 0.5, 1), (-1, 0.2, 0.3), (0.2, -1, 0.5)])
+def test_a_shaded_sphere_matches_the_closed_form(lone, towards):
+    normals, inside = sphere()
+    towards = np.array(towards) / np.linalg.norm(towards)
+    wanted = np.maximum(normals @ towards, 0)[..., None] * [0.8, 0.5, 0.2]
+    got = picture(lone, point_light(towards, (np.pi,) * 3))
+    assert psnr(got[inside], wanted[inside]) > 33
+
+
+def test_a_sphere_under_a_hemisphere_matches_the_closed_form(lone):
+    # Light from the upper half: E = (1 + n·up) / 2.
+    normals, inside = sphere()
+    light = np.clip(basis().directions[:, 1:] / 0.15 + 0.5, 0, 1)[:, :1].repeat(3, 1)
+    wanted = (1 + normals[..., 1:2]) / 2 * np.array([0.8, 0.5, 0.2])
+    assert psnr(picture(lone, light)[inside], wanted[inside]) > 38
+
+
+def test_alpha_is_coverage(lone):
+    _, inside = sphere()
+    assert (lone.alpha[inside] == 1).all()
+    radius = np.tan(np.arcsin(0.1)) / np.tan(0.15) * 24
+    assert lone.alpha.sum() == pytest.approx(np.pi * radius**2, rel=0.01)
+
+
+def test_light_from_behind_makes_a_rim_and_a_dark_face():
+    shiny = transfer(filmed(ball(material(reflectance=0.04))), 0, SIZE)
+    shown = picture(shiny, point_light((0.15, 0.3, -1), (3, 3, 3))).mean(-1)
+    _, inside = sphere()
+    edge = (shiny.alpha > 0.5) & ~inside
+    assert shown[24, 24] < 0.01
+    assert np.sort(shown[edge])[-8:].mean() > 20 * max(shown[24, 24], 1e-3)
+
+
+def test_light_from_the_left_brightens_the_left(lone):
+    shown = picture(lone, point_light((-1, 0, 0.2), (3, 3, 3))).mean(-1)
+    assert shown[:, :24].sum() > 10 * shown[:, 24:].sum()
+
+
+def test_one_ball_shades_another_softly():
+    # A small ball stands between the light and the upper front of a large one.
+    hidden = filmed(ball(material()), ball(material(), centre=(0, 0.13, 0.135), radius=0.028))
+    alone = transfer(filmed(ball(material())), 0, SIZE, BARE)
+    frame = transfer(hidden, 0, SIZE, BARE)
+    light = point_light((0, 0.07, 0.055), (3, 3, 3))
+    share = picture(frame, light).mean(-1) / np.maximum(picture(alone, light).mean(-1), 1e-3)
+    upper = share[6:26, 24]
+    assert upper.min() < 0.1 and upper.max() > 0.9
+    assert ((upper > 0.15) & (upper < 0.85)).any()
+
+
+def test_a_bounce_brings_the_neighbours_colour():
+    floor = plane(material((0.9, 0.1, 0.1)), -0.1)
+    with_, without = (transfer(filmed(ball(material()), floor), 0, SIZE, StageConfig(gloss=False, bounce=b))
+                      for b in (True, False))
+    light = point_light((0, 1, 0), (3, 3, 3))
+    below = (slice(30, 34), slice(22, 26))
+    gained = (picture(with_, light) - picture(without, light))[below].mean((0, 1))
+    assert gained[0] > 0.02 and gained[0] > 5 * gained[1]
+
+
+def test_skin_wraps_red_past_the_terminator():
+    skin = transfer(filmed(ball(material(scatter=0.3))), 0, SIZE, StageConfig(gloss=False, bounce=False))
+    shown = picture(skin, point_light((-1, 0, 0), (3, 3, 3)))
+    dark = shown[20:28, 25:28].mean((0, 1))  # just past the terminator
+    assert dark[0] > 0.01 and dark[0] > 1.5 * dark[2]
+
+
+def test_hair_shows_its_highlight_across_the_strand():
+    made = material((0.05, 0.03, 0.02), roughness=0.3, fibre=True)
+    surface = ball(made)
+    strand = np.cross(surface.vertices[0], [0, 0, 1.0]) + 1e-6  # rings around the axis of view
+    strand = np.cross(surface.vertices[0], strand)
+    strand /= np.linalg.norm(strand, axis=1, keepdims=True)
+    combed = filmed(surface.__class__(**{**vars(surface), "strand": strand[None].astype(np.float32)}))
+    frame = transfer(combed, 0, SIZE, StageConfig(bounce=False))
+    assert np.isfinite(frame.diffuse).all() and (frame.white >= 0).all()
+    shown = picture(frame, point_light((0, 0.3, 1), (3, 3, 3))).mean(-1)
+    assert shown.max() > 4 * np.median(shown[frame.alpha > 0.9])
+
+
+def test_the_same_frame_is_the_same(lone):
+    again = transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE)
+    assert (again.diffuse == lone.diffuse).all() and (again.alpha == lone.alpha).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("full", "least"), [(False, 26), (True, 20)])
+@pytest.mark.parametrize("kind", ["room", "sun and sky"])
+def test_a_path_tracer_agrees(full, least, kind):
+    pytest.importorskip("mitsuba", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+    from harmovid.light import procedural
+    from harmovid.light.basis import project
+    from harmovid.lightstage import pathtrace
+    from harmovid.lightstage.render import Look, develop
+
+    skin = material((0.5, 0.3, 0.22), roughness=0.45, reflectance=0.028, scatter=0.0)
+    scene = filmed(ball(skin), ball(skin, centre=(0.02, 0.0, 0.1), radius=0.025),
+                   ball(material((0.2, 0.3, 0.6)), centre=(0, -0.22, 0), radius=0.14))
+    pixels = procedural.draw(np.random.default_rng(2), kind=kind, height=64).turned(1.0).at(0)
+    ours = transfer(scene, 0, SIZE, StageConfig() if full else BARE)
+    traced = pathtrace.render(scene, 0, pixels, SIZE, samples=256, full=full, denoise=False)
+    shown = picture(ours, project(pixels))
+    gain = 0.3 / traced[..., :3][traced[..., 3] > 0.99].mean()
+    inside = (traced[..., 3] > 0.99) & (ours.alpha > 0.99)
+    assert np.abs(traced[..., 3] - ours.alpha).mean() < 0.02
+    a, b = (develop(p * np.float32(gain), Look())[inside] for p in (shown, traced[..., :3]))
+    assert psnr(a, b) > least
