@@ -69,12 +69,14 @@ def _axes(points: Floats) -> Floats:
 
 @cache
 def _model():  # type: ignore[no-untyped-def]
-    os.environ.setdefault("ANNY_CACHE_DIR", str(Path(".cache/anny").resolve()))
     os.environ.setdefault("WARP_CACHE_PATH", str(Path(".cache/warp").resolve()))
     try:
         import anny
+        from anny.paths import set_anny_cache_path
     except ImportError as error:
         raise MissingExtra("anny", "lightstage", "Making people") from error
+    if "ANNY_CACHE_DIR" not in os.environ:  # anny reads it once, when first imported: perhaps before us
+        set_anny_cache_path(Path(".cache/anny").resolve())
     return anny.Anny(
         topology="makehuman-full",
         local_changes="all",

@@ -53,7 +53,7 @@ class Outfit:
     inner: str  # a key of CUTS
     outer: str | None = None  # jacket, coat
     weaves: tuple[str, ...] = ("plain", "twill")
-    dyes: tuple[str, ...] = ("white", "grey", "navy", "black")
+    dyes: tuple[str, ...] = ("white", "grey", "navy", "black", "red")
     scarf: bool = False
     glasses: str | None = None  # round, square, thin, sun
     hat: str | None = None  # beanie, cap

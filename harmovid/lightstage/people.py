@@ -194,6 +194,7 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
 
     on_head = skin.in_head(uv)
     local = np.where(on_head[:, None, None], skin.charts()["head"].local(uv), skin.charts()["body"].local(uv))
+    local = np.clip(local, 0.001, 0.999)  # slivers outside both windows take the colour of the edge
     high = np.where(on_head, parts[0].albedo.shape[0] / tall, parts[1].albedo.shape[0] / tall)[:, None]
     left = np.where(on_head, 0.0, wide[0] / sum(wide))[:, None]
     share = np.where(on_head, wide[0] / sum(wide), wide[1] / sum(wide))[:, None]
