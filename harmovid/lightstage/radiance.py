@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
 
 from harmovid.errors import MissingExtra
 from harmovid.light.basis import Basis, basis
@@ -21,6 +19,12 @@ from harmovid.lightstage import shading
 from harmovid.lightstage.buffers import Transfer
 from harmovid.lightstage.points import Meshes, Points, across
 from harmovid.lightstage.scene import Performance, Surface
+
+try:
+    from scipy.sparse import csr_matrix
+    from scipy.spatial import cKDTree
+except ImportError as error:  # the first of the light stage's modules that filming meets
+    raise MissingExtra("scipy", "lightstage", "filming on the light stage") from error
 
 _OFFSET = 3e-4  # metres: rays leave a surface from so far above it
 _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they are the lock it lies in

@@ -4,15 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.data import filming
 from harmovid.data.filming import Filming, film_takes, place
 from harmovid.errors import InputError, OptionError
 from harmovid.lightstage import buffers
-from tests.lightstage.stage import performer
-
-pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
-
 from harmovid.lightstage.radiance import StageConfig
+from tests.lightstage.stage import performer
 
 SMALL = StageConfig(cells=512, coverage=2, points=1, surfels=50, bounces=1)
 

@@ -25,7 +25,7 @@ def test_skinning_blends_poses():
 
 @pytest.mark.slow
 def test_a_body_stands_and_faces_us():
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     shared = body.template()
     np.testing.assert_allclose(shared.weights.sum(1), 1, atol=1e-5)
     made = body.body({"age": 0.667}, {})
@@ -42,7 +42,7 @@ def test_a_body_stands_and_faces_us():
 
 @pytest.mark.slow
 def test_bones_turn_what_hangs_on_them():
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     made = body.body({}, {})
     poses = body.chain(made.heads, {"head": np.array([[0.0, 0.3, 0]])}, 1)
     moved = body.skin(made.vertices, body.template().weights, poses)[0] - made.vertices

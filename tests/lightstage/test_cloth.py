@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.lightstage import cloth
 
 
@@ -14,8 +16,11 @@ def test_a_weave_is_a_material(weave):
     assert made.albedo.shape == (256, 256, 3) and 0 < made.albedo.min() and made.albedo.max() <= 0.9
     assert made.relief is not None
     np.testing.assert_allclose(np.linalg.norm(made.relief, axis=-1), 1, atol=1e-5)
-    two_coloured = weave in ("stripes", "pinstripes", "checks", "dots")
-    assert (made.albedo[..., 1].std() > 0.05) == two_coloured
+    # Two colours stand apart; heather is a speckle of both; the others have one.
+    spread = {"stripes": (0.15, 0.4), "pinstripes": (0.15, 0.4), "checks": (0.15, 0.4), "dots": (0.15, 0.4),
+              "heather": (0.03, 0.09)}
+    low, high = spread.get(weave, (0.0, 0.01))
+    assert low < made.albedo[..., 1].std() < high
 
 
 def test_stripes_run_across():

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.lightstage import body, clothes, mesh
 
 
@@ -28,7 +30,7 @@ def test_outfits_are_likely():
     ids=lambda outfit: outfit.inner,
 )
 def test_garments_keep_off_the_skin(outfit):
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     shape = body.body({"age": 0.667}, {})
     dressed = clothes.dress(outfit, shape, np.random.default_rng(0))
     first, last = body.PARTS["body"]

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.lightstage import body, face
 
 
@@ -30,7 +32,7 @@ def test_points_follow_the_skin_beneath():
 
 @pytest.mark.slow
 def test_expressions_move_the_face_alone():
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     shared = body.template()
     shut = face.express(shared.vertices, {"eyeBlinkLeft": np.array([0.0, 1.0])}, 2)
     np.testing.assert_array_equal(shut[0], shared.vertices)

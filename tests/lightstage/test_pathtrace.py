@@ -5,12 +5,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+pytest.importorskip("mitsuba", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+pytest.importorskip("mitsuba_oidn", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
+from harmovid.data import split
 from harmovid.errors import InputError, OutputError
 from harmovid.lightstage import eyes, pathtrace
 from harmovid.lightstage.scene import Camera, Material, Performance, Surface
-
-pytest.importorskip("mitsuba")
-pytest.importorskip("mitsuba_oidn")
 
 
 def ball(albedo=0.5, frames=1):
@@ -97,6 +99,10 @@ def test_the_plan_is_every_person_under_every_light():
     clips = pathtrace.plan(["a", "b", "c"])
     assert len(clips) == 12 * 8 * 3 == len({clip.name for clip in clips})
     assert min(clip.seed for clip in clips) >= 1_000_000
+
+
+def test_maps_of_the_truth_set_are_kept_from_training():
+    assert {f"hdri/{name}.hdr" for name in pathtrace.HELD_OUT_MAPS} <= set(split.files("test", "hdri"))
 
 
 def test_the_truth_set_resumes(tmp_path):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.errors import OptionError
 from harmovid.lightstage import people
 from harmovid.lightstage.hair import STYLES
 
-pytest.importorskip("anny")
 pytestmark = pytest.mark.slow  # anny loads for some seconds, for minutes the first time
 
 

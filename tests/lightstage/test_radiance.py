@@ -1,12 +1,17 @@
+import runpy
+import sys
+
 import numpy as np
 import pytest
 
+from harmovid.errors import MissingExtra
 from harmovid.light.basis import basis, point_light
 from harmovid.lightstage.buffers import Transfer
 from tests.lightstage.stage import ball, filmed, material, plane
 
 pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
+from harmovid.lightstage import radiance
 from harmovid.lightstage.radiance import StageConfig, transfer
 
 BARE = StageConfig(gloss=False, bounce=False, scatter=False)
@@ -140,6 +145,12 @@ def test_hair_shows_its_highlight_across_the_strand():
 def test_the_same_frame_is_the_same(lone):
     again = transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE)
     assert (again.diffuse == lone.diffuse).all() and (again.alpha == lone.alpha).all()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(MissingExtra, match=r"needs the package scipy.*pip install 'harmovid\[lightstage\]'"):
+        runpy.run_path(radiance.__file__)
 
 
 @pytest.mark.slow

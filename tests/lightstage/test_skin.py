@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.lightstage import skin
 from harmovid.lightstage.mesh import Chart
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+
 from harmovid.lightstage import body, eyes, hair, mesh, things
 
 
@@ -15,7 +17,7 @@ def test_a_hat_sits_above_the_brows():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["round", "square", "thin", "sun"])
 def test_glasses_lie_before_the_eyes(kind):
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     shape = body.body({"age": 0.667}, {})
     made = things.glasses(kind, shape, np.random.default_rng(0))
     assert [thing.name for thing in made] == ["glasses", "lenses"][: 1 + (kind == "sun")]
@@ -28,7 +30,7 @@ def test_glasses_lie_before_the_eyes(kind):
 
 @pytest.mark.slow
 def test_hats_and_scarves():
-    pytest.importorskip("anny")
+    pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     shape = body.body({"age": 0.667}, {})
     for kind in ("beanie", "cap"):
         (hat,) = things.hat(kind, shape, (0.2, 0.2, 0.2), np.random.default_rng(0))

@@ -1,0 +1,76 @@
+"""The light stage's people, to look at: `python -m benchmarks.lightstage_sheets HDRI`, a folder of Poly Haven's maps.
+
+    docs/lightstage_people.jpg   24 people under one map of the train split
+    docs/lightstage_lights.jpg   one performance, three of its frames below each other, under eight lights
+
+Both by the renderer that makes training data. What is filmed is kept in .cache/sheets, so that other lights are quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from harmovid.data import split
+from harmovid.light import environment, procedural
+from harmovid.light.environment import Environment
+from harmovid.lightstage import buffers
+from harmovid.lightstage.film import film
+from harmovid.lightstage.people import perform
+from harmovid.lightstage.render import Look, shoot
+
+ROOT = Path(__file__).parents[1]
+SIZE = (128, 128)
+MAP = "adams_place_bridge"
+MAPS = ("adams_place_bridge", "st_peters_square_night", "dancing_hall", "chinese_garden")
+DRAWN = ("sun and sky", "neon", "fire", "studio")
+
+
+def filmed(seed: int, frames: int, chosen: list[int], framing: str | None = None) -> buffers.Buffers:
+    """Some frames of a performance of a person, filmed once."""
+    path = ROOT / ".cache" / "sheets" / f"{seed}-{frames}.safetensors"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = perform(seed, frames, framing=framing)
+        surfaces = tuple(replace(s, vertices=s.vertices[chosen],
+                                 strand=None if s.strand is None else s.strand[chosen]) for s in whole.surfaces)
+        some = replace(whole, surfaces=surfaces, camera=replace(whole.camera, pose=whole.camera.pose[chosen]))
+        buffers.write(path, film(some, path.stem, SIZE, seed=seed))
+    return buffers.read(path)
+
+
+def lit(hdri: Path, name: str) -> Environment:
+    """A map that training may see."""
+    assert f"hdri/{name}.hdr" in split.files("train", "hdri")
+    return environment.still(environment.shrunk(environment.read(hdri / f"{name}.hdr"), 256), name)
+
+
+def people(hdri: Path, turn: float = 0.6) -> np.ndarray:
+    """(H, W, 3) display sRGB."""
+    light = lit(hdri, MAP).turned(turn)
+    tiles = [shoot(filmed(seed, 1, [0]), light, Look()).composite[0] for seed in range(24)]
+    return np.vstack([np.hstack(tiles[n : n + 8]) for n in range(0, 24, 8)])
+
+
+def lights(hdri: Path, seed: int = 5) -> np.ndarray:
+    """(H, W, 3) display sRGB."""
+    taken = filmed(seed, 24, [2, 12, 22], "head and shoulders")
+    random = np.random.default_rng(3)
+    chosen = [lit(hdri, name) for name in MAPS] + [procedural.draw(random, kind=kind) for kind in DRAWN]
+    look = replace(Look(), wide=1.5)
+    return np.hstack([np.vstack(list(shoot(taken, light, look).composite)) for light in chosen])
+
+
+def main() -> None:
+    hdri = Path(sys.argv[1])
+    for name, sheet in (("people", people), ("lights", lights)):
+        picture = np.rint(sheet(hdri)[..., ::-1] * 255).astype(np.uint8)
+        cv2.imwrite(str(ROOT / "docs" / f"lightstage_{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+if __name__ == "__main__":
+    main()
