@@ -7,19 +7,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from harmovid.data import split as listed
+from harmovid.data import workers
 from harmovid.errors import InputError, OptionError
 from harmovid.light import environment, procedural
 from harmovid.lightstage import buffers, render
@@ -88,14 +86,15 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
     wanted = [("train", n) for n in range(filming.count)]
     wanted += [("validation", VALIDATION + n) for n in range(max(1, filming.count // 20))]
     places = {place(out, split, seed): seed for split, seed in wanted}
-    todo = {path: seed for path, seed in places.items() if not path.is_file()}
-    for n, _ in enumerate(_film_each(todo, filming, processes, perform), 1):
+    todo = [(path, seed) for path, seed in places.items() if not path.is_file()]
+    for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
+    made = {path for path, _ in todo}
     for split in ("train", "validation"):
         mine = sorted(path for path in places if path.parent.name == split)
         for n in range(0, len(mine), _SHEET):
             sheet = out / "sheets" / f"{split}-{n // _SHEET:03d}.jpg"
-            if not sheet.is_file() or any(path in todo for path in mine[n : n + _SHEET]):
+            if not sheet.is_file() or not made.isdisjoint(mine[n : n + _SHEET]):
                 write_sheet(mine[n : n + _SHEET], sheet)
     return Made(len(todo), len(places) - len(todo), sum(path.stat().st_size for path in places), maps)
 
@@ -114,6 +113,11 @@ def film_take(seed: int, path: Path, filming: Filming, perform: Perform | None =
     aspect = float(np.random.default_rng([seed, 77]).choice(_ASPECTS))
     size = filming.height, round(filming.height * aspect / 8) * 8
     buffers.write(path, film(perform(seed, filming.frames), path.stem, size, seed=seed, config=filming.stage))
+
+
+def _film(job: tuple[Path, int], filming: Filming, perform: Perform | None) -> None:
+    path, seed = job
+    film_take(seed, path, filming, perform)
 
 
 def write_sheet(takes: list[Path], path: Path) -> None:
@@ -135,30 +139,6 @@ def write_sheet(takes: list[Path], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet = np.rint(np.vstack(rows)[..., ::-1] * 255).astype(np.uint8)
     path.write_bytes(cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
-
-
-def _film_each(todo: dict[Path, int], filming: Filming, processes: int, perform: Perform | None) -> Iterator[None]:
-    if processes == 1:
-        for path, seed in todo.items():
-            film_take(seed, path, filming, perform)
-            yield
-        return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_one_of_many) as pool:
-        try:
-            for done in as_completed([pool.submit(film_take, seed, path, filming, perform)
-                                      for path, seed in todo.items()]):
-                done.result()
-                yield
-        except BrokenProcessPool as error:
-            raise OptionError(f"one of --processes {processes} was killed, for want of memory perhaps; start again "
-                              "with fewer: what is made is kept") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _one_of_many() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: what is begun is finished
-    cv2.setNumThreads(1)
 
 
 def _copy_maps(hdri: Path, out: Path) -> int:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +13,7 @@ import numpy as np
 
 from harmovid.composite import plate
 from harmovid.composite.segment import PersonSegmenter
-from harmovid.data import shards
+from harmovid.data import shards, workers
 from harmovid.data import split as listed
 from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
 from harmovid.errors import HarmoVidError, InputError, OptionError
@@ -79,33 +75,12 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     for name in splits:
         (out / name).mkdir(parents=True, exist_ok=True)
     failed = {}
-    for n, (entry, wrong) in enumerate(_pack_each(todo, footage, out, processes), 1):
+    work = partial(_pack_entry, footage=footage, out=out)
+    for n, (entry, wrong) in enumerate(workers.each(work, todo, processes), 1):
         if wrong is not None:
             failed[entry.file] = wrong
         progress("pack", n, len(todo))
     return Packed(len(todo) - len(failed), len(there) - len(todo), len(entries) - len(there), failed)
-
-
-def _pack_each(entries: list[listed.Entry], footage: Path, out: Path,
-               processes: int) -> Iterator[tuple[listed.Entry, str | None]]:
-    if processes == 1:
-        yield from ((entry, _pack_entry(entry, footage, out)) for entry in entries)
-        return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_one_of_many) as pool:
-        try:
-            work = {pool.submit(_pack_entry, entry, footage, out): entry for entry in entries}
-            for done in as_completed(work):
-                yield work[done], done.result()
-        except BrokenProcessPool as error:
-            raise OptionError(f"one of --processes {processes} was killed, for want of memory perhaps; start again "
-                              "with fewer: what is made is kept") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _one_of_many() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: what is begun is finished
-    cv2.setNumThreads(1)
 
 
 def _pack_entry(entry: listed.Entry, footage: Path, out: Path) -> str | None:
