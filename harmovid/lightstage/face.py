@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import body, hair, mesh, skin
+from harmovid.lightstage import body, hair, hairstyles, mesh, scalp, skin
 from harmovid.lightstage.scene import Material, Surface
 
 Floats = npt.NDArray[np.floating]
@@ -126,9 +126,9 @@ def eye_colour(melanin: float, generator: np.random.Generator) -> str:
 
 def hair_style(
     female: bool, age: float, melanin: float, generator: np.random.Generator
-) -> tuple[hair.Style | None, float]:
+) -> tuple[hairstyles.Style | None, float]:
     """A likely cut (None: shaven), and how far the hairline recedes."""
-    styles = {style.name: style for style in hair.STYLES}
+    styles = {style.name: style for style in hairstyles.STYLES}
     curly = melanin > 0.55
     if female:
         chances = {
@@ -236,14 +236,14 @@ def lashes(moved: Floats, mascara: float) -> Surface:
 
 
 def brows(
-    growth: hair.Growth, strength: float, generator: np.random.Generator
+    growth: scalp.Growth, strength: float, generator: np.random.Generator
 ) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
     thick = 0.0011 + 0.0012 * strength
     density = np.exp(-((distance / thick) ** 2)) * (distance < 2 * thick)
     count = int(800 * strength)
-    root, normal, place = hair.roots(growth, density, count, generator)
+    root, normal, place = scalp.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])
     out = (np.abs(place[:, 0]) - 0.011) / 0.042
     way = np.stack([side * (0.35 + 0.8 * out), 0.75 - 1.05 * out, 0 * out], 1) + generator.normal(0, 0.16, (count, 3))

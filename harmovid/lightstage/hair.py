@@ -1,13 +1,12 @@
 """Hair: thousands of ribbons grown from the scalp.
 
 A strand starts at its root, leaves along the skin's normal, is combed by its style's field and pulled down by its
-weight, and is kept
-off the head, the shoulders and the clothes by the distance to their nearest vertex. Strands of a lock then lean
-together (clumping), curl, and a few fly away. All strands grow at once, step by step.
+weight, and is kept off the head, the shoulders and the clothes by the distance to their nearest vertex. Strands of a
+lock then lean together (clumping), curl, and a few fly away. All strands grow at once, step by step.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from harmovid.lightstage import noise
+from harmovid.lightstage.hairstyles import BUN, Style
+from harmovid.lightstage.scalp import Growth, roots
 from harmovid.lightstage.scene import Material, Surface
 
 Floats = npt.NDArray[np.floating]
@@ -34,239 +35,6 @@ COLOURS = {
     "dyed blue": (0.03, 0.07, 0.18),
     "dyed pink": (0.35, 0.08, 0.16),
 }
-
-
-@dataclass(frozen=True)
-class Style:
-    """How hair is cut and combed. Lengths in metres, on the template's head."""
-
-    name: str
-    length: float  # on top
-    sides: float | None = None  # at ears and nape, where it differs
-    strands: int = 9000
-    lift: float = 0.5  # 0: leaves the scalp flat; 1: straight out
-    comb: str = "down"  # down, forward, back, side, out, bun
-    part: float | None = None  # x of the parting on top, metres
-    weight: float = 0.35  # pull of gravity per step
-    volume: float = 0.012  # how far off the scalp the mass reaches
-    curl: float = 0.0  # radius of the curls, metres
-    pitch: float = 0.03  # metres of strand per turn of a curl
-    clumps: int = 400
-    clumping: float = 0.4  # how far tips lean into their lock
-    stray: float = 0.03  # share of flyaways
-    width: float = 0.0012
-    jitter: float = 0.15
-    bangs: float | None = None  # length over the forehead, where it differs
-
-
-STYLES: tuple[Style, ...] = (
-    Style(
-        "buzz",
-        0.006,
-        strands=13000,
-        lift=0.95,
-        comb="out",
-        weight=0.02,
-        volume=0.008,
-        clumps=1,
-        clumping=0.0,
-        stray=0.0,
-        width=0.0007,
-        jitter=0.35,
-    ),
-    Style("short side part", 0.065, 0.018, comb="side", part=0.030, lift=0.55, volume=0.022, clumps=500, clumping=0.45),
-    Style("crop", 0.038, 0.010, comb="forward", lift=0.5, volume=0.014, clumps=700, clumping=0.5, jitter=0.25),
-    Style("swept back", 0.085, 0.022, comb="back", lift=0.55, volume=0.022, clumps=400, clumping=0.5, weight=0.12),
-    Style(
-        "afro",
-        0.085,
-        strands=9500,
-        lift=1.0,
-        comb="out",
-        weight=0.015,
-        volume=0.09,
-        curl=0.0045,
-        pitch=0.014,
-        clumps=900,
-        clumping=0.25,
-        stray=0.05,
-        width=0.0010,
-        jitter=0.3,
-    ),
-    Style(
-        "short curls",
-        0.060,
-        0.030,
-        strands=9500,
-        lift=0.9,
-        comb="out",
-        weight=0.10,
-        volume=0.04,
-        curl=0.0055,
-        pitch=0.024,
-        clumps=500,
-        clumping=0.75,
-        jitter=0.3,
-    ),
-    Style(
-        "bob",
-        0.205,
-        strands=9500,
-        comb="down",
-        part=0.025,
-        lift=0.35,
-        volume=0.024,
-        weight=0.5,
-        clumps=350,
-        clumping=0.35,
-        jitter=0.07,
-    ),
-    Style(
-        "bob with bangs",
-        0.20,
-        strands=9500,
-        comb="down",
-        part=0.0,
-        lift=0.35,
-        volume=0.024,
-        weight=0.5,
-        clumps=350,
-        clumping=0.35,
-        bangs=0.062,
-        jitter=0.07,
-    ),
-    Style(
-        "long straight",
-        0.42,
-        strands=9500,
-        comb="down",
-        part=0.0,
-        lift=0.3,
-        volume=0.018,
-        weight=0.55,
-        clumps=300,
-        clumping=0.4,
-        jitter=0.07,
-    ),
-    Style(
-        "long wavy",
-        0.40,
-        strands=9500,
-        comb="down",
-        part=-0.028,
-        lift=0.45,
-        volume=0.032,
-        weight=0.5,
-        curl=0.011,
-        pitch=0.11,
-        clumps=260,
-        clumping=0.6,
-        jitter=0.07,
-    ),
-    Style(
-        "long curly",
-        0.30,
-        strands=9500,
-        comb="down",
-        part=0.0,
-        lift=0.8,
-        volume=0.055,
-        weight=0.35,
-        curl=0.010,
-        pitch=0.042,
-        clumps=420,
-        clumping=0.8,
-    ),
-    Style(
-        "bun",
-        0.16,
-        strands=13000,
-        comb="bun",
-        lift=0.12,
-        volume=0.006,
-        weight=0.0,
-        clumps=500,
-        clumping=0.25,
-        stray=0.02,
-    ),
-    Style(
-        "ponytail",
-        0.16,
-        strands=13000,
-        comb="tail",
-        lift=0.12,
-        volume=0.006,
-        weight=0.0,
-        clumps=500,
-        clumping=0.25,
-        stray=0.02,
-    ),
-    Style(
-        "fringe of the bald",
-        0.012,
-        strands=9000,
-        lift=0.6,
-        comb="down",
-        weight=0.1,
-        volume=0.008,
-        clumps=1,
-        clumping=0.0,
-        jitter=0.3,
-    ),
-)
-
-BUN = np.array([0.0, 0.752, -0.052])
-
-
-@dataclass(frozen=True)
-class Growth:
-    """Where hair may root: the skin at the neutral pose, and the same places on the template."""
-
-    points: Floats  # (V, 3) metres
-    faces: npt.NDArray[np.integer]  # (F, 3)
-    normals: Floats  # (V, 3)
-    places: Floats  # (V, 3) on the template
-
-
-def hairline(points: Floats, recede: float = 0.0) -> Floats:
-    """How densely hair grows on the scalp, in [0, 1], at (…, 3) points of the template; `recede` in [0, 1] clears the
-    temples.
-
-    The line's height against the angle about the head's axis (0 before, π behind): forehead, temple, sideburn, over
-    the ear, nape.
-    """
-    x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
-    angle = np.arctan2(x, z - 0.040)
-    line = np.interp(
-        angle,
-        np.radians([0, 15, 26, 36, 46, 58, 70, 80, 88, 96, 112, 122, 140, 180]),
-        [0.766, 0.767, 0.765, 0.757, 0.738, 0.713, 0.683, 0.672, 0.700, 0.708, 0.700, 0.664, 0.640, 0.634],
-    )
-    line = line + recede * np.interp(
-        angle, np.radians([0, 14, 28, 45, 60, 75]), [0.012, 0.018, 0.034, 0.030, 0.012, 0.0]
-    )
-    ear = (np.hypot((y - 0.677) / 0.030, (z - 0.046) / 0.022) < 1) & (x > 0.0695)
-    return noise.ramp(y, line - 0.004, line + 0.005) * ~ear
-
-
-def bald(points: Floats) -> Floats:
-    """What is left of the hair of a bald head: a wreath from ear to ear."""
-    return hairline(points) * noise.ramp(points[..., 1], 0.740, 0.722) * noise.ramp(points[..., 2], 0.075, 0.06)
-
-
-def roots(growth: Growth, density: Floats, count: int, generator: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """`count` places (N, 3) drawn by area and `density` (V,), with their normals and their places on the template."""
-    corner = growth.faces
-    a, b, c = (growth.points[corner[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) * density[corner].mean(1)
-    face = generator.choice(len(area), count, p=area / area.sum())
-    u, v = generator.random((2, count))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    share = np.stack([1 - u - v, u, v], 1)
-    mix = [
-        np.einsum("nk,nkc->nc", share, field[corner[face]]) for field in (growth.points, growth.normals, growth.places)
-    ]
-    return mix[0], _unit(mix[1]), mix[2]
 
 
 def _unit(v: Floats) -> Floats:
@@ -587,8 +355,3 @@ def neighbours(faces: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np
     behind[faces[:half, 2]] = True
     behind[faces[half:, 2]] = True
     return np.where(behind, index - 2, index), np.where(ahead, index + 2, index)
-
-
-def shortened(style: Style, amount: float) -> Style:
-    """The style with its lengths scaled, so that no two cuts are the same."""
-    return replace(style, length=style.length * amount, sides=None if style.sides is None else style.sides * amount)

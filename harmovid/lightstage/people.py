@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmovid.errors import OptionError
-from harmovid.lightstage import acting, body, clothes, eyes, face, hair, mesh, skin, things
+from harmovid.lightstage import acting, body, clothes, eyes, face, hair, hairstyles, mesh, scalp, skin, things
 from harmovid.lightstage.noise import ramp
 from harmovid.lightstage.scene import Camera, Material, Performance, Surface
 
@@ -30,7 +30,7 @@ class Identity:
     changes: dict[str, float]
     complexion: skin.Complexion
     iris: eyes.Iris
-    style: hair.Style | None  # None: bald
+    style: hairstyles.Style | None  # None: bald
     hair_colour: tuple[float, float, float]
     grey: float
     recede: float
@@ -150,7 +150,7 @@ def person(seed: int) -> Person:
     used, scalp_faces = mesh.compact(mesh.triangles(scalp_mesh.quads))
     scalp_points = (scalp_mesh.matrix @ points)[used]
     places = (scalp_mesh.matrix @ shared.vertices)[used]
-    growth = hair.Growth(scalp_points, scalp_faces, mesh.normals(scalp_points, scalp_faces), places)
+    growth = scalp.Growth(scalp_points, scalp_faces, mesh.normals(scalp_points, scalp_faces), places)
 
     dressed = clothes.dress(who.outfit, shape, generator)
     pieces = [
@@ -207,7 +207,7 @@ def _skin(who: Identity, uv: Floats, generator: np.random.Generator) -> tuple[Ma
 def _density(who: Identity, places: Floats) -> Floats:
     """(…,) how densely scalp hair grows at places on the template."""
     assert who.style is not None
-    return hair.bald(places) if who.style.name == "fringe of the bald" else hair.hairline(places, who.recede)
+    return scalp.bald(places) if who.style.name == "fringe of the bald" else scalp.hairline(places, who.recede)
 
 
 def _under_hat(who: Identity, places: Floats) -> Floats:
@@ -218,18 +218,18 @@ def _under_hat(who: Identity, places: Floats) -> Floats:
 
 
 def _hairs(
-    who: Identity, growth: hair.Growth, obstacle: hair.Obstacle, shape: body.Body, generator: np.random.Generator
+    who: Identity, growth: scalp.Growth, obstacle: hair.Obstacle, shape: body.Body, generator: np.random.Generator
 ) -> list[_Piece]:
     """Scalp hair, beard, brows: grown at the neutral pose."""
     pieces = []
     colour = hair.material(who.hair_colour, generator, who.grey)
     skull = hair.Obstacle(growth.points, growth.normals, True)
     if who.style is not None:
-        style = hair.shortened(who.style, float(generator.uniform(0.88, 1.12)))
+        style = hairstyles.shortened(who.style, float(generator.uniform(0.88, 1.12)))
         if who.outfit.hat:
             style = replace(style, volume=0.4 * style.volume, strands=style.strands // 2, lift=min(style.lift, 0.2))
-        bun = shape.joint("head") + (hair.BUN - [0.0, 0.6567, 0.0419])
-        nearest = np.argmin(np.linalg.norm(growth.places - hair.BUN, axis=1))
+        bun = shape.joint("head") + (hairstyles.BUN - [0.0, 0.6567, 0.0419])
+        nearest = np.argmin(np.linalg.norm(growth.places - hairstyles.BUN, axis=1))
         bun = growth.points[nearest] + 0.012 * growth.normals[nearest]
         everything = hair.Obstacle(
             np.concatenate([skull.points, obstacle.points[::2]]),
@@ -251,7 +251,7 @@ def _hairs(
             pieces.append(_Piece("hair", points, faces, uv, colour, _loose(points, shape), False, True))
     if who.beard:
         density = skin.beard_region(growth.places)
-        style = hair.Style(
+        style = hairstyles.Style(
             "beard",
             who.beard,
             strands=int(8000 + 120000 * min(who.beard, 0.03)),

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage import hair
+from harmovid.lightstage import hair, hairstyles
+from harmovid.lightstage.scalp import Growth
 
 RADIUS = 0.1
 CENTRE = np.array([0, 0.70, 0.04])
@@ -21,10 +22,10 @@ def ball():
     a = (i * 81 + j).reshape(-1)
     faces = np.concatenate([np.stack([a, a + 81, a + 82], 1), np.stack([a, a + 82, a + 1], 1)])
     points = CENTRE + RADIUS * normal
-    return hair.Growth(points, faces, normal, points), hair.Obstacle(points, normal, True)
+    return Growth(points, faces, normal, points), hair.Obstacle(points, normal, True)
 
 
-@pytest.mark.parametrize("style", hair.STYLES, ids=lambda style: style.name)
+@pytest.mark.parametrize("style", hairstyles.STYLES, ids=lambda style: style.name)
 def test_strands_stay_outside_and_keep_their_length(style):
     growth, obstacle = ball()
     style = replace(style, strands=300)
@@ -42,29 +43,11 @@ def test_strands_stay_outside_and_keep_their_length(style):
 
 def test_long_hair_hangs():
     growth, obstacle = ball()
-    style = replace(next(style for style in hair.STYLES if style.name == "long straight"), strands=200)
+    style = replace(next(style for style in hairstyles.STYLES if style.name == "long straight"), strands=200)
     strands, _ = hair.grow(style, growth, (growth.places[:, 1] > 0.72) * 1.0, obstacle, np.random.default_rng(0))
     tips = strands[:, -1]
     assert np.quantile(tips[:, 1], 0.8) < 0.6
     assert np.quantile(np.hypot(tips[:, 0], tips[:, 2] - 0.04), 0.9) < 0.2  # it does not stand off like a mane
-
-
-def test_roots_are_drawn_by_density():
-    growth, _ = ball()
-    upper = (growth.places[:, 1] > 0.75) * 1.0
-    root, normal, place = hair.roots(growth, upper, 500, np.random.default_rng(0))
-    assert place[:, 1].min() > 0.74
-    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1)
-    np.testing.assert_allclose(root, place)
-
-
-def test_the_hairline_leaves_the_face_and_ears_bare():
-    bare = np.array([[0, 0.745, 0.14], [0, 0.70, 0.14], [0.04, 0.66, 0.12], [0.079, 0.677, 0.046]])
-    haired = np.array([[0, 0.80, 0.05], [0.07, 0.75, 0.03], [0, 0.66, -0.03]])
-    assert hair.hairline(bare).max() == 0 and hair.hairline(haired).min() > 0.9
-    temple = np.array([[0.045, 0.762, 0.115]])
-    assert hair.hairline(temple, 1.0) < hair.hairline(temple)
-    assert hair.bald(haired)[0] == 0 and hair.bald(haired)[2] == 1
 
 
 def test_ribbons_run_along_their_strands():

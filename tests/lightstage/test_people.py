@@ -8,7 +8,7 @@ pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'h
 
 from harmovid.errors import OptionError
 from harmovid.lightstage import people
-from harmovid.lightstage.hair import STYLES
+from harmovid.lightstage.hairstyles import STYLES
 
 pytestmark = pytest.mark.slow  # anny loads for some seconds, for minutes the first time
 
