@@ -1,1 +1,1 @@
-"""A virtual light stage: people made, filmed and relit exactly, under any light."""
+"""A virtual light stage: people made, filmed and relit under any light."""
