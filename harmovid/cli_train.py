@@ -47,24 +47,31 @@ Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0
 
 @data.command()
 def shards(
-    footage: Annotated[Path, typer.Argument(help="Folder with portraits_video/ and portraits_photo/.")],
+    footage: Annotated[Path, typer.Argument(help="Folder with portraits_video/ and portraits_photo/, or of takes of "
+                                            "the light stage: what `harmovid data lightstage` made.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where shards go: OUT/SPLIT/NAME.zip. What is there already "
                                       "is left.")],
     split: Annotated[list[Split] | None, typer.Option(help="Which part of the split list; may be given more than once. "
                                                       "Default: all three.")] = None,
     photos: Annotated[bool, typer.Option(help="Photos as well as clips.")] = True,
+    lights: Annotated[int, typer.Option(help="Of each take of the light stage.")] = 8,
     processes: Annotated[int, typer.Option(help="At work at the same time, each of one thread.")] = 1,
 ) -> None:
-    """Make shards of real footage, small pictures of person, mask and filled background, to train on.
+    """Make shards of real footage, small pictures of person, mask and filled background, to train on; or of takes of
+    the light stage, each in some lights.
 
     Example: `harmovid data shards footage/ -o shards/ --processes 4`
     """
     with errors_as_sentences("run it again to go on; shards that are whole are left"):
+        from harmovid.data.develop import develop_takes, is_stage
         from harmovid.data.pack import pack_footage
 
         with bars() as progress:
-            packed = pack_footage(footage, out, split or list(Split), photos=photos, processes=processes,
-                                  progress=progress)
+            if is_stage(footage):
+                packed = develop_takes(footage, out, lights, processes=processes, progress=progress)
+            else:
+                packed = pack_footage(footage, out, split or list(Split), photos=photos, processes=processes,
+                                      progress=progress)
         if packed.absent:
             note(f"{packed.absent} files of the split list are not in {footage}")
         say(f"wrote {packed.made} shards to {out}; {packed.kept} were there")

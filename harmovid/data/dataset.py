@@ -38,6 +38,7 @@ class CropConfig:
     shift: how far the box may be moved off centre, a share of its size.
     flip, reverse: probabilities of a mirrored view, of a clip played backwards.
     photos: share of draws, where there are clips and photos, that are photos.
+    same: share of draws of one performance in two lights that take one light twice.
     """
 
     margin: tuple[float, float] = (0.02, 0.3)
@@ -45,6 +46,7 @@ class CropConfig:
     flip: float = 0.5
     reverse: float = 0.5
     photos: float = 0.5
+    same: float = 0.15
 
 
 STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
@@ -56,6 +58,7 @@ class _Take:
     """One clip or photo on the device. layers: (T, 7, H, W) uint8, picture, plate, mask. boxes: (T, 4) float64."""
 
     name: str
+    performance: str
     layers: Tensor
     overview: Tensor  # (To, 3, 64, 64) uint8
     boxes: np.ndarray
@@ -69,8 +72,14 @@ class Footage:
         self.takes = [_take(shard, self.device) for shard in takes]
         if not self.takes:
             raise InputError("there is no footage to train on; make shards with `harmovid data shards`")
-        self._videos = [n for n, take in enumerate(self.takes) if len(take.layers) > 1]
-        self._photos = [n for n, take in enumerate(self.takes) if len(take.layers) == 1]
+        real = [n for n, take in enumerate(self.takes) if not take.performance] or list(range(len(self.takes)))
+        self._videos = [n for n in real if len(self.takes[n].layers) > 1]
+        self._photos = [n for n in real if len(self.takes[n].layers) == 1]
+        same: dict[str, list[int]] = {}
+        for n, take in enumerate(self.takes):
+            if take.performance:
+                same.setdefault(take.performance, []).append(n)
+        self.performances = [takes for takes in same.values() if len(takes) > 1]
 
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
@@ -104,6 +113,23 @@ class Footage:
             random: source of all choices.
         """
         return _stacked([self._one(self._choose(random, config), frames, view, random, config) for _ in range(batch)])
+
+    def draw_relit(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
+                   config: CropConfig = CropConfig()) -> tuple[ViewBatch, ViewBatch]:
+        """Random views of random performances, each in two of its lights; arguments as in `draw`.
+
+        There must be `performances`. Both batches have the same masks.
+        """
+        pairs = []
+        for _ in range(batch):
+            takes = self.performances[int(random.integers(len(self.performances)))]
+            picked = random.choice(takes, 2, replace=False)
+            if random.random() < config.same:
+                picked[0] = picked[1]
+            seed = int(random.integers(2**62))  # the same choices for both
+            pairs.append([self._one(self.takes[n], frames, view, np.random.default_rng(seed), config) for n in picked])
+        one, other = zip(*pairs, strict=True)
+        return _stacked(one), _stacked(other)
 
     def steady(self, index: int, frames: int, view: tuple[int, int], start: int = 0) -> ViewBatch:
         """The view of take `index` from frame `start` as the straight path would cut it; a batch of one."""
@@ -148,8 +174,9 @@ def _take(shard: Shard, device: torch.device) -> _Take:
         rows, columns = (np.flatnonzero((alpha > 127).any(axis)) for axis in (1, 0))
         if rows.size:
             boxes[t] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return _Take(shard.info.name, torch.from_numpy(layers).permute(0, 3, 1, 2).contiguous().to(device),
-                 torch.from_numpy(shard.overview).permute(0, 3, 1, 2).contiguous().to(device), boxes)
+    pictures, whole = (torch.from_numpy(part).permute(0, 3, 1, 2).contiguous().to(device)
+                       for part in (layers, shard.overview))
+    return _Take(shard.info.name, shard.info.performance, pictures, whole, boxes)
 
 
 def play_order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:
@@ -184,6 +211,6 @@ def cut(layers: Tensor, box: np.ndarray, view: tuple[int, int]) -> Tensor:
     return F.interpolate(part, size=view, mode="bilinear", antialias=True, align_corners=False).clamp(0, 255)
 
 
-def _stacked(views: list[tuple[Tensor, Tensor]]) -> ViewBatch:
+def _stacked(views: Sequence[tuple[Tensor, Tensor]]) -> ViewBatch:
     layers, whole = (torch.stack(list(part)) for part in zip(*views, strict=True))
     return ViewBatch(layers[:, :3], layers[:, 3:6], layers[:, 6:], whole)

@@ -1,7 +1,8 @@
-"""A misfit: a person in a scene whose light is not theirs, made of real footage whose light is right.
+"""A misfit: a person in a scene whose light is not theirs.
 
-The target is real footage, or footage whose person and scene were changed alike. Only what the network is given is
-made up, so that what it learns to give back was filmed.
+Of real footage, whose light is right, the target is the footage, or footage whose person and scene were changed alike.
+Only what the network is given is made up, so that what it learns to give back was filmed. Of the light stage both are
+known: the person in the light of another place, and in that of the scene.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class MisfitConfig:
         cannot know spoils what was right; with it, it departs from its input where the evidence is strong.
     placed: share of batches whose person comes as they were filmed, while the scene is graded by up to `setting`: an
         ordinary clip put into a night, a sunset, a stage, which is what users do.
+    relit: share of batches that are of the light stage, where there is any.
+    toned: strongest grade of such a person in the wrong light, as by another camera.
     """
 
     recolour: RecolourConfig = RecolourConfig()
@@ -38,6 +41,8 @@ class MisfitConfig:
     recast: float = 0.3
     placed: float = 0.35
     setting: float = 1.0
+    relit: float = 0.35
+    toned: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,14 @@ class Misfit:
 
     target: (B, 3, T, H, W), the person in their scene, in its light. wrong: so too, of the person alone, in the wrong
     light. plate: (B, 3, T, H, W), the scene without them. overview: (B, 3, T, h, w), the whole scene.
+    mask: (B, 1, T, H, W), their alpha.
     """
 
     target: Tensor
     wrong: Tensor
     plate: Tensor
     overview: Tensor
+    mask: Tensor
 
 
 def misfit(views: ViewBatch, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator) -> Misfit:
@@ -70,7 +77,20 @@ def misfit(views: ViewBatch, config: MisfitConfig, random: np.random.Generator, 
     target, plate, overview = grade_scene([picture, views.plate, views.overview], generator,
                                           config.setting if placed else config.scene)
     wrong = degrade_light(picture if placed else target, views.mask, config.degrade, generator)
-    return Misfit(target, wrong, plate, overview)
+    return Misfit(target, wrong, plate, overview, views.mask)
+
+
+def relit(one: ViewBatch, other: ViewBatch, config: MisfitConfig, generator: torch.Generator) -> Misfit:
+    """Put the people of the light stage as they are in one light into the scene of another.
+
+    Args:
+        one, other: the same views in two lights; of the second everything but the person's light is kept.
+        generator: as in `misfit`.
+    """
+    target, plate, overview = grade_scene([other.picture, other.plate, other.overview], generator, config.scene)
+    graded = DegradeConfig(untouched=0.4, shares=(0.6, 0, 0), strengths=(0, config.toned, config.toned, config.toned),
+                           graded=1.0, shaded=0.0)
+    return Misfit(target, degrade_light(one.picture, one.mask, graded, generator), plate, overview, one.mask)
 
 
 def over(person: Tensor, plate: Tensor, mask: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ class ShardInfo:
     """What a shard is of.
 
     name: its file's stem. person: group of the split list. frames: pictures in it. size: (height, width).
+    performance: shards of one performance show it pixel by pixel, each in another light; empty of real footage, which
+        has only the light that it was filmed in.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ShardInfo:
     split: str
     frames: int
     size: tuple[int, int]
+    performance: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from harmovid.data.augment import DegradeConfig, binary, degrade_light, disturb_mask, pseudo_alpha
-from harmovid.data.dataset import CropConfig, Footage
-from harmovid.data.misfit import MisfitConfig, misfit, over
+from harmovid.data.dataset import CropConfig, Footage, ViewBatch
+from harmovid.data.misfit import MisfitConfig, over
 from harmovid.light.grade import srgb_to_linear
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
@@ -74,9 +75,8 @@ class Harmonize(OnFootage):
     def batch(self, index: int, seed: int) -> Batch:
         """Latents of target and conditions; windows may begin in the middle of a clip."""
         random, generator = self.generators(index, seed)
-        views = self.views(random)
-        drawn = misfit(views, self.stage.misfit, random, generator)
-        mask = self._mask(views.mask, random, generator)
+        drawn = self.misfits(self.stage.misfit, random, generator)
+        mask = self._mask(drawn.mask, random, generator)
         batch = self.encoded(drawn.target, over(drawn.wrong, drawn.plate, mask), drawn.plate, drawn.overview, mask)
         if batch["target"].shape[2] > 1 and random.random() < self.stage.begun:
             batch = _times(batch, slice(1, None))
@@ -114,28 +114,45 @@ class Harmonize(OnFootage):
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """Foreground PSNR of composite and result against the truth, all through the codec, and relight amplitude.
 
-        Each held-out clip is degraded mildly, medium and strongly, the same way every time.
+        Each held-out clip is degraded mildly, medium and strongly, the same way every time. People of the light stage
+        have figures of their own.
         """
-        before, after, slopes, rows = [], [], [], []
+        figures, rows = self._figures(module, self._degraded())
+        if self.validation.performances:
+            relit, more = self._figures(module, self.held_out_relit())
+            figures |= {f"relit_{name}": relit[name] for name in ("gain", "worse", "amplitude")}
+            rows += more
+        return figures, contact_sheet(rows)
+
+    def _degraded(self) -> Iterator[tuple[ViewBatch, ViewBatch]]:
+        """Held-out clips in a wrong light, and as they are."""
         for index, views in self.held_out():
             for strength in (0.3, 0.7, 1.1):
                 generator = torch.Generator(views.picture.device)
                 generator.manual_seed(1000 * index + int(100 * strength))
                 degrade = DegradeConfig(untouched=0, shares=(1, 0, 0), strengths=(strength, strength, 1, 1))
-                wrong = degrade_light(views.picture, views.mask, degrade, generator)
-                composite = over(wrong, views.plate, views.mask)
-                batch = self.encoded(views.picture, composite, views.plate, views.overview, views.mask)
-                noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
-                result = one_step(module, self.schedule, batch["conditions"], noise, batch["palette"])
-                # In [0, 1], all three through the codec: target, composite, ours.
-                truth, plain, ours = (self.codec.decode(x).clamp(0, 1) for x in (
-                    batch["target"], self.codec.encode(composite), result))
-                before.append(psnr(plain, truth, views.mask))
-                after.append(psnr(ours, truth, views.mask))
-                slopes.append(_gains(plain, truth, ours, views.mask))
-            if index % 4 == 0:
+                yield replace(views, picture=degrade_light(views.picture, views.mask, degrade, generator)), views
+
+    def _figures(self, module: nn.Module,
+                 pairs: Iterator[tuple[ViewBatch, ViewBatch]]) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Of people in a wrong light, each with what they are in their scene's."""
+        before, after, slopes, rows = [], [], [], []
+        for index, (wrong, right) in enumerate(pairs):
+            composite = over(wrong.picture, right.plate, right.mask)
+            batch = self.encoded(right.picture, composite, right.plate, right.overview, right.mask)
+            generator = torch.Generator(composite.device)
+            generator.manual_seed(index)
+            noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
+            result = one_step(module, self.schedule, batch["conditions"], noise, batch["palette"])
+            # In [0, 1], all three through the codec: target, composite, ours.
+            truth, plain, ours = (self.codec.decode(x).clamp(0, 1) for x in (
+                batch["target"], self.codec.encode(composite), result))
+            before.append(psnr(plain, truth, right.mask))
+            after.append(psnr(ours, truth, right.mask))
+            slopes.append(_gains(plain, truth, ours, right.mask))
+            if index % 11 == 0:
                 rows.append(tiles(plain, ours, truth))
-        return gain_figures(before, after, slopes), contact_sheet(rows)
+        return gain_figures(before, after, slopes), rows
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The whole model."""

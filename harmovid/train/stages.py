@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harmovid import config
 from harmovid.data.dataset import CropConfig, Footage, ViewBatch
+from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize
 from harmovid.model.presets import Preset
@@ -46,10 +47,21 @@ class OnFootage:
 
     def views(self, random: np.random.Generator, footage: Footage | None = None) -> ViewBatch:
         """A batch of one length and one shape, of the training footage where nothing else is given."""
+        return (footage or self.train).draw(*self._shape(random), random, self.crop)
+
+    def misfits(self, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator,
+                footage: Footage | None = None) -> Misfit:
+        """A batch of people in a wrong light: of real footage, or of the light stage where there is any."""
+        footage, shape = footage or self.train, self._shape(random)
+        if footage.performances and random.random() < config.relit:
+            return relit(*footage.draw_relit(*shape, random, self.crop), config, generator)
+        return misfit(footage.draw(*shape, random, self.crop), config, random, generator)
+
+    def _shape(self, random: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
+        """Of a batch: how many, of how many frames, (height, width)."""
         length = self.lengths[int(random.choice(len(self.lengths), p=self.shares))]
         size = replace(self.size, area=length.area or self.size.area)
-        view = view_shape(float(random.choice(_ASPECTS)), size)
-        return (footage or self.train).draw(length.batch, length.frames, view, random, self.crop)
+        return length.batch, length.frames, view_shape(float(random.choice(_ASPECTS)), size)
 
     def generators(self, index: int, seed: int) -> tuple[np.random.Generator, torch.Generator]:
         """Random numbers that belong to one batch."""
@@ -59,12 +71,22 @@ class OnFootage:
         return random, generator
 
     def held_out(self, frames: int = 17) -> Iterator[tuple[int, ViewBatch]]:
-        """The validation footage as the straight path would frame it."""
+        """The real footage for validation as the straight path would frame it."""
         for index, take in enumerate(self.validation.takes):
-            known = take.boxes[~np.isnan(take.boxes[:, 0])]
-            side = known[:, 2:].max(0) - known[:, :2].min(0) if len(known) else np.ones(2)
-            yield index, self.validation.steady(index, 1 if len(take.layers) == 1 else frames,
-                                                view_shape(side[0] / side[1], self.size))
+            if not take.performance:
+                yield index, self._framed(index, frames)
+
+    def held_out_relit(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
+        """The light stage's people for validation so too, each in two lights."""
+        for one, other, *_ in self.validation.performances:
+            yield self._framed(one, frames), self._framed(other, frames)
+
+    def _framed(self, index: int, frames: int) -> ViewBatch:
+        take = self.validation.takes[index]
+        known = take.boxes[~np.isnan(take.boxes[:, 0])]
+        side = known[:, 2:].max(0) - known[:, :2].min(0) if len(known) else np.ones(2)
+        return self.validation.steady(index, 1 if len(take.layers) == 1 else frames,
+                                      view_shape(side[0] / side[1], self.size))
 
 
 def psnr(result: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harmovid.data.dataset import CropConfig, Footage
-from harmovid.data.misfit import MisfitConfig, misfit, over
+from harmovid.data.misfit import MisfitConfig, over
 from harmovid.model import checkpoint
 from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
@@ -60,7 +60,7 @@ class ToneTask(OnFootage):
 
     def batch(self, index: int, seed: int) -> Batch:
         """Palettes of composites (B, 153), and by what their person's tone is off (B, 6)."""
-        drawn = self._drawn(self.train, index, seed)
+        drawn = self._drawn(self.train, index, seed, self.stage.misfit)
         return {"palette": drawn.palette, "change": tone_change(drawn.composite, drawn.target, drawn.mask)}
 
     def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -78,9 +78,18 @@ class ToneTask(OnFootage):
         `left` is the PSNR of people whose light was right, against themselves: how well the tone leaves alone.
         """
         assert isinstance(module, Tone)
+        figures, rows = self._figures(module, 0.0)
+        if self.validation.performances:
+            relit, more = self._figures(module, 1.0)
+            figures |= {f"relit_{name}": relit[name] for name in ("gain", "worse", "amplitude")}
+            rows += more
+        return figures, contact_sheet(rows)
+
+    def _figures(self, module: Tone, relit: float) -> tuple[dict[str, float], list[np.ndarray]]:
+        """On misfits of which this share is of the light stage."""
         before, after, left, slopes, rows = [], [], [], [], []
         for index in range(_VALIDATED):
-            drawn = self._drawn(self.validation, index, 0)
+            drawn = self._drawn(self.validation, index, 0, replace(self.stage.misfit, relit=relit))
             home = next(module.parameters()).device
             result = toned(drawn.composite, drawn.mask, *(c.to(drawn.mask) for c in
                                                           module.curves(drawn.palette.to(home))))
@@ -99,7 +108,7 @@ class ToneTask(OnFootage):
         figures = gain_figures(before, after, slopes)
         if left:
             figures["left"] = float(np.mean(left))
-        return figures, contact_sheet(rows)
+        return figures, rows
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """What `harmovid train harmonize --tone` takes."""
@@ -108,14 +117,12 @@ class ToneTask(OnFootage):
         write_record(folder, self.stage, record)
 
     @torch.no_grad()
-    def _drawn(self, footage: Footage, index: int, seed: int) -> _Drawn:
-        random, generator = self.generators(index, seed)
-        views = self.views(random, footage)
-        drawn = misfit(views, self.stage.misfit, random, generator)
-        composite = over(drawn.wrong, drawn.plate, views.mask)
-        told = palette(composite, drawn.plate, drawn.overview, views.mask)[:, 0]  # (B, 153)
-        seen = (views.mask >= 0.5).flatten(1).sum(1) >= _FEW  # (B,): a crop may miss the person
-        return _Drawn(composite[seen], drawn.target[seen], views.mask[seen], told[seen])
+    def _drawn(self, footage: Footage, index: int, seed: int, config: MisfitConfig) -> _Drawn:
+        drawn = self.misfits(config, *self.generators(index, seed), footage)
+        composite = over(drawn.wrong, drawn.plate, drawn.mask)
+        told = palette(composite, drawn.plate, drawn.overview, drawn.mask)[:, 0]  # (B, 153)
+        seen = (drawn.mask >= 0.5).flatten(1).sum(1) >= _FEW  # (B,): a crop may miss the person
+        return _Drawn(composite[seen], drawn.target[seen], drawn.mask[seen], told[seen])
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,36 @@ def test_a_clip_played_backwards_is_the_same_clip_backwards():
     assert torch.equal(back.mask, forth.mask.flip(2))
 
 
+def relit_footage() -> Footage:
+    """A clip of one light; a performance in three lights, told apart by its colour; another that lacks a second."""
+    made = [replace(shard("p", 9, colour=colour), info=replace(shard("p", 9).info, performance="p"))
+            for colour in ((0.9, 0.2, 0.2), (0.2, 0.9, 0.2), (0.2, 0.2, 0.9))]
+    alone = replace(shard("q", 9), info=replace(shard("q", 9).info, performance="q"))
+    return Footage([shard("a", 9, seed=1), *made, alone])
+
+
+def test_a_performance_is_drawn_in_two_lights_pixel_by_pixel():
+    footage = relit_footage()
+    assert footage.performances == [[1, 2, 3]]
+    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=0.0))
+    assert torch.equal(one.mask, other.mask)
+    inside = one.mask > 0.99
+    apart = ((one.picture - other.picture).abs().amax(1, keepdim=True) * inside).amax((1, 2, 3, 4))
+    assert apart.min() > 0.2
+    again, _ = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=0.0))
+    assert torch.equal(one.picture, again.picture)
+    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=1.0))
+    assert torch.equal(one.picture, other.picture) and torch.equal(one.plate, other.plate)
+
+
+def test_real_views_are_never_of_a_performance_unless_there_is_nothing_else():
+    footage = relit_footage()
+    real = Footage([shard("a", 9, seed=1)])
+    assert torch.equal(draw(footage, 6).picture, draw(real, 6).picture)
+    staged = Footage([replace(shard("p", 9), info=replace(shard("p", 9).info, performance="p"))])
+    assert draw(staged, 2).picture.shape == (2, 3, 5, 32, 32)
+
+
 @settings(deadline=None, max_examples=30)
 @given(there=st.integers(1, 30), wanted=st.integers(1, 40), seed=st.integers(0, 99))
 def test_frames_are_consecutive_and_a_short_clip_goes_back_and_forth(there, wanted, seed):

@@ -10,7 +10,7 @@ import torch
 
 from harmovid.data.augment import DegradeConfig
 from harmovid.data.dataset import Footage
-from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over
+from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over, relit
 from harmovid.data.recolour import RecolourConfig
 from tests.data.footage import shard
 
@@ -56,6 +56,19 @@ def test_placed_people_come_as_filmed_into_a_graded_scene():
     made, picture, _ = drawn(config)
     assert torch.equal(made.wrong, picture)
     assert (made.target - picture).abs().amax() > 0.03
+
+
+def test_people_of_the_light_stage_come_from_one_light_into_another():
+    one, other = (Footage([shard("a", 9, colour=c)]).draw(4, 5, (32, 32), np.random.default_rng(0))
+                  for c in ((0.9, 0.2, 0.2), (0.3, 0.3, 0.9)))
+    calm = replace(CALM, toned=0.0)
+    made = relit(one, other, calm, torch.Generator().manual_seed(0))
+    for name, was in (("target", other.picture), ("plate", other.plate), ("overview", other.overview),
+                      ("wrong", one.picture), ("mask", one.mask)):
+        assert torch.equal(getattr(made, name), was), name
+    graded = relit(one, other, replace(calm, toned=0.8), torch.Generator().manual_seed(0))
+    off = (graded.wrong - one.picture).abs().amax((1, 2, 3, 4))
+    assert off.max() > 0.03 and torch.equal(graded.target, other.picture)
 
 
 def test_it_is_a_function_of_its_randomness():

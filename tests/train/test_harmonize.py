@@ -23,7 +23,7 @@ from harmovid.train.loop import Batch, train
 from harmovid.train.stages import Length
 from tests import figures
 from tests.data.footage import shard
-from tests.train.tiny import CLIPS, HELD_OUT, LOOP, TRAIN, codec, equal, footage, preset
+from tests.train.tiny import CLIPS, HELD_OUT, LOOP, TRAIN, codec, equal, footage, preset, staged
 
 PLAIN = HarmonizeStage(lengths=CLIPS, begun=0, strided=0)
 
@@ -188,6 +188,17 @@ def test_harmonize_validates_trains_and_is_kept(tmp_path):
     record = json.loads((folder / "training.json").read_text())
     assert record["stage"] == "harmonize" and record["steps"] == 2
     assert record["settings"]["misfit"]["degrade"]["untouched"] == 0.12 and record["figures"].keys() == figures.keys()
+
+
+def test_people_of_the_light_stage_have_figures_of_their_own():
+    task = Harmonize(preset(), codec(), staged(), staged(), PLAIN)
+    with torch.inference_mode():
+        figures, _ = task.validate(task.module.eval())
+    assert figures["relit_gain"] == pytest.approx(0, abs=1e-4) and figures["relit_worse"] == 0
+    real = Harmonize(preset(), codec(), TRAIN, Footage([shard("a", 21, seed=0)]), PLAIN)
+    with torch.inference_mode():
+        alone, _ = real.validate(real.module.eval())
+    assert "relit_gain" not in alone and alone["psnr_composite"] == pytest.approx(figures["psnr_composite"], abs=1e-6)
 
 
 def test_the_right_answer_has_full_amplitude_and_gain(monkeypatch):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from harmovid.data.augment import DegradeConfig
 from harmovid.data.dataset import CropConfig
+from harmovid.data.misfit import MisfitConfig
+from harmovid.data.recolour import RecolourConfig
 from harmovid.train.stages import Length, OnFootage, contact_sheet, gain_figures, psnr, tiles
-from tests.train.tiny import HELD_OUT, TRAIN, preset
+from tests.train.tiny import HELD_OUT, TRAIN, preset, staged
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,6 +40,30 @@ def test_held_out_clips_are_all_there_and_framed():
     found = list(shared(Length(1, 1, 1.0)).held_out(frames=9))
     assert [index for index, _ in found] == [0, 1]
     assert [views.picture.shape[2] for _, views in found] == [9, 1]
+
+
+def test_misfits_are_of_the_light_stage_by_its_share():
+    stage = OnFootage(preset(), staged(), staged(), (Length(1, 2, 1.0),), CropConfig())
+    calm = MisfitConfig(RecolourConfig(share=0), DegradeConfig(untouched=1, shares=(0, 0, 0)), scene=0, recast=0,
+                        placed=0, toned=0)
+
+    def moved(relit: float) -> list[bool]:
+        """Whether the person's light is another; of real footage it is left as it is here."""
+        batches = [stage.misfits(replace(calm, relit=relit), *stage.generators(n, 0)) for n in range(12)]
+        return [bool((made.wrong - made.target).abs().max() > 0.1) for made in batches]
+
+    assert not any(moved(0.0)) and sum(moved(1.0)) >= 10 and 2 <= sum(moved(0.5)) <= 10
+    without = OnFootage(preset(), TRAIN, HELD_OUT, (Length(1, 2, 1.0),), CropConfig())
+    made = without.misfits(replace(calm, relit=1.0), *without.generators(0, 0))
+    assert torch.equal(made.wrong, made.target)  # there is no light stage
+
+
+def test_held_out_people_of_the_light_stage_are_apart():
+    stage = OnFootage(preset(), TRAIN, staged(), (Length(1, 1, 1.0),), CropConfig())
+    assert [index for index, _ in stage.held_out(9)] == [0]
+    pairs = list(stage.held_out_relit(9))
+    assert len(pairs) == 2 and all(torch.equal(one.mask, other.mask) for one, other in pairs)
+    assert all((one.picture - other.picture).abs().max() > 0.1 for one, other in pairs)
 
 
 def test_figures_of_gains_by_band():

@@ -14,7 +14,7 @@ from harmovid.model.checkpoint import read_tone
 from harmovid.model.tone import toned
 from harmovid.train.loop import LoopConfig, train
 from harmovid.train.tone import ToneStage, ToneTask, tone_change
-from tests.train.tiny import HELD_OUT, TRAIN, equal, preset
+from tests.train.tiny import HELD_OUT, TRAIN, equal, preset, staged
 
 STAGE = ToneStage(batch=6, area=32 * 32)
 
@@ -45,6 +45,13 @@ def test_a_batch_belongs_to_its_number_and_seed():
     torch.manual_seed(99)
     assert all(equal(made.batch(n, 0), batches[n]) for n in (1, 0)) and not equal(made.batch(0, 1), batches[0])
     assert batches[0]["palette"].shape[1:] == (153,) and batches[0]["change"].shape[1:] == (6,)
+
+
+def test_people_of_the_light_stage_have_figures_of_their_own():
+    made = ToneTask(preset(tone=True), staged(), staged(), STAGE)
+    with torch.inference_mode():
+        figures, _ = made.validate(made.module.eval())
+    assert figures["relit_gain"] == pytest.approx(0, abs=1e-5) and {"relit_worse", "relit_amplitude"} <= figures.keys()
 
 
 def test_the_loss_is_a_function_of_the_seed():

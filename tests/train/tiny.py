@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from harmovid.data.dataset import Footage
@@ -33,6 +35,16 @@ def footage(colour: tuple[float, float, float] | None = None) -> Footage:
     """Two clips and a photo."""
     return Footage([shard("a", 21, seed=0, colour=colour), shard("b", 9, seed=1, colour=colour),
                     shard("photo", 1, seed=2, colour=colour)])
+
+
+def staged(count: int = 2) -> Footage:
+    """A clip, and performances of the light stage in three lights each."""
+    lit = []
+    for n in range(count):
+        for k, colour in enumerate(((0.9, 0.3, 0.3), (0.4, 0.4, 0.4), (0.2, 0.3, 0.8))):
+            made = shard(f"p{n}-{k}", 17, seed=5 + n, colour=colour)
+            lit.append(replace(made, info=replace(made.info, performance=f"p{n}")))
+    return Footage([shard("a", 21, seed=0), *lit])
 
 
 TRAIN, HELD_OUT = footage(), Footage([shard("c", 17, seed=3), shard("d", 1, seed=4)])
