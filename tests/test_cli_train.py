@@ -261,3 +261,8 @@ def test_the_light_stage_films_goes_on_and_says_what_it_did(tmp_path, monkeypatc
     assert f"wrote 1 takes to {tmp_path}; 2 were there; " in again.stderr
     refused = invoke(f"data lightstage --count 1 --processes 0 --out {tmp_path}", status=2)
     assert "--processes is 1 or more, got 0" in refused.stderr
+    shot = invoke(f"data shards {tmp_path} --out {tmp_path}/shards --lights 2")
+    assert f"wrote 6 shards to {tmp_path}/shards; 0 were there" in shot.stderr
+    assert "6 were there" in invoke(f"data shards {tmp_path} --out {tmp_path}/shards --lights 2").stderr
+    one = shards.read(tmp_path / "shards" / "train" / "take-000000-01.zip")
+    assert one.info.performance == "take-000000" and one.info.frames == 2

@@ -46,7 +46,7 @@ class CropConfig:
     flip: float = 0.5
     reverse: float = 0.5
     photos: float = 0.5
-    same: float = 0.15
+    same: float = 0.3
 
 
 STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)

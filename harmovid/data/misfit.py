@@ -41,7 +41,7 @@ class MisfitConfig:
     recast: float = 0.3
     placed: float = 0.35
     setting: float = 1.0
-    relit: float = 0.35
+    relit: float = 0.15
     toned: float = 0.5
 
 
