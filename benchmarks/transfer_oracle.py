@@ -1,0 +1,259 @@
+"""What light transfer keeps of a light that is known: `python -m benchmarks.transfer_oracle [--pictures FOLDER]`.
+
+People of the light stage are filmed at 512 pixels, each in pairs of lights. What a perfect network would see and give
+at 128 pixels is fitted, the light applied at full size, and held against the truth. Beside ours stand simpler ways to
+carry the same 128 pixels over. What is filmed, six frames of some minutes each, is kept in .cache/oracle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from harmovid.composite import blend
+from harmovid.evaluate.fidelity import psnr
+from harmovid.evaluate.lightdetail import RimLight, ShadowEdges
+from harmovid.infer import apply, transfer
+from harmovid.light import procedural
+from harmovid.light.drawing import lamp, towards
+from harmovid.light.environment import Environment, concatenated, directions, still
+from harmovid.lightstage import buffers
+from harmovid.lightstage.film import film
+from harmovid.lightstage.people import perform
+from harmovid.lightstage.render import Look, Shot, shoot
+from harmovid.video.color import from_linear, to_linear
+
+ROOT = Path(__file__).parents[1]
+SIDE, VIEW = 512, 128  # pixels, of the full size and of the network's view
+PEOPLE = ((3, "head and shoulders", 10), (5, "bust", 12), (8, "close-up", 6), (11, "head and shoulders", 4),
+          (14, "half body", 9), (20, "bust", 7))  # seed, framing, frame of 24
+BARS = {"PSNR": 30.0, "rim": 0.70, "edges": 0.60}
+EPSILON = np.float32(0.004)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person in two lights."""
+
+    kind: str
+    seed: int
+    before: Shot
+    after: Shot
+
+    @property
+    def source(self) -> np.ndarray:
+        """(H, W, 3): the foreground as a file holds it, in 8 bits."""
+        return np.rint(self.before.foreground[0] * 255).astype(np.float32) / 255
+
+    @property
+    def truth(self) -> np.ndarray:
+        """(H, W, 3)."""
+        return self.after.foreground[0]
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """(H, W)."""
+        return self.before.alpha[0]
+
+    @property
+    def pair(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Composite, the true result and alpha at the network's size, as the pipeline shows them."""
+        alpha, behind = shrunk(self.alpha), to_linear(shrunk(self.after.background[0]), "srgb")
+        seen = []
+        for own in (self.source, self.truth):
+            colour = shrunk(own * self.alpha[..., None]) / np.maximum(alpha, 1e-6)[..., None]
+            mixed = blend.over(to_linear(np.clip(colour, 0, 1), "srgb"), behind, alpha)
+            seen.append(from_linear(mixed, "srgb"))
+        return seen[0], seen[1], alpha
+
+
+def shrunk(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.resize(picture, (VIEW, VIEW), interpolation=cv2.INTER_AREA))
+
+
+# --- people and lights
+
+def filmed(seed: int, framing: str, frame: int) -> buffers.Buffers:
+    """One frame of a performance, filmed once."""
+    path = ROOT / ".cache" / "oracle" / f"{seed}-{SIDE}.safetensors"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = perform(seed, 24, framing=framing)
+        surfaces = tuple(replace(s, vertices=s.vertices[[frame]],
+                                 strand=None if s.strand is None else s.strand[[frame]]) for s in whole.surfaces)
+        one = replace(whole, surfaces=surfaces, camera=replace(whole.camera, pose=whole.camera.pose[[frame]]))
+        buffers.write(path, film(one, path.stem, (SIDE, SIDE), seed=seed))
+    return buffers.read(path)
+
+
+def lights(seed: int) -> dict[str, Environment]:
+    """The lights of a person: two soft ones, one from behind, one from the side, two colours at once."""
+    random = np.random.default_rng([seed, 29])
+    side = random.choice([-1, 1])
+    sky, room = (procedural.draw(random, kind=kind) for kind in ("overcast", "room"))
+
+    def lamps(fill: float, *placed: tuple[float, float, tuple[float, float, float]]) -> Environment:
+        """The sky at `fill` of itself and lamps: how far from behind the person, how high, in radians; colour."""
+        d = directions(procedural.HEIGHT)
+        return concatenated([sky.scaled(fill)] + [
+            still(lamp(d, towards(side * yaw, high), 0.06, np.array(colour))) for yaw, high, colour in placed])
+
+    return {
+        "sky": sky, "room": room,
+        "behind": lamps(0.15, (0.55, 0.45, (1.0, 0.9, 0.75))),
+        "two behind": lamps(0.12, (0.8, 0.2, (0.5, 0.8, 1.0)), (-0.9, 0.3, (1.0, 0.6, 0.35))),
+        "side": lamps(0.12, (2.1, 0.6, (1.0, 0.95, 0.85))),
+        "colours": lamps(0.08, (1.7, 0.2, (1.0, 0.15, 0.6)), (-1.9, 0.3, (0.1, 0.6, 1.0))),
+    }
+
+
+PAIRS = (("soft", "sky", "room"), ("rim", "room", "behind"), ("rim", "side", "two behind"), ("hard", "sky", "side"),
+         ("hard", "behind", "side"), ("coloured", "room", "colours"), ("soft", "side", "sky"))
+
+
+def cases() -> list[Case]:
+    out = []
+    for seed, framing, frame in PEOPLE:
+        taken, made = filmed(seed, framing, frame), lights(seed)
+        shots = {name: shoot(taken, light, Look(wide=1.5)) for name, light in made.items()}
+        out += [Case(kind, seed, shots[before], shots[after]) for kind, before, after in PAIRS]
+    return out
+
+
+# --- ways to carry 128 pixels over
+
+def ours(case: Case) -> np.ndarray:
+    """(H, W, 3) display: fitted and applied by `harmovid.infer.transfer`."""
+    light = next(transfer.lights([case.pair]))
+    return from_linear(light.apply(to_linear(case.source, "srgb"), (0, 0, SIDE, SIDE)), "srgb")
+
+
+def bilinear(case: Case) -> np.ndarray:
+    """The ratio of the two composites, upsampled."""
+    before, after = (to_linear(picture, "srgb") + EPSILON for picture in case.pair[:2])
+    return _times(case, cv2.resize(after / before, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
+
+
+def joint_bilateral(case: Case) -> np.ndarray:
+    """The log ratio of what is mostly person, upsampled along luminance (Kopf et al. 2007)."""
+    reference, result, alpha = case.pair
+    before, after = (to_linear(picture, "srgb") + EPSILON for picture in (reference, result))
+    gain, small = np.log(after / before), apply.guide(to_linear(reference, "srgb"))
+    large = apply.guide(to_linear(case.source, "srgb"))
+    factor = SIDE // VIEW
+    place = (np.arange(SIDE) + 0.5) / factor - 0.5
+    nearest = np.rint(place).astype(int)
+    total, count = np.zeros((SIDE, SIDE, 3), np.float32), np.full((SIDE, SIDE, 1), 1e-12, np.float32)
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            rows, columns = (np.clip(nearest + shift, 0, VIEW - 1) for shift in (dy, dx))
+            y, x = np.square(place - nearest - dy)[:, None], np.square(place - nearest - dx)[None]
+            at = np.ix_(rows, columns)
+            weight = np.exp(-(x + y) / (2 * 0.6**2) - np.square(large - small[at]) / (2 * 0.05**2)) * np.where(
+                alpha[at] > 0.9, 1, 1e-6)
+            total += weight[..., None] * gain[at]
+            count += weight[..., None]
+    return _times(case, np.exp(total / count))
+
+
+def shrunk_gain(case: Case) -> np.ndarray:
+    """The person's own gain, not seen through any background, upsampled: what 128 pixels can tell without a guide."""
+    alpha = case.alpha[..., None]
+    before, after = (shrunk(to_linear(own, "srgb") * alpha) + EPSILON * shrunk(alpha)[..., None] + 1e-7
+                     for own in (case.source, case.truth))
+    return _times(case, cv2.resize(after / before, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
+
+
+def nothing(case: Case) -> np.ndarray:
+    """The source, in the mean light of the truth."""
+    before, after = (to_linear(own, "srgb") * case.alpha[..., None] for own in (case.source, case.truth))
+    return _times(case, after.sum((0, 1)) / before.sum((0, 1)))
+
+
+def _times(case: Case, gain: np.ndarray) -> np.ndarray:
+    return from_linear((to_linear(case.source, "srgb") + EPSILON) * gain - EPSILON, "srgb").astype(np.float32)
+
+
+WAYS: dict[str, Callable[[Case], np.ndarray]] = {
+    "one gain": nothing, "bilinear ratio": bilinear, "joint bilateral": joint_bilateral,
+    "own gain, bilinear": shrunk_gain, "light transfer": ours}
+
+
+# --- the table
+
+@dataclass
+class Score:
+    """Of one way: PSNR of each case, and of all cases of a kind what is kept."""
+
+    psnrs: list[float]
+    rim: RimLight
+    edges: ShadowEdges
+
+
+def scored(way: Callable[[Case], np.ndarray], some: list[Case]) -> Score:
+    score = Score([], RimLight(), ShadowEdges())
+    for case in some:
+        got = np.clip(way(case), 0, 1)
+        score.psnrs.append(psnr(got, case.truth, case.alpha))
+        frames = (got, case.source, case.truth, case.alpha)
+        score.rim.add(*frames)
+        score.edges.add(*frames)
+    return score
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=Path, help="a folder for pictures of every case")
+    options = parser.parse_args()
+    everything = cases()
+    kinds = sorted({case.kind for case in everything})
+    print(f"{len(everything)} pairs of {len(PEOPLE)} people, {SIDE} pixels from {VIEW}")
+    print("\n| way | PSNR fg | least | " + " | ".join(kinds) + " | rim kept | edges kept |")
+    print("|---|" + "---:|" * (4 + len(kinds)))
+    for name, way in WAYS.items():
+        score = scored(way, everything)
+        means = [np.mean([p for p, case in zip(score.psnrs, everything, strict=True) if case.kind == kind])
+                 for kind in kinds]
+        print(f"| {name} | {np.mean(score.psnrs):.2f} | {min(score.psnrs):.2f} | "
+              + " | ".join(f"{mean:.2f}" for mean in means)
+              + f" | {100 * score.rim.value:.0f}% | {100 * score.edges.value:.0f}% |", flush=True)
+    pair, own = everything[0].pair, to_linear(everything[0].source, "srgb")
+    ours(everything[0])  # compiled
+    began = time.perf_counter()
+    fitted = [next(transfer.lights([pair])) for _ in range(10)]
+    fit = time.perf_counter() - began
+    for light in fitted:
+        light.apply(own, (0, 0, SIDE, SIDE))
+    print(f"\nfit {100 * fit:.1f} ms, apply {100 * (time.perf_counter() - began - fit):.1f} ms a frame")
+    if options.pictures:
+        for number, case in enumerate(everything):
+            write(options.pictures / f"{number:02d}-{case.kind}-{case.seed}.png", case)
+
+
+def write(path: Path, case: Case) -> None:
+    """Composite, truth, ours; below, gains (grey for none, an eighth per stop): ours, truth's, and their difference."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    got, alpha, behind = np.clip(ours(case), 0, 1), case.alpha, case.after.background[0]
+
+    def over(own: np.ndarray) -> np.ndarray:
+        return from_linear(blend.over(to_linear(own, "srgb"), to_linear(behind, "srgb"), alpha), "srgb")
+
+    def gain(own: np.ndarray) -> np.ndarray:
+        stops = np.log2((to_linear(own, "srgb") + 0.01) / (to_linear(case.source, "srgb") + 0.01))
+        return np.where(alpha[..., None] > 0, np.clip(0.5 + stops / 8, 0, 1), 0.5)
+
+    off = 0.5 + 2 * (got - case.truth) * alpha[..., None]
+    rows = [np.hstack([over(case.source), over(case.truth), over(got)]),
+            np.hstack([off, gain(case.truth), gain(got)])]
+    cv2.imwrite(str(path), np.rint(np.clip(np.vstack(rows), 0, 1)[..., ::-1] * 255).astype(np.uint8))
+
+
+if __name__ == "__main__":
+    main()
