@@ -31,15 +31,18 @@ from harmovid.video.color import from_linear, to_linear
 
 ROOT = Path(__file__).parents[1]
 SIDE, VIEW = 512, 128  # pixels, of the full size and of the network's view
-PEOPLE = ((3, "head and shoulders", 10), (5, "bust", 12), (8, "close-up", 6), (11, "head and shoulders", 4),
-          (14, "half body", 9), (20, "bust", 7))  # seed, framing, frame of 24
+PEOPLE = ((3, "head and shoulders", (10,)), (5, "bust", (11, 12, 13)), (8, "close-up", (6,)),
+          (11, "head and shoulders", (3, 4, 5)), (14, "half body", (9,)), (20, "bust", (7,)))  # seed, framing, of 24
 BARS = {"PSNR": 30.0, "rim": 0.70, "edges": 0.60}
 EPSILON = np.float32(0.004)
 
 
+Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Case:
-    """A person in two lights."""
+    """A person in two lights, in a few frames; what is scored is the middle one."""
 
     kind: str
     seed: int
@@ -47,30 +50,38 @@ class Case:
     after: Shot
 
     @property
+    def middle(self) -> int:
+        return len(self.before.alpha) // 2
+
+    @property
     def source(self) -> np.ndarray:
         """(H, W, 3): the foreground as a file holds it, in 8 bits."""
-        return np.rint(self.before.foreground[0] * 255).astype(np.float32) / 255
+        return _coded(self.before.foreground[self.middle])
 
     @property
     def truth(self) -> np.ndarray:
         """(H, W, 3)."""
-        return self.after.foreground[0]
+        return self.after.foreground[self.middle]
 
     @property
     def alpha(self) -> np.ndarray:
         """(H, W)."""
-        return self.before.alpha[0]
+        return self.before.alpha[self.middle]
 
-    @property
-    def pair(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pair(self, frame: int) -> Pair:
         """Composite, the true result and alpha at the network's size, as the pipeline shows them."""
-        alpha, behind = shrunk(self.alpha), to_linear(shrunk(self.after.background[0]), "srgb")
+        whole = self.before.alpha[frame]
+        alpha, behind = shrunk(whole), to_linear(shrunk(self.after.background[frame]), "srgb")
         seen = []
-        for own in (self.source, self.truth):
-            colour = shrunk(own * self.alpha[..., None]) / np.maximum(alpha, 1e-6)[..., None]
+        for own in (_coded(self.before.foreground[frame]), self.after.foreground[frame]):
+            colour = shrunk(own * whole[..., None]) / np.maximum(alpha, 1e-6)[..., None]
             mixed = blend.over(to_linear(np.clip(colour, 0, 1), "srgb"), behind, alpha)
             seen.append(from_linear(mixed, "srgb"))
         return seen[0], seen[1], alpha
+
+
+def _coded(picture: np.ndarray) -> np.ndarray:
+    return np.rint(picture * 255).astype(np.float32) / 255
 
 
 def shrunk(picture: np.ndarray) -> np.ndarray:
@@ -79,16 +90,16 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
 
 # --- people and lights
 
-def filmed(seed: int, framing: str, frame: int) -> buffers.Buffers:
-    """One frame of a performance, filmed once."""
-    path = ROOT / ".cache" / "oracle" / f"{seed}-{SIDE}.safetensors"
+def filmed(seed: int, framing: str, frames: tuple[int, ...]) -> buffers.Buffers:
+    """Some frames of a performance, filmed once."""
+    path = ROOT / ".cache" / "oracle" / f"{seed}-{SIDE}-{'-'.join(map(str, frames))}.safetensors"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = perform(seed, 24, framing=framing)
-        surfaces = tuple(replace(s, vertices=s.vertices[[frame]],
-                                 strand=None if s.strand is None else s.strand[[frame]]) for s in whole.surfaces)
-        one = replace(whole, surfaces=surfaces, camera=replace(whole.camera, pose=whole.camera.pose[[frame]]))
-        buffers.write(path, film(one, path.stem, (SIDE, SIDE), seed=seed))
+        whole, chosen = perform(seed, 24, framing=framing), list(frames)
+        surfaces = tuple(replace(s, vertices=s.vertices[chosen],
+                                 strand=None if s.strand is None else s.strand[chosen]) for s in whole.surfaces)
+        some = replace(whole, surfaces=surfaces, camera=replace(whole.camera, pose=whole.camera.pose[chosen]))
+        buffers.write(path, film(some, path.stem, (SIDE, SIDE), seed=seed))
     return buffers.read(path)
 
 
@@ -119,8 +130,8 @@ PAIRS = (("soft", "sky", "room"), ("rim", "room", "behind"), ("rim", "side", "tw
 
 def cases() -> list[Case]:
     out = []
-    for seed, framing, frame in PEOPLE:
-        taken, made = filmed(seed, framing, frame), lights(seed)
+    for seed, framing, frames in PEOPLE:
+        taken, made = filmed(seed, framing, frames), lights(seed)
         shots = {name: shoot(taken, light, Look(wide=1.5)) for name, light in made.items()}
         out += [Case(kind, seed, shots[before], shots[after]) for kind, before, after in PAIRS]
     return out
@@ -130,19 +141,20 @@ def cases() -> list[Case]:
 
 def ours(case: Case) -> np.ndarray:
     """(H, W, 3) display: fitted and applied by `harmovid.infer.transfer`."""
-    light = next(transfer.lights([case.pair]))
+    pairs = [case.pair(frame) for frame in range(len(case.before.alpha))]
+    light = list(transfer.lights(pairs))[case.middle]
     return from_linear(light.apply(to_linear(case.source, "srgb"), (0, 0, SIDE, SIDE)), "srgb")
 
 
 def bilinear(case: Case) -> np.ndarray:
     """The ratio of the two composites, upsampled."""
-    before, after = (to_linear(picture, "srgb") + EPSILON for picture in case.pair[:2])
+    before, after = (to_linear(picture, "srgb") + EPSILON for picture in case.pair(case.middle)[:2])
     return _times(case, cv2.resize(after / before, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
 
 
 def joint_bilateral(case: Case) -> np.ndarray:
     """The log ratio of what is mostly person, upsampled along luminance (Kopf et al. 2007)."""
-    reference, result, alpha = case.pair
+    reference, result, alpha = case.pair(case.middle)
     before, after = (to_linear(picture, "srgb") + EPSILON for picture in (reference, result))
     gain, small = np.log(after / before), apply.guide(to_linear(reference, "srgb"))
     large = apply.guide(to_linear(case.source, "srgb"))
@@ -224,7 +236,7 @@ def main() -> None:
         print(f"| {name} | {np.mean(score.psnrs):.2f} | {min(score.psnrs):.2f} | "
               + " | ".join(f"{mean:.2f}" for mean in means)
               + f" | {100 * score.rim.value:.0f}% | {100 * score.edges.value:.0f}% |", flush=True)
-    pair, own = everything[0].pair, to_linear(everything[0].source, "srgb")
+    pair, own = everything[0].pair(0), to_linear(everything[0].source, "srgb")
     ours(everything[0])  # compiled
     began = time.perf_counter()
     fitted = [next(transfer.lights([pair])) for _ in range(10)]

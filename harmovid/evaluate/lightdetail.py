@@ -60,8 +60,8 @@ class RimLight:
         rim = near & (alpha > 0) & (wanted + EPSILON > 2 * (unlit + EPSILON))
         if inside.all() or not rim.any():
             return
-        full = (wanted - unlit)[rim]
-        self._sums += [float((alpha[rim] * np.clip((got - unlit)[rim], 0, full)).sum()), float((alpha[rim] * full).sum())]
+        cover, full = alpha[rim], (wanted - unlit)[rim]
+        self._sums += [float((cover * light).sum()) for light in (np.clip((got - unlit)[rim], 0, full), full)]
 
     @property
     def energy(self) -> float:

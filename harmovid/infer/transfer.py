@@ -28,14 +28,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from harmovid.infer import apply
-from harmovid.video.color import LUMA_BT709, to_linear
+from harmovid.infer import apply, leftover
+from harmovid.video.color import to_linear
 
 T = TypeVar("T")
 
-_EPS = np.float32(0.004)  # scene-linear: about the noise of an 8-bit black
-_MOST = 4 * np.log(np.float32(2))  # log gain, the most that is left over
-_SHARP = 0.3  # view pixels: the least that a gain left over is smoothed
 _WHOLE = 0.9999  # alpha from which no background is seen
 
 
@@ -49,7 +46,7 @@ class TransferConfig:
     prior: float = 6.0  # a coarser cell's transform weighs like this many view pixels
     detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over, where it does not stand out from
     grain: float = 0.03  # the network's grain, deviation of a log gain
-    stops: float = 4.0  # bound of the change, in stops up and down
+    stops: float = 5.0  # bound of the change, in stops up and down
     temporal_sigma: float = 1.0  # frames; 0 for no smoothing
 
 
@@ -118,10 +115,11 @@ def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
     """
     sigma = config.temporal_sigma
     moments = ((frame, _moments(frame, config)) for frame in map(_linear, pairs))
-    left = ((solved, _left_over(*solved)) for solved in (
-        (frame, _solve(sums, frame.weight.shape, config)) for frame, sums in _smoothed(moments, sigma)))
+    solved = ((frame, _solve(sums, frame.weight.shape, config)) for frame, sums in _smoothed(moments, sigma))
+    left = (((frame, grid), _left_over(frame, grid)) for frame, grid in solved)
     for (frame, grid), sums in _smoothed(left, sigma, _alike):
-        yield Light(grid, _residual(frame, sums, config), config.stops)
+        residual = leftover.residual(sums, frame.reference, frame.covered, config.detail, config.grain)
+        yield Light(grid, residual, config.stops)
 
 
 def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float,
@@ -319,61 +317,5 @@ def _blur(moments: np.ndarray, sigma_space: float, sigma_luma: float) -> np.ndar
 
 
 def _left_over(frame: _Frame, grid: np.ndarray) -> np.ndarray:
-    """What the grid leaves over: (H, W, 4), log gain in R, G, B times its weight, and the weight."""
     predicted = apply.slice_affine(frame.reference, grid)
-    gain = np.log((np.maximum(frame.result, 0) + _EPS) / (np.maximum(predicted, 0) + _EPS))
-    # Near black a gain is mostly noise: trust it by the light that is there.
-    light = np.maximum(frame.reference @ LUMA_BT709, frame.result @ LUMA_BT709)
-    trust = frame.covered * (light / (light + 2 * _EPS))
-    return np.dstack([trust[..., None] * np.clip(gain, -_MOST, _MOST), trust])
-
-
-def _residual(frame: _Frame, sums: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """The gain left over as a map over the whole view, and how it goes along the guide; (H, W, 5)."""
-    smooth, _ = _extended(sums[..., :3], sums[..., 3], config.detail)
-    sharp, known = _extended(sums[..., :3], sums[..., 3], min(_SHARP, config.detail))
-    left = smooth + _standing_out(sharp - smooth, known, config.grain) * (sharp - smooth)
-    # The guide too is the person's alone, carried outward: else a white wall turns the hair before it.
-    seen = apply.guide(frame.reference) * frame.covered
-    guide, known = _extended(seen[..., None], frame.covered, min(_SHARP, config.detail))
-    slope = _slope(left @ LUMA_BT709, guide[..., 0], known)
-    return np.dstack([left, slope, guide]).astype(np.float32)
-
-
-def _standing_out(detail: np.ndarray, known: np.ndarray, grain: float) -> np.ndarray:
-    """(H, W, 1): Wiener's factor, max(σ² − grain², 0) / σ², σ² the local variance of a log gain's detail (H, W, 3)."""
-    there = (known > 0.02).astype(np.float32)
-    square = np.square(detail @ LUMA_BT709) * there
-    variance = cv2.GaussianBlur(square, (0, 0), 1) / np.maximum(cv2.GaussianBlur(there, (0, 0), 1), 1e-3)
-    return (np.maximum(variance - grain**2, 0) / np.maximum(variance, 1e-12))[..., None]
-
-
-def _extended(left: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Σ wr and Σ w as r, smoothed by `sigma` and carried outward beyond where w > 0."""
-    total, count = np.zeros_like(left), np.zeros_like(known)
-    fade = np.float32(1.0)
-    for reach in (sigma, 1.5, 4.0, 10.0):
-        if reach <= 0:
-            a, b = left, known
-        else:
-            a = cv2.GaussianBlur(left, (0, 0), reach, borderType=cv2.BORDER_CONSTANT).reshape(left.shape)
-            b = cv2.GaussianBlur(known, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
-        total += fade * a
-        count += fade * b
-        fade *= np.float32(1e-3)  # a wider reach speaks only where the nearer ones are silent
-    # The last term draws to no gain where nothing is known, even far away.
-    return total / (count + np.float32(1e-10))[..., None], count
-
-
-def _slope(left: np.ndarray, guide: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Local regression slope of the gain left over on the guide (He & Sun, Fast Guided Filter, 2015)."""
-    weight = (known > 0.02).astype(np.float32)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values * weight, (3, 3)) / np.maximum(cv2.blur(weight, (3, 3)), 1e-3)
-
-    m_g, m_r = mean(guide), mean(left)
-    covariance = mean(guide * left) - m_g * m_r
-    variance = mean(guide * guide) - m_g * m_g
-    slope = covariance / (np.maximum(variance, 0) + 0.02**2)
-    return np.clip(cv2.blur(slope * weight, (3, 3)), -4, 4)
+    return leftover.left_over(frame.reference, frame.result, predicted, frame.covered)
