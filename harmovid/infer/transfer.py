@@ -42,7 +42,7 @@ class TransferConfig:
 
     cell: int = 16  # view pixels per grid cell
     bins: int = 8  # luminance bins, even in the square root of linear light
-    mixing: float = 4.0  # colours are mixed where that leaves over so many times less than gains do
+    mixing: float = 16.0  # colours are mixed where that leaves over so many times less than gains do
     prior: float = 6.0  # a coarser cell's transform weighs like this many view pixels
     detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over, where it does not stand out from
     grain: float = 0.03  # the network's grain, deviation of a log gain
@@ -231,12 +231,12 @@ def _solve_slant(sums: np.ndarray, config: TransferConfig) -> np.ndarray:
         firm = np.diag([middle[c], *(config.prior * spread[c, c] * np.ones(2))])
         gain[c, own] = np.linalg.solve(left[np.ix_(own, own)] + firm, right[c, own] + firm[0] * np.eye(3)[0])
     # A slope needs pixels to be believed; the transform in the middle hardly any.
-    firmness = np.kron(np.diag([3e-4 * weight, config.prior, config.prior]), spread)
+    firmness = np.kron(np.diag([3e-5 * weight, config.prior, config.prior]), spread)
     affine = np.linalg.solve(left + firmness, (right + gain @ firmness).T).T  # (3, 12)
     by_gain, by_affine = (float((energy - 2 * (t * right).sum(1) + ((t @ left) * t).sum(1)).sum())
                           for t in (gain, affine))
-    nothing = 1e-6 * float(energy.sum()) + 1e-12
-    share = np.clip(1 - config.mixing * (by_affine + nothing) / (by_gain + nothing), 0, 1)
+    nothing = 1e-7 * float(energy.sum()) + 1e-12
+    share = np.clip(1 - (config.mixing * (by_affine + nothing) / (by_gain + nothing)) ** 2, 0, 1)
     return np.asarray((gain + share * (affine - gain)).reshape(3, 3, 4).swapaxes(0, 1))
 
 
