@@ -1,8 +1,10 @@
-"""What light transfer keeps of a light that is known: `python -m benchmarks.transfer_oracle [--pictures FOLDER]`.
+"""What light transfer keeps of a light that is known: `python -m benchmarks.transfer_oracle`.
 
 People of the light stage are filmed at 512 pixels, each in pairs of lights. What a perfect network would see and give
 at 128 pixels is fitted, the light applied at full size, and held against the truth. Beside ours stand simpler ways to
 carry the same 128 pixels over. What is filmed, ten frames of a minute each, is kept in .cache/oracle.
+
+    docs/light_transfer.jpg   with --sheet: four of the pairs
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ ROOT = Path(__file__).parents[1]
 SIDE, VIEW = 512, 128  # pixels, of the full size and of the network's view
 PEOPLE = ((3, "head and shoulders", (10,)), (5, "bust", (11, 12, 13)), (8, "close-up", (6,)),
           (11, "head and shoulders", (3, 4, 5)), (14, "half body", (9,)), (20, "bust", (7,)))  # seed, framing, of 24
+SHOWN = (4, 16, 24, 40)  # of all cases, in docs/light_transfer.jpg
 EPSILON = np.float32(0.004)
 
 
@@ -246,6 +249,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of every case")
+    parser.add_argument("--sheet", action="store_true", help="write docs/light_transfer.jpg")
     options = parser.parse_args()
     everything = cases()
     kinds = sorted({case.kind for case in everything})
@@ -270,25 +274,33 @@ def main() -> None:
     print(f"\nfit {100 * fit:.1f} ms, apply {100 * (time.perf_counter() - began - fit):.1f} ms a frame")
     if options.pictures:
         for number, case in enumerate(everything):
-            write(options.pictures / f"{number:02d}-{case.kind}-{case.seed}.png", case)
+            write(options.pictures / f"{number:02d}-{case.kind}-{case.seed}.png", looked_at(case))
+    if options.sheet:
+        rows = [cv2.resize(looked_at(everything[number]), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+                for number in SHOWN]
+        write(ROOT / "docs" / "light_transfer.jpg", np.vstack([np.hstack(rows[n : n + 2]) for n in (0, 2)]))
 
 
-def write(path: Path, case: Case) -> None:
-    """Composite, truth, ours; below, gains (grey for none, an eighth per stop): ours, truth's, and their difference."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    got, alpha, behind = np.clip(ours(case), 0, 1), case.alpha, case.after.background[0]
+def looked_at(case: Case) -> np.ndarray:
+    """Composite, truth, ours; below, four times the error, and gains, the truth's and ours: grey for none, an eighth
+    per stop."""
+    got, alpha, behind = np.clip(ours(case), 0, 1), case.alpha, case.after.background[case.middle]
 
     def over(own: np.ndarray) -> np.ndarray:
         return from_linear(blend.over(to_linear(own, "srgb"), to_linear(behind, "srgb"), alpha), "srgb")
 
     def gain(own: np.ndarray) -> np.ndarray:
         stops = np.log2((to_linear(own, "srgb") + 0.01) / (to_linear(case.source, "srgb") + 0.01))
-        return np.where(alpha[..., None] > 0, np.clip(0.5 + stops / 8, 0, 1), 0.5)
+        return np.where(alpha[..., None] > 0, 0.5 + stops / 8, 0.5)
 
-    off = 0.5 + 2 * (got - case.truth) * alpha[..., None]
-    rows = [np.hstack([over(case.source), over(case.truth), over(got)]),
-            np.hstack([off, gain(case.truth), gain(got)])]
-    cv2.imwrite(str(path), np.rint(np.clip(np.vstack(rows), 0, 1)[..., ::-1] * 255).astype(np.uint8))
+    off = 0.5 + 4 * (got - case.truth) * alpha[..., None]
+    return np.vstack([np.hstack([over(case.source), over(case.truth), over(got)]),
+                      np.hstack([off, gain(case.truth), gain(got)])])
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.rint(np.clip(picture, 0, 1)[..., ::-1] * 255).astype(np.uint8))
 
 
 if __name__ == "__main__":

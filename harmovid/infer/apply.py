@@ -26,16 +26,16 @@ def guide(linear: np.ndarray) -> np.ndarray:
 
 def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, luma: np.ndarray,
           shape: tuple[int, int, int]) -> np.ndarray:
-    """Gather the moments of a regression y ≈ g x, a gain per channel, into a bilateral grid.
+    """Gather the moments of a regression y ≈ g x + o per channel into a bilateral grid.
 
     Args:
         x, y: (H, W, 3) float32 scene-linear. weight, luma: (H, W) float32.
         shape: rows, columns, luminance bins of the grid; its corners lie on the picture's corners.
 
     Returns:
-        (GH, GW, L, 7) float32: Σ w x² and Σ w x y of R, G, B, and Σ w.
+        (GH, GW, L, 13) float32: Σ w x² and Σ w x y of R, G, B, Σ w, Σ w x and Σ w y of R, G, B.
     """
-    out = np.zeros((*shape, 7), np.float32)
+    out = np.zeros((*shape, 13), np.float32)
     _splat(np.ascontiguousarray(x), np.ascontiguousarray(y), weight, luma, out)
     return out
 
@@ -108,7 +108,7 @@ def _guide(x):  # type: ignore[no-untyped-def]
 def _splat(x, y, weight, luma, out):  # type: ignore[no-untyped-def]
     height, width = weight.shape
     rows, columns, bins, _ = out.shape
-    m = np.empty(7, np.float32)
+    m = np.empty(13, np.float32)
     for i in range(height):
         v = (i + 0.5) / height * (rows - 1)
         i0 = min(int(v), rows - 2)
@@ -125,11 +125,12 @@ def _splat(x, y, weight, luma, out):  # type: ignore[no-untyped-def]
             fz = z - k0
             for c in range(3):
                 m[c], m[3 + c] = x[i, j, c] * x[i, j, c], x[i, j, c] * y[i, j, c]
+                m[7 + c], m[10 + c] = x[i, j, c], y[i, j, c]
             m[6] = 1.0
             for corner in range(8):
                 a, b2, c2 = corner >> 2, (corner >> 1) & 1, corner & 1
                 part = w * (fv if a else 1 - fv) * (fu if b2 else 1 - fu) * (fz if c2 else 1 - fz)
-                for n in range(7):
+                for n in range(13):
                     out[i0 + a, j0 + b2, k0 + c2, n] += part * m[n]
 
 

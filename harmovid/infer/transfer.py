@@ -6,9 +6,9 @@ before and the view after, three things are fitted, both in scene-linear light:
 1. a gain per channel that goes evenly across the view, as light from one side does, or an affine colour transform
    that does, where that explains far more. It is solved from pixels, so that an even light comes back as it was,
    wherever the person stands in it.
-2. the gains that it leaves locally, on a bilateral grid (space × luminance), after Chen et al., "Bilateral Guided
-   Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is that of a coarser cell: where the
-   picture says nothing, the gain is the one of its surroundings.
+2. the gain and the offset per channel that it leaves locally, on a bilateral grid (space × luminance), after Chen et
+   al., "Bilateral Guided Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is that of a coarser
+   cell: where the picture says nothing, the transform is the one of its surroundings.
 3. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, smoothed where it does not
    stand out from grain, and upsampled along the luminance of the full-size picture.
 
@@ -33,6 +33,7 @@ from harmovid.video.color import to_linear
 
 T = TypeVar("T")
 
+_OFFSET = 100.0  # how many times more pixels an offset needs than a gain
 _WHOLE = 0.9999  # alpha from which no background is seen
 
 
@@ -192,7 +193,7 @@ def _moments(frame: _Frame, config: TransferConfig) -> np.ndarray:
 
 def _solve(moments: np.ndarray, view: tuple[int, ...], config: TransferConfig) -> np.ndarray:
     """The grid, (GH, GW, L, 12), from all moments."""
-    whole, cells = moments[: 12 * 16].reshape(12, 16), moments[12 * 16 :].reshape(*_grid_shape(view, config), 7)
+    whole, cells = moments[: 12 * 16].reshape(12, 16), moments[12 * 16 :].reshape(*_grid_shape(view, config), 13)
     return _solve_grid(cells, _solve_slant(whole, config), config)
 
 
@@ -241,7 +242,7 @@ def _solve_slant(sums: np.ndarray, config: TransferConfig) -> np.ndarray:
 
 
 def _cell_moments(frame: _Frame, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """Moments of the regressions of what the slanted transform leaves in one frame, (GH, GW, L, 7)."""
+    """Moments of the regressions of what the slanted transform leaves in one frame, (GH, GW, L, 13)."""
     shape = _grid_shape(frame.weight.shape, config)
     told = np.zeros_like(frame.reference)
     for where, part in zip(np.moveaxis(_pixels_across(*told.shape[:2]), 2, 0), slant.astype(np.float32), strict=True):
@@ -260,7 +261,7 @@ def _inside(alpha: np.ndarray) -> np.ndarray:
 
 
 def _solve_grid(moments: np.ndarray, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """The slanted transform and, from coarse to fine, the gains it leaves: (GH, GW, L, 7) → (GH, GW, L, 12)."""
+    """The slanted transform and, from coarse to fine, what it leaves: (GH, GW, L, 13) → (GH, GW, L, 12)."""
     rows, columns, bins, _ = moments.shape
     slanted = np.tensordot(_across(np.linspace(-0.5, 0.5, rows), np.linspace(-0.5, 0.5, columns)), slant, 1)
     cells = np.repeat(slanted[:, :, None], bins, axis=2)  # (GH, GW, L, 3, 4)
@@ -269,16 +270,28 @@ def _solve_grid(moments: np.ndarray, slant: np.ndarray, config: TransferConfig) 
     if weight > 1e-6:
         # Weights are scaled so that an average pixel that counts weighs 1.
         scaled = moments.astype(np.float64) * (_pixels(moments, config.cell) / weight)
-        firm = config.prior * (total[:3] / weight + 1e-5)
-        gains = np.zeros((rows, columns, bins, 3))
+        # The prior is that of `config.prior` average pixels; an offset needs many more to be believed.
+        average = np.concatenate([total[:3] + 1e-5 * weight, total[7:10]]) * (config.prior / weight)
+        gains, offsets = np.zeros((2, rows, columns, bins, 3))
         everywhere = scaled.sum(axis=(0, 1), keepdims=True)  # one curve over luminance for the whole view comes first
         for sums, sigma_space, sigma_luma in ((everywhere, 0.0, 0.6), (scaled, 2.0, 1.5), (scaled, 0.6, 0.6)):
-            blurred = _blur(sums, sigma_space, sigma_luma)
-            # argmin_g Σ w (g x − y)² + firm (g − prior)², per channel
-            gains = (blurred[..., 3:6] + firm * gains) / (blurred[..., :3] + firm)
+            gains, offsets = _ridge(_blur(sums, sigma_space, sigma_luma), gains, offsets, average,
+                                    _OFFSET * config.prior)
         cells[..., :3] += gains[..., None] * np.eye(3)
+        cells[..., 3] += offsets
         cells = _bounded(cells, slant[0])
     return np.ascontiguousarray(cells, np.float32).reshape(rows, columns, bins, 12)
+
+
+def _ridge(moments: np.ndarray, gains: np.ndarray, offsets: np.ndarray, average: np.ndarray,
+           pixels: float) -> tuple[np.ndarray, np.ndarray]:
+    """argmin Σ w (g x + o − y)², (…, 3) each, drawn to `gains` and `offsets` as if `average` moments told them."""
+    square, mean = average[:3], average[3:]
+    xx, x1, one = moments[..., :3] + square, moments[..., 7:10] + mean, moments[..., 6:7] + pixels
+    xy = moments[..., 3:6] + square * gains + mean * offsets
+    y1 = moments[..., 10:] + mean * gains + pixels * offsets
+    determinant = xx * one - x1 * x1
+    return (one * xy - x1 * y1) / determinant, (xx * y1 - x1 * xy) / determinant
 
 
 def _pixels(moments: np.ndarray, cell: int) -> float:

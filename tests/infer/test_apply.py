@@ -50,10 +50,10 @@ def test_moments_are_those_of_numpy() -> None:
     weight = np.random.default_rng(2).uniform(0, 1, x.shape[:2]).astype(np.float32)
     weight[:4] = 0
     moments = apply.splat(x, y, weight, apply.guide(x), (3, 4, 8))
-    assert moments.shape == (3, 4, 8, 7) and moments.dtype == np.float32 and (moments[..., 6] >= 0).all()
+    assert moments.shape == (3, 4, 8, 13) and moments.dtype == np.float32 and (moments[..., 6] >= 0).all()
     total, w = moments.sum(axis=(0, 1, 2)), weight[..., None]
-    expected = np.concatenate([(w * x * x).sum((0, 1)), (w * x * y).sum((0, 1)), [w.sum()]])
-    np.testing.assert_allclose(total, expected, rtol=1e-3)
+    expected = [(w * x * x).sum((0, 1)), (w * x * y).sum((0, 1)), [w.sum()], (w * x).sum((0, 1)), (w * y).sum((0, 1))]
+    np.testing.assert_allclose(total, np.concatenate(expected), rtol=1e-3)
 
 
 def test_what_has_no_weight_is_not_looked_at() -> None:

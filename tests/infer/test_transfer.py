@@ -147,7 +147,7 @@ def test_shaded_clothes_do_not_teach_what_becomes_of_a_colour(seed: int) -> None
     warm, cool = 0.5 + 0.5 * np.sin(a * x + b * y), 0.5 + 0.5 * np.sin(c * x - d * y)
     gain = (0.15 + warm * np.array([1.0, 0.72, 0.45]) + cool * np.array([0.1, 0.2, 0.6]))[None]
     got = np.clip(relit(clip, lights(pairs(clip, gain, box)), box), 0, 1)
-    assert psnr(got, np.clip(clip.lit(gain), 0, 1), clip.alpha) > 48
+    assert psnr(got, np.clip(clip.lit(gain), 0, 1), clip.alpha) > 46
 
 
 def test_the_view_is_laid_where_its_box_is() -> None:
