@@ -144,6 +144,20 @@ def cases() -> list[Case]:
     return out
 
 
+# --- changes of tone, as gradings and nano's first step make them, known at every size
+
+TONES: dict[str, tuple[tuple[float, float, float], float, float]] = {  # slopes, offset, gamma of display values
+    "cool, crushed": ((0.85, 0.95, 1.02), -0.05, 1.0), "warm, lifted": ((0.9, 0.8, 0.7), 0.04, 1.0),
+    "contrast": ((1.1, 1.1, 1.1), -0.08, 1.0), "fade": ((0.75, 0.75, 0.75), 0.12, 1.0),
+    "gamma": ((1.0, 1.0, 1.0), 0.0, 1.4)}
+
+
+def toned(case: Case, tone: tuple[tuple[float, float, float], float, float]) -> Case:
+    slope, offset, gamma = tone
+    own = np.clip(np.float32(slope) * _coded(case.before.foreground) ** np.float32(gamma) + np.float32(offset), 0, 1)
+    return replace(case, kind="tone", after=replace(case.before, foreground=own))
+
+
 # --- ways to carry 128 pixels over
 
 def ours(case: Case) -> np.ndarray:
@@ -264,6 +278,10 @@ def main() -> None:
         print(f"| {name} | {np.mean(score.psnrs):.2f} | {min(score.psnrs):.2f} | {sum(p < 30 for p in score.psnrs)} | "
               + " | ".join(f"{mean:.2f}" for mean in means)
               + f" | {100 * score.rim.value:.0f}% | {100 * score.edges.value:.0f}% |", flush=True)
+    print()
+    for name, tone in TONES.items():
+        psnrs = scored(ours, [toned(case, tone) for case in everything if case.kind == "soft"]).psnrs
+        print(f"tone, {name}: {np.mean(psnrs):.1f} dB, least {min(psnrs):.1f}", flush=True)
     pair, own = everything[0].pair(0), to_linear(everything[0].source, "srgb")
     ours(everything[0])  # compiled
     began = time.perf_counter()
@@ -271,7 +289,7 @@ def main() -> None:
     fit = time.perf_counter() - began
     for light in fitted:
         light.apply(own, (0, 0, SIDE, SIDE))
-    print(f"\nfit {100 * fit:.1f} ms, apply {100 * (time.perf_counter() - began - fit):.1f} ms a frame")
+    print(f"fit {100 * fit:.1f} ms, apply {100 * (time.perf_counter() - began - fit):.1f} ms a frame")
     if options.pictures:
         for number, case in enumerate(everything):
             write(options.pictures / f"{number:02d}-{case.kind}-{case.seed}.png", looked_at(case))
