@@ -26,16 +26,16 @@ def guide(linear: np.ndarray) -> np.ndarray:
 
 def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, luma: np.ndarray,
           shape: tuple[int, int, int]) -> np.ndarray:
-    """Gather the moments of an affine regression y ≈ A x̃, x̃ = (R, G, B, 1), into a bilateral grid.
+    """Gather the moments of a regression y ≈ g x + o per channel into a bilateral grid.
 
     Args:
         x, y: (H, W, 3) float32 scene-linear. weight, luma: (H, W) float32.
         shape: rows, columns, luminance bins of the grid; its corners lie on the picture's corners.
 
     Returns:
-        (GH, GW, L, 22) float32: the upper triangle of Σ w x̃x̃ᵀ row by row, then Σ w y x̃ᵀ row by row.
+        (GH, GW, L, 13) float32: Σ w x² and Σ w x y of R, G, B, Σ w, Σ w x and Σ w y of R, G, B.
     """
-    out = np.zeros((*shape, 22), np.float32)
+    out = np.zeros((*shape, 13), np.float32)
     _splat(np.ascontiguousarray(x), np.ascontiguousarray(y), weight, luma, out)
     return out
 
@@ -108,7 +108,7 @@ def _guide(x):  # type: ignore[no-untyped-def]
 def _splat(x, y, weight, luma, out):  # type: ignore[no-untyped-def]
     height, width = weight.shape
     rows, columns, bins, _ = out.shape
-    m = np.empty(22, np.float32)
+    m = np.empty(13, np.float32)
     for i in range(height):
         v = (i + 0.5) / height * (rows - 1)
         i0 = min(int(v), rows - 2)
@@ -123,17 +123,14 @@ def _splat(x, y, weight, luma, out):  # type: ignore[no-untyped-def]
             z = luma[i, j] * (bins - 1)
             k0 = min(int(z), bins - 2)
             fz = z - k0
-            r, g, b = x[i, j, 0], x[i, j, 1], x[i, j, 2]
-            m[0], m[1], m[2], m[3] = r * r, r * g, r * b, r
-            m[4], m[5], m[6] = g * g, g * b, g
-            m[7], m[8], m[9] = b * b, b, 1.0
             for c in range(3):
-                t = y[i, j, c]
-                m[10 + 4 * c], m[11 + 4 * c], m[12 + 4 * c], m[13 + 4 * c] = t * r, t * g, t * b, t
+                m[c], m[3 + c] = x[i, j, c] * x[i, j, c], x[i, j, c] * y[i, j, c]
+                m[7 + c], m[10 + c] = x[i, j, c], y[i, j, c]
+            m[6] = 1.0
             for corner in range(8):
                 a, b2, c2 = corner >> 2, (corner >> 1) & 1, corner & 1
                 part = w * (fv if a else 1 - fv) * (fu if b2 else 1 - fu) * (fz if c2 else 1 - fz)
-                for n in range(22):
+                for n in range(13):
                     out[i0 + a, j0 + b2, k0 + c2, n] += part * m[n]
 
 

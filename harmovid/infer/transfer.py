@@ -3,18 +3,18 @@
 A harmonizer works at a low size; what leaves the program is the source at full size. Between the view
 before and the view after, three things are fitted, both in scene-linear light:
 
-1. an affine colour transform that goes evenly across the view, as light from one side does; its prior is a gain
-   per channel, and that one's the identity. It is solved from pixels, so that an even light comes back as it
-   was, wherever the person stands in it.
-2. what is left of it locally, on a bilateral grid (space × luminance), after Chen et al., "Bilateral Guided
-   Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is that of a coarser cell: where the
-   picture says nothing, the transform is the one of its surroundings.
-3. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, upsampled
-   along the luminance of the full-size picture.
+1. a gain per channel that goes evenly across the view, as light from one side does, or an affine colour transform
+   that does, where that explains far more. It is solved from pixels, so that an even light comes back as it was,
+   wherever the person stands in it.
+2. the gain and the offset per channel that it leaves locally, on a bilateral grid (space × luminance), after Chen et
+   al., "Bilateral Guided Upsampling", ACM TOG 2016. Every cell is a ridge regression whose prior is that of a coarser
+   cell: where the picture says nothing, the transform is the one of its surroundings.
+3. the gain that the grid leaves over (rim light, the edge of a shadow), as a small map, smoothed where it does not
+   stand out from grain, and upsampled along the luminance of the full-size picture.
 
 The weights are the eroded alpha over the noise of a code value in linear light, so that no background
-sample enters and dark pixels count by what is known of them. All three are smoothed over time before
-they are solved.
+sample enters and dark pixels count by what is known of them. Of the outermost pixels, where rim light lies, those
+that are covered to the last take part in 3 alone. All three are smoothed over time before they are solved.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from harmovid.infer import apply
-from harmovid.video.color import LUMA_BT709, to_linear
+from harmovid.infer import apply, leftover
+from harmovid.video.color import to_linear
 
 T = TypeVar("T")
 
-_EPS = np.float32(0.004)  # scene-linear: about the noise of an 8-bit black
+_OFFSET = 100.0  # how many times more pixels an offset needs than a gain
+_WHOLE = 0.9999  # alpha from which no background is seen
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class TransferConfig:
 
     cell: int = 16  # view pixels per grid cell
     bins: int = 8  # luminance bins, even in the square root of linear light
+    mixing: float = 16.0  # colours are mixed where that leaves over so many times less than gains do
     prior: float = 6.0  # a coarser cell's transform weighs like this many view pixels
-    detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over; it holds the network's grain
-    stops: float = 4.0  # bound of the change, in stops up and down
+    detail: float = 0.6  # Gaussian sigma, view pixels, of the gain left over, where it does not stand out from
+    grain: float = 0.03  # the network's grain, deviation of a log gain
+    stops: float = 5.0  # bound of the change, in stops up and down
     temporal_sigma: float = 1.0  # frames; 0 for no smoothing
 
 
@@ -87,6 +90,7 @@ class _Frame:
     reference: np.ndarray  # (H, W, 3)
     result: np.ndarray  # (H, W, 3)
     weight: np.ndarray  # (H, W), the eroded alpha
+    covered: np.ndarray  # (H, W), the same, and 1 where nothing but the person is seen
 
     @property
     def precision(self) -> np.ndarray:
@@ -112,10 +116,11 @@ def lights(pairs: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
     """
     sigma = config.temporal_sigma
     moments = ((frame, _moments(frame, config)) for frame in map(_linear, pairs))
-    left = ((solved, _left_over(*solved)) for solved in (
-        (frame, _solve(sums, frame.weight.shape, config)) for frame, sums in _smoothed(moments, sigma)))
+    solved = ((frame, _solve(sums, frame.weight.shape, config)) for frame, sums in _smoothed(moments, sigma))
+    left = (((frame, grid), _left_over(frame, grid)) for frame, grid in solved)
     for (frame, grid), sums in _smoothed(left, sigma, _alike):
-        yield Light(grid, _residual(frame, sums, config), config.stops)
+        residual = leftover.residual(sums, frame.reference, frame.covered, config.detail, config.grain)
+        yield Light(grid, residual, config.stops)
 
 
 def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float,
@@ -164,7 +169,9 @@ def _alike(here: tuple[_Frame, np.ndarray], other: tuple[_Frame, np.ndarray]) ->
 
 def _linear(pair: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Frame:
     reference, result, alpha = pair
-    return _Frame(to_linear(reference, "srgb"), to_linear(result, "srgb"), _inside(alpha))
+    weight = _inside(alpha)
+    return _Frame(to_linear(reference, "srgb"), to_linear(result, "srgb"), weight,
+                  np.maximum(weight, alpha >= _WHOLE, dtype=np.float32))
 
 
 def _across(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -186,7 +193,7 @@ def _moments(frame: _Frame, config: TransferConfig) -> np.ndarray:
 
 def _solve(moments: np.ndarray, view: tuple[int, ...], config: TransferConfig) -> np.ndarray:
     """The grid, (GH, GW, L, 12), from all moments."""
-    whole, cells = moments[: 12 * 15].reshape(12, 15), moments[12 * 15 :].reshape(*_grid_shape(view, config), 22)
+    whole, cells = moments[: 12 * 16].reshape(12, 16), moments[12 * 16 :].reshape(*_grid_shape(view, config), 13)
     return _solve_grid(cells, _solve_slant(whole, config), config)
 
 
@@ -195,34 +202,47 @@ def _grid_shape(view: tuple[int, ...], config: TransferConfig) -> tuple[int, int
 
 
 def _slant_moments(frame: _Frame) -> np.ndarray:
-    """Moments of the regression y ≈ (A + x B + y C) x̃ over the whole view: (12, 15), Σ w ffᵀ and Σ w f yᵀ."""
+    """Moments of the regression y ≈ (A + x B + y C) x̃ over the whole view: (12, 16), Σ w ffᵀ, Σ w f yᵀ and, of R, G
+    and B, Σ w y²."""
     there = frame.weight > 0
     colours = np.pad(frame.reference[there], ((0, 0), (0, 1)), constant_values=1)  # (N, 4)
     features = (_pixels_across(*there.shape)[there][:, :, None] * colours[:, None]).reshape(-1, 12)
-    wanted = np.concatenate([features, frame.result[there]], axis=1).astype(np.float64)
-    return np.asarray((features * frame.precision[there][:, None]).T.astype(np.float64) @ wanted)
+    wanted, weight = frame.result[there], frame.precision[there][:, None]
+    both = (features * weight).T.astype(np.float64) @ np.concatenate([features, wanted], axis=1).astype(np.float64)
+    energy = np.zeros((12, 1))
+    energy[:3, 0] = (weight * wanted * wanted).sum(axis=0, dtype=np.float64)
+    return np.concatenate([both, energy], axis=1)
 
 
 def _solve_slant(sums: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """(3, 3, 4): the transform in the middle of the view, and how it grows with x and with y."""
-    left, right = sums[:, :12], sums[:, 12:].T
+    """(3, 3, 4): the transform in the middle of the view, and how it grows with x and with y.
+
+    Two are solved: a gain per channel, and an affine transform. Colours are mixed as far as that explains what a gain
+    leaves unexplained; else a coat that happens to be lit from behind would teach what becomes of all that is blue.
+    """
+    left, right, energy = sums[:, :12], sums[:, 12:15].T, sums[:3, 15]
     weight = left[3, 3]
     if weight <= 1e-6:
         return np.stack([np.eye(3, 4), np.zeros((3, 4)), np.zeros((3, 4))])
-    xx = left[:4, :4]
-    spread = xx / weight + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
-    gain = (np.diag(right)[:3] + 0.02 * weight * spread.diagonal()[:3]) / (
-        xx.diagonal()[:3] + 0.02 * weight * spread.diagonal()[:3])
-    prior = np.zeros((3, 12))
-    prior[:, :3] = np.diag(gain)
+    spread = left[:4, :4] / weight + np.diag([1e-5, 1e-5, 1e-5, 0])  # the mean second moment of x̃
+    middle = 3e-4 * weight * spread.diagonal()[:3]
+    gain = np.zeros((3, 12))
+    for c in range(3):
+        own = np.array([c, 4 + c, 8 + c])
+        firm = np.diag([middle[c], *(config.prior * spread[c, c] * np.ones(2))])
+        gain[c, own] = np.linalg.solve(left[np.ix_(own, own)] + firm, right[c, own] + firm[0] * np.eye(3)[0])
     # A slope needs pixels to be believed; the transform in the middle hardly any.
-    firmness = np.kron(np.diag([3e-4 * weight, config.prior, config.prior]), spread)
-    solved = np.linalg.solve(left + firmness, (right + prior @ firmness).T).T  # (3, 12)
-    return np.asarray(solved.reshape(3, 3, 4).swapaxes(0, 1))
+    firmness = np.kron(np.diag([3e-5 * weight, config.prior, config.prior]), spread)
+    affine = np.linalg.solve(left + firmness, (right + gain @ firmness).T).T  # (3, 12)
+    by_gain, by_affine = (float((energy - 2 * (t * right).sum(1) + ((t @ left) * t).sum(1)).sum())
+                          for t in (gain, affine))
+    nothing = 1e-7 * float(energy.sum()) + 1e-12
+    share = np.clip(1 - (config.mixing * (by_affine + nothing) / (by_gain + nothing)) ** 2, 0, 1)
+    return np.asarray((gain + share * (affine - gain)).reshape(3, 3, 4).swapaxes(0, 1))
 
 
 def _cell_moments(frame: _Frame, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """Moments of the regressions of what the slanted transform leaves in one frame, (GH, GW, L, 22)."""
+    """Moments of the regressions of what the slanted transform leaves in one frame, (GH, GW, L, 13)."""
     shape = _grid_shape(frame.weight.shape, config)
     told = np.zeros_like(frame.reference)
     for where, part in zip(np.moveaxis(_pixels_across(*told.shape[:2]), 2, 0), slant.astype(np.float32), strict=True):
@@ -241,37 +261,44 @@ def _inside(alpha: np.ndarray) -> np.ndarray:
 
 
 def _solve_grid(moments: np.ndarray, slant: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """The slanted transform and, from coarse to fine, what it leaves: (GH, GW, L, 22) → (GH, GW, L, 12)."""
+    """The slanted transform and, from coarse to fine, what it leaves: (GH, GW, L, 13) → (GH, GW, L, 12)."""
     rows, columns, bins, _ = moments.shape
     slanted = np.tensordot(_across(np.linspace(-0.5, 0.5, rows), np.linspace(-0.5, 0.5, columns)), slant, 1)
-    whole = np.broadcast_to(slanted[:, :, None], (rows, columns, bins, 3, 4))
-    total = moments.sum(axis=(0, 1, 2))
-    weight = total[9]
-    cells = _bounded(whole, slant[0])
+    cells = np.repeat(slanted[:, :, None], bins, axis=2)  # (GH, GW, L, 3, 4)
+    total = moments.sum(axis=(0, 1, 2), dtype=np.float64)
+    weight = total[6]
     if weight > 1e-6:
         # Weights are scaled so that an average pixel that counts weighs 1.
-        scaled = moments * (_pixels(moments, config.cell) / weight)
-        xx, _ = _unpack(total)
-        spread = xx / weight + np.diag([1e-5, 1e-5, 1e-5, 0])
+        scaled = moments.astype(np.float64) * (_pixels(moments, config.cell) / weight)
+        # The prior is that of `config.prior` average pixels; an offset needs many more to be believed.
+        average = np.concatenate([total[:3] + 1e-5 * weight, total[7:10]]) * (config.prior / weight)
+        gains, offsets = np.zeros((2, rows, columns, bins, 3))
         everywhere = scaled.sum(axis=(0, 1), keepdims=True)  # one curve over luminance for the whole view comes first
         for sums, sigma_space, sigma_luma in ((everywhere, 0.0, 0.6), (scaled, 2.0, 1.5), (scaled, 0.6, 0.6)):
-            xx, xy = _unpack(_blur(sums, sigma_space, sigma_luma))
-            cells = _bounded(whole + _ridge(xx, xy, cells - whole, config.prior, spread), slant[0])
+            gains, offsets = _ridge(_blur(sums, sigma_space, sigma_luma), gains, offsets, average,
+                                    _OFFSET * config.prior)
+        cells[..., :3] += gains[..., None] * np.eye(3)
+        cells[..., 3] += offsets
+        cells = _bounded(cells, slant[0])
     return np.ascontiguousarray(cells, np.float32).reshape(rows, columns, bins, 12)
+
+
+def _ridge(moments: np.ndarray, gains: np.ndarray, offsets: np.ndarray, average: np.ndarray,
+           pixels: float) -> tuple[np.ndarray, np.ndarray]:
+    """argmin Σ w (g x + o − y)², (…, 3) each, drawn to `gains` and `offsets` as if `average` moments told them."""
+    square, mean = average[:3], average[3:]
+    xx, x1, one = moments[..., :3] + square, moments[..., 7:10] + mean, moments[..., 6:7] + pixels
+    xy = moments[..., 3:6] + square * gains + mean * offsets
+    y1 = moments[..., 10:] + mean * gains + pixels * offsets
+    determinant = xx * one - x1 * x1
+    return (one * xy - x1 * y1) / determinant, (xx * y1 - x1 * xy) / determinant
 
 
 def _pixels(moments: np.ndarray, cell: int) -> float:
     # Σw² is not kept; the count of pixels enters only through the size of the prior, so the number of
     # pixels of the occupied cells is near enough: each full cell stands for cell² pixels over its bins.
-    occupied = moments[..., 9].sum(axis=2)
+    occupied = moments[..., 6].sum(axis=2)
     return float((occupied > 0.02 * occupied.max()).sum()) * cell**2
-
-
-def _ridge(xx: np.ndarray, xy: np.ndarray, prior: np.ndarray, pixels: float, spread: np.ndarray) -> np.ndarray:
-    """argmin_A Σ w‖A x̃ − y‖² + pixels · tr((A − prior) spread (A − prior)ᵀ), (…, 3, 4)."""
-    left = xx + pixels * spread
-    right = np.swapaxes(xy, -1, -2) + pixels * spread @ np.swapaxes(prior, -1, -2)
-    return np.swapaxes(np.linalg.solve(left, right), -1, -2)
 
 
 def _bounded(cells: np.ndarray, centre: np.ndarray, limit: float = 2.0) -> np.ndarray:
@@ -297,64 +324,11 @@ def _blur(moments: np.ndarray, sigma_space: float, sigma_luma: float) -> np.ndar
         for shift, tap in zip(range(-radius, radius + 1), taps, strict=True):
             a, b = max(0, shift), min(length, length + shift)
             if a < b:
-                acc[a - shift : b - shift] += np.float32(tap) * padded[a:b]
+                acc[a - shift : b - shift] += tap * padded[a:b]
         out = np.moveaxis(acc, 0, axis)
     return out
 
 
-def _unpack(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(…, 22) packed → xx (…, 4, 4) = Σ w x̃x̃ᵀ, xy (…, 3, 4) = Σ w y x̃ᵀ, float64."""
-    m = moments.astype(np.float64)
-    index = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
-    return m[..., index], m[..., 10:].reshape(*m.shape[:-1], 3, 4)
-
-
 def _left_over(frame: _Frame, grid: np.ndarray) -> np.ndarray:
-    """What the grid leaves over: (H, W, 4), log gain in R, G, B times its weight, and the weight."""
     predicted = apply.slice_affine(frame.reference, grid)
-    gain = np.log((np.maximum(frame.result, 0) + _EPS) / (np.maximum(predicted, 0) + _EPS))
-    # Near black a gain is mostly noise: trust it by the light that is there.
-    light = np.maximum(frame.reference @ LUMA_BT709, frame.result @ LUMA_BT709)
-    trust = frame.weight * (light / (light + 2 * _EPS))
-    return np.dstack([trust[..., None] * np.clip(gain, -1.5, 1.5), trust])
-
-
-def _residual(frame: _Frame, sums: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """The gain left over as a map over the whole view, and how it goes along the guide; (H, W, 5)."""
-    left, _ = _extended(sums[..., :3], sums[..., 3], config.detail)
-    # The guide too is the person's alone, carried outward: else a white wall turns the hair before it.
-    seen = apply.guide(frame.reference) * frame.weight
-    guide, known = _extended(seen[..., None], frame.weight, config.detail)
-    slope = _slope(left @ LUMA_BT709, guide[..., 0], known)
-    return np.dstack([left, slope, guide]).astype(np.float32)
-
-
-def _extended(left: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Σ wr and Σ w as r, smoothed by `sigma` and carried outward beyond where w > 0."""
-    total, count = np.zeros_like(left), np.zeros_like(known)
-    fade = np.float32(1.0)
-    for reach in (sigma, 1.5, 4.0, 10.0):
-        if reach <= 0:
-            a, b = left, known
-        else:
-            a = cv2.GaussianBlur(left, (0, 0), reach, borderType=cv2.BORDER_CONSTANT).reshape(left.shape)
-            b = cv2.GaussianBlur(known, (0, 0), reach, borderType=cv2.BORDER_CONSTANT)
-        total += fade * a
-        count += fade * b
-        fade *= np.float32(1e-3)  # a wider reach speaks only where the nearer ones are silent
-    # The last term draws to no gain where nothing is known, even far away.
-    return total / (count + np.float32(1e-10))[..., None], count
-
-
-def _slope(left: np.ndarray, guide: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Local regression slope of the gain left over on the guide (He & Sun, Fast Guided Filter, 2015)."""
-    weight = (known > 0.02).astype(np.float32)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values * weight, (3, 3)) / np.maximum(cv2.blur(weight, (3, 3)), 1e-3)
-
-    m_g, m_r = mean(guide), mean(left)
-    covariance = mean(guide * left) - m_g * m_r
-    variance = mean(guide * guide) - m_g * m_g
-    slope = covariance / (np.maximum(variance, 0) + 0.05**2)
-    return np.clip(cv2.blur(slope * weight, (3, 3)), -4, 4)
+    return leftover.left_over(frame.reference, frame.result, predicted, frame.covered)
