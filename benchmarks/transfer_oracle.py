@@ -40,6 +40,7 @@ ROOT = Path(__file__).parents[1]
 SIDE, VIEW = 512, 128  # pixels, of the full size and of the network's view
 PEOPLE = ((3, "head and shoulders", (10,)), (5, "bust", (11, 12, 13)), (8, "close-up", (6,)),
           (11, "head and shoulders", (3, 4, 5)), (14, "half body", (9,)), (20, "bust", (7,)))  # seed, framing, of 24
+UNSEEN = ((27, "head and shoulders", (8,)), (33, "bust", (14,)))  # people that no setting was chosen on
 SHOWN = (4, 16, 24, 40)  # of all cases, in docs/light_transfer.jpg
 EPSILON = np.float32(0.004)
 
@@ -135,9 +136,9 @@ PAIRS = (("soft", "sky", "room"), ("rim", "room", "behind"), ("rim", "side", "tw
          ("hard", "behind", "side"), ("coloured", "room", "colours"), ("soft", "side", "sky"))
 
 
-def cases() -> list[Case]:
+def cases(people: tuple[tuple[int, str, tuple[int, ...]], ...]) -> list[Case]:
     out = []
-    for seed, framing, frames in PEOPLE:
+    for seed, framing, frames in people:
         taken, made = filmed(seed, framing, frames), lights(seed)
         shots = {name: shoot(taken, light, Look(wide=1.5)) for name, light in made.items()}
         out += [Case(kind, seed, shots[before], shots[after]) for kind, before, after in PAIRS]
@@ -264,10 +265,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of every case")
     parser.add_argument("--sheet", action="store_true", help="write docs/light_transfer.jpg")
+    parser.add_argument("--unseen", action="store_true", help="two other people, on whom no setting was chosen")
     options = parser.parse_args()
-    everything = cases()
+    people = UNSEEN if options.unseen else PEOPLE
+    everything = cases(people)
     kinds = sorted({case.kind for case in everything})
-    print(f"{len(everything)} pairs of {len(PEOPLE)} people, {SIDE} pixels from {VIEW}; "
+    print(f"{len(everything)} pairs of {len(people)} people, {SIDE} pixels from {VIEW}; "
           "bars: 30 dB, rim 70%, edges 60%")
     print("\n| way | PSNR fg | least | below 30 | " + " | ".join(kinds) + " | rim kept | edges kept |")
     print("|---|" + "---:|" * (5 + len(kinds)))
@@ -293,7 +296,7 @@ def main() -> None:
     if options.pictures:
         for number, case in enumerate(everything):
             write(options.pictures / f"{number:02d}-{case.kind}-{case.seed}.png", looked_at(case))
-    if options.sheet:
+    if options.sheet and not options.unseen:
         rows = [cv2.resize(looked_at(everything[number]), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
                 for number in SHOWN]
         write(ROOT / "docs" / "light_transfer.jpg", np.vstack([np.hstack(rows[n : n + 2]) for n in (0, 2)]))
