@@ -100,6 +100,46 @@ class Meshes:
         return self.points(surface[chosen], face[chosen], np.stack([u, v], 1), None)
 
 
+def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each run of equal values begins, and how long it is."""
+    begins = np.flatnonzero(np.diff(values, prepend=values[0] - 1)) if len(values) else np.zeros(0, int)
+    return begins, np.diff(begins, append=len(values))
+
+
+def sums(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Sums over runs of (R, C) values, (P, C) float32."""
+    if not len(begins):
+        return np.zeros((0, values.shape[1]), np.float32)
+    return np.add.reduceat(values, begins, 0, dtype=np.float32)
+
+
+def averaged(points: Points) -> tuple[Points, np.ndarray, np.ndarray]:
+    """What each pixel sees of each surface, as one point: the mean of all its points there.
+
+    Args:
+        points: in the order of pixels.
+
+    Returns:
+        the means (F, ...), in the order of pixels; the number of each one's pixel among all pixels; and the share of
+        the pixel's points that it stands for.
+    """
+    surfaces = int(points.surface.max(initial=0)) + 1
+    key = points.pixel * surfaces + points.surface
+    order = np.argsort(key, kind="stable")
+    begins, counts = runs(key[order])
+    first = order[begins]
+    means = {name: value[first] for name, value in vars(points).items()}
+    for name in ("position", "flat", "normal", "eye", "albedo", "strand"):
+        means[name] = sums(getattr(points, name)[order], begins) / counts[:, None]
+    means["roughness"] = sums(points.roughness[order, None], begins)[:, 0] / counts
+    for name in ("flat", "normal", "eye", "strand"):
+        means[name] = unit(means[name])
+    each, many = runs(means["pixel"])
+    row = np.repeat(np.arange(len(each)), many)
+    share = counts / np.add.reduceat(counts, each)[row] if len(each) else np.zeros(0)
+    return Points(**means), row, share.astype(np.float32)
+
+
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3), means of the faces' normals by their areas."""
     cross = _cross(vertices, faces)

@@ -17,7 +17,7 @@ from harmovid.light.basis import Basis, basis
 from harmovid.light.environment import camera_rays
 from harmovid.lightstage import shading
 from harmovid.lightstage.buffers import Transfer
-from harmovid.lightstage.points import Meshes, Points, across
+from harmovid.lightstage.points import Meshes, Points, across, averaged, runs, sums, unit
 from harmovid.lightstage.scene import Performance, Surface
 
 try:
@@ -28,10 +28,14 @@ except ImportError as error:  # the first of the light stage's modules that film
 
 _OFFSET = 3e-4  # metres: rays leave a surface from so far above it
 _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they are the lock it lies in
-_DEEP = 2000  # hairs at which it is known what else shades hair
+_DEEP = 1000  # hairs at which it is known what else shades hair
 _GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
 _REACH = 0.5  # metres: light bounces no further
-_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point or two
+_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, in what light reaches it
+_AGREED = 0.02  # share of rays by which neighbours may differ and still agree
+_KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks itself
+_SOFT = 48  # components of bounced light
+_CHUNK = 2000  # pixels that are shaded at a time, so that they stay in the processor's cache
 _HAIRY = 0.1  # share of a pixel that strands cover, above which it counts as hair
 
 
@@ -39,18 +43,18 @@ _HAIRY = 0.1  # share of a pixel that strands cover, above which it counts as ha
 class StageConfig:
     """How finely a performance is filmed.
 
-    cells: directions of light. coverage: rays across a pixel for alpha, squared. points: of a pixel that are lit.
-    gloss, bounce, scatter: whether there is any. bounces: rays from each lit point for the bounce. surfels: of the
-    whole scene from which light bounces.
+    cells: directions of light. coverage: rays across a pixel for alpha and for what is seen, squared. points: of a
+    pixel that cast rays into a cell of which their neighbours see some, not all. gloss, bounce, scatter: whether there
+    is any. bounces: rays from each pixel for the bounce. surfels: of the whole scene from which light bounces.
     """
 
     cells: int = 512
     coverage: int = 4
-    points: int = 2
+    points: int = 4
     gloss: bool = True
     bounce: bool = True
     scatter: bool = True
-    bounces: int = 10
+    bounces: int = 12
     surfels: int = 1500
 
 
@@ -68,42 +72,43 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     stage = _Stage(performance.surfaces, frame, cells)
     pose, angle = performance.camera.pose[frame], performance.camera.height
     hits, alpha = stage.seen(pose, angle, shape, config.coverage)
-    place, first, counts = np.unique(hits.pixel, return_index=True, return_counts=True)
-    # All that covers a pixel tells its albedo; some points of it, evenly chosen, how light reaches it.
-    k = np.arange(config.points)
-    lit = hits[(first[:, None] + (((k + 0.5) * counts[:, None]) // config.points).astype(int)).ravel()]
-    row = np.repeat(np.arange(len(place)), config.points)
-    sets = (_dither(place, shape[1])[:, None] * len(cells.samples) + k * len(cells.samples) // config.points)
-    sets = sets.astype(int).ravel() % len(cells.samples)
-    diffuse = np.zeros((len(place), 3, config.cells), np.float32)
-    white = np.zeros((len(place), config.cells), np.float32)
-    for j in range(len(cells.samples)):
-        some = np.flatnonzero(sets == j)
-        if len(some):
-            coloured, gloss = stage.answer(lit[some], cells.samples[j], cells, config)
-            # A set meets a pixel at most once, so that plain addition is right.
-            diffuse[row[some]] += coloured
-            white[row[some]] += gloss
-    if config.bounce:
-        sums = csr_matrix((np.ones(len(row), np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
-        weights, answers = stage.bounced(lit, config, cells)
-        for c in range(3):
-            diffuse[:, c] += (sums @ weights[c].multiply(lit.albedo[:, c, None])).tocsr() @ answers
-    albedo = _mean(np.maximum(hits.albedo, 1e-4), hits.pixel, place)
-    # What was lit is some of what covers: its own albedo is taken out, that of the whole pixel put in.
-    own = np.maximum(lit.albedo, 1e-4).reshape(len(place), config.points, 3).mean(1)
-    diffuse *= (cells.solid / config.points) / own[..., None]
-    white *= cells.solid / config.points
+    first, counts = runs(hits.pixel)
+    place = hits.pixel[first]
+    facets, row, share = averaged(hits)
+    kind = hits.surface[first + counts // 2]
     # Where strands and what lies under them share a pixel, a few points of it are a poor sample: such pixels share
     # their light with all such neighbours. Strands face every way, and take their light from all around.
-    hairy = _mean(hits.fibre[:, None], hits.pixel, place)[:, 0] > _HAIRY
-    kind = np.where(hairy, -1, hits.surface[first + counts // 2])
-    normal = lit.normal.reshape(len(place), config.points, 3).mean(1) * ~hairy[:, None]
-    depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
-    share = np.where(hairy, 1, _SMOOTH / max(1, config.points / 2))
-    steady = _neighbours(place, shape, normal, depth, kind, share)
-    diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
-    return Transfer(place, alpha, albedo, diffuse, steady @ white, hits.surface[first + counts // 2])
+    hairy = sums(hits.fibre[:, None], first)[:, 0] > _HAIRY * counts
+    flat = unit(sums(hits.flat, first)) * ~hairy[:, None]
+    depth = sums((hits.position - pose[:3, 3]) @ -pose[:3, 2:3], first)[:, 0] / counts
+    steady = _neighbours(place, shape, flat, depth, np.where(hairy, -1, kind), np.where(hairy, 1, _SMOOTH))
+
+    lit = [hits[first + ((k + 0.5) * counts / config.points).astype(int)] for k in range(config.points)]
+    open_ = stage.open(lit, _dither(place, shape[1]), np.add(*np.divmod(place, shape[1])), steady, config)
+    open_ *= cells.solid
+    albedo = sums(np.maximum(hits.albedo, 1e-4), first) / counts[:, None]
+    own = facets.albedo * (share[:, None] / albedo[row])
+    diffuse = np.empty((len(place), 3, config.cells), np.float32)
+    white = np.empty((len(place), config.cells), np.float32)
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    for n in range(int(rank.max(initial=-1)) + 1):
+        # Each time a pixel is met at most once, so that plain addition is right.
+        several = np.flatnonzero(rank == n)
+        for some in np.array_split(several, len(several) // _CHUNK + 1):
+            coloured, gloss = stage.answer(facets[some], open_[row[some]], own[some], share[some], config)
+            if n:
+                coloured += diffuse[row[some]]
+                gloss += white[row[some]]
+            diffuse[row[some]], white[row[some]] = coloured, gloss
+    if config.bounce:
+        there, seen, answers = stage.bounced(lit[0], config)
+        answers *= cells.solid
+        for c in range(3):
+            diffuse[:, c] += (steady @ (seen[c] @ there)) @ answers
+    own = steady[hairy][:, hairy]
+    diffuse[hairy] = (own @ diffuse[hairy].reshape(own.shape[0], -1)).reshape(-1, 3, config.cells)
+    white[hairy] = own @ white[hairy]
+    return Transfer(place, alpha, albedo, diffuse, white, kind)
 
 
 class _Stage:
@@ -131,14 +136,58 @@ class _Stage:
         hit = np.flatnonzero(found["primID"] >= 0)
         pixel = hit // across**2
         alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
-        eye = -rays[hit] / np.linalg.norm(rays[hit], axis=1, keepdims=True)
+        eye = -unit(rays[hit])
         points = self.meshes.points(found["geomID"][hit], found["primID"][hit],
-                              np.stack([found["u"][hit], found["v"][hit]], 1), eye)
+                                    np.stack([found["u"][hit], found["v"][hit]], 1), eye)
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
-    def answer(self, points: Points, towards: np.ndarray, cells: Basis,
+    def open(self, lit: list[Points], dither: np.ndarray, diagonal: np.ndarray, steady: csr_matrix,
+             config: StageConfig) -> np.ndarray:
+        """The share of each cell's light that reaches each pixel unhindered, (P, N) in [0, 1].
+
+        First every other pixel asks, every other cell on every other; then all whose neighbours (`steady`) don't
+        agree, several times, from other points of the pixel to other points of the cell.
+
+        Args:
+            lit: for each round a point of each of P pixels. dither: (P,) in [0, 1), the choice among the cells'
+                samples. diagonal: (P,) number of the diagonal of pixels that a pixel lies on.
+        """
+        count, cells = len(dither), self.cells
+        free, asked = np.zeros((2, count, config.cells), np.float32)
+        doubt = (diagonal[:, None] + np.arange(config.cells)) % 2 == 0
+        for k, points in enumerate(lit):
+            sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
+            wrap = points.scatter[:, None] * config.scatter
+            self._ask(points, sets, doubt & (points.normal @ cells.directions.T > -wrap), free, asked)
+            if k == 0:
+                total, found = steady @ asked, steady @ free
+                doubt = (total < _KNOWN) | ((found > _AGREED * total) & (found < (1 - _AGREED) * total))
+        return np.asarray((steady @ free) / np.maximum(steady @ asked, 1e-6))
+
+    def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray) -> None:
+        """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`."""
+        start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
+        reach = (_HAIR_DEPTH * points.fibre).astype(np.float32)[:, None]
+        for part in np.array_split(np.arange(wanted.shape[1]), 16):
+            n, p = np.nonzero(wanted[:, part].T)  # one cell after another: neighbouring rays take the same way
+            n += part[0]
+            rays = self.cells.samples[sets[p], n]
+            # Light from below the horizon, which scatters in, is asked for as it grazes the surface.
+            flat = points.flat[p]
+            lift = np.maximum(0.03 - np.einsum("rc,rc->r", rays, flat), 0) * ~points.fibre[p]
+            rays += flat * lift[:, None]
+            free[p, n] += self.all.run(start[p] + reach[p] * rays, rays, query="OCCLUDED") != 0
+            asked[p, n] += 1
+
+    def answer(self, points: Points, clear: np.ndarray, albedo: np.ndarray, share: np.ndarray,
                config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
-        """What each point sends to the eye of light from `towards` (N, 3), per steradian: (P, 3, N) and (P, N)."""
+        """What each point sends to the eye of light from each cell, (P, 3, N), and white gloss, (P, N).
+
+        Args:
+            clear: (P, N) how much of each cell reaches the point, steradians. albedo: (P, 3) by which the diffuse
+                answer is multiplied, share: (P,) the white one.
+        """
+        towards = self.cells.directions
         cosine = points.normal @ towards.T
         between = points.eye @ towards.T
         facing = np.maximum((points.normal * points.eye).sum(1), 0.05)[:, None]
@@ -146,37 +195,48 @@ class _Stage:
         white = np.zeros((len(points.pixel), len(towards)), np.float32)
         hairs, solids = np.flatnonzero(points.fibre), np.flatnonzero(~points.fibre)
         if len(solids):
-            some, c = points[solids], cosine[solids]
-            wrap = some.scatter[:, None] if config.scatter else np.zeros((len(solids), 1), np.float32)
-            clear = self._clear(some, towards, c, c > -wrap)
-            plain = None if wrap.any() else shading.diffuse(c)
+            some, c, light = points[solids], cosine[solids], clear[solids]
+            wrap = some.scatter[:, None] * config.scatter
+            plain = None if wrap.any() else shading.diffuse(c) * light
             for k, tint in enumerate(shading.SCATTER_TINT):
-                lit = shading.diffuse(c, wrap * tint) if plain is None else plain
-                coloured[solids, k] = lit * clear * some.albedo[:, k, None]
+                shown = shading.diffuse(c, wrap * tint) * light if plain is None else plain
+                coloured[solids, k] = shown * albedo[solids, k, None]
             if config.gloss:
-                white[solids] = clear * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
-                                                      some.reflectance[:, None], cells.radius)
+                light *= share[solids, None]
+                white[solids] = light * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
+                                                      some.reflectance[:, None], self.cells.radius)
         if len(hairs):
             some = points[hairs]
-            lit, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
-                                       between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
-            open_, deep = self._through_hair(some, towards)
-            glow = _GLOW * np.sqrt(some.albedo)[:, None]
-            coloured[hairs] = (lit * (open_[..., None] * (1 - glow) + deep[..., None] * glow)).transpose(0, 2, 1)
+            shown, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
+                                         between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
+            deep = self._deep(some) * self.cells.solid
+            light = np.minimum(clear[hairs], deep)
+            glow = _GLOW * np.sqrt(some.albedo)
+            part = albedo[hairs] / np.maximum(some.albedo, 1e-4)
+            for k in range(3):
+                coloured[hairs, k] = shown[..., k] * (light + (deep - light) * glow[:, k, None]) * part[:, k, None]
             if config.gloss:
-                white[hairs] = first * open_
+                white[hairs] = first * light * share[hairs, None]
         return coloured, white
 
-    def bounced(self, points: Points, config: StageConfig, cells: Basis) -> tuple[list[csr_matrix], np.ndarray]:
-        """Light that comes to points by way of other surfaces.
+    def bounced(self, points: Points, config: StageConfig) -> tuple[np.ndarray, list[csr_matrix], np.ndarray]:
+        """Light that comes to points by way of other surfaces, for albedo 1.
 
         Returns:
-            for each colour a (P, M) matrix of what points see of M surfels, and their answers (M, N) for albedo 1.
+            (M, K) answers of M surfels in a few components; for each colour a (P, M) matrix of what points see of the
+            surfels; and the components, (K, N).
         """
         random = np.random.default_rng(0)
         surfels = self.meshes.spread(config.surfels, random)
-        cosine = surfels.normal @ cells.directions.T
-        answers = shading.diffuse(cosine) * self._clear(surfels, cells.directions, cosine, cosine > 0)
+        towards = self.cells.directions
+        cosine = surfels.normal @ towards.T
+        n, p = np.nonzero((cosine > 0).T)
+        clear = self.all.run((surfels.position + _OFFSET * surfels.flat)[p], towards[n], query="OCCLUDED") != 0
+        answers = shading.diffuse(cosine)
+        answers[p, n] *= clear
+        # What bounces is soft: few components hold it.
+        _, axes = np.linalg.eigh(answers.T @ answers)
+        axes = np.ascontiguousarray(axes[:, -_SOFT:])
         count = len(points.pixel)
         # Rays by the cosine law, around the smooth normal.
         u, v = random.random((2, count * config.bounces), np.float32)
@@ -190,34 +250,11 @@ class _Stage:
         found = self.all.run(start.astype(np.float32), rays.astype(np.float32), reach, query="DISTANCE")
         hit = np.flatnonzero(found < _REACH * 0.999)
         _, near = cKDTree(surfels.position).query(start[hit] + rays[hit] * found[hit, None])
-        weights = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
-                              (count, len(surfels.pixel))) for c in range(3)]
-        return weights, answers
+        seen = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
+                           (count, len(surfels.pixel)), dtype=np.float32) for c in range(3)]
+        return answers @ axes, seen, axes.T
 
-    def _clear(self, points: Points, towards: np.ndarray, cosine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """(P, N), 1 where light from `towards` reaches a point, asked only where `wanted`.
-
-        Light from below the horizon, which scatters in, is asked for as it grazes the surface.
-        """
-        n, p = np.nonzero(wanted.T)  # one direction after another: neighbouring rays take the same way
-        lift = np.maximum(0.03 - (points.flat @ towards.T)[p, n], 0)[:, None]
-        rays = towards[n] + points.flat[p] * lift
-        start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
-        clear = np.zeros(wanted.shape, np.float32)
-        clear[p, n] = self.all.run(start[p], rays, query="OCCLUDED") != 0
-        return clear
-
-    def _through_hair(self, points: Points, towards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(P, N) twice: whether light reaches a hair unhindered; and how much would if no hair were in the way."""
-        deep = self._deep(towards, points)
-        n, p = np.nonzero(deep.T > 0)
-        rays = towards[n]
-        start = points.position + _OFFSET * points.flat
-        free = np.zeros(deep.shape, np.float32)
-        free[p, n] = self.all.run(start[p] + np.float32(_HAIR_DEPTH) * rays, rays, query="OCCLUDED") != 0
-        return free * deep, deep
-
-    def _deep(self, towards: np.ndarray, points: Points) -> np.ndarray:
+    def _deep(self, points: Points) -> np.ndarray:
         """(P, N) light that all but hair lets through, known at some hairs and shared by those around them."""
         if self.deep is None:
             hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
@@ -230,7 +267,7 @@ class _Stage:
         distance, near = tree.query(points.position, 3)
         weight = 1 / (distance + 1e-3)
         weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-        return np.asarray((clear[near] * weight[..., None]).sum(1))
+        return np.asarray(sum(clear[near[:, k]] * weight[:, k, None] for k in range(3)))
 
 
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
@@ -278,10 +315,3 @@ def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, d
     matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
                         (len(place), len(place)), dtype=np.float32)
     return csr_matrix(matrix.multiply(1 / np.asarray(matrix.sum(1))), dtype=np.float32)
-
-
-def _mean(values: np.ndarray, pixel: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Means of values (P, C) over each pixel of `place`."""
-    row = np.searchsorted(place, pixel)
-    count = np.bincount(row, minlength=len(place))
-    return np.stack([np.bincount(row, v, len(place)) / count for v in values.T], 1).astype(np.float32)

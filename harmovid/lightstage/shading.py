@@ -46,7 +46,8 @@ def gloss(cosine: Array, facing: Array, between: Array, roughness: Array, reflec
     half = np.minimum((cosine + facing) / length, 1)  # n·h
     d = a2 / (np.pi * np.square(half * half * (a2 - 1) + 1))
     masking = facing * np.sqrt(a2 + (1 - a2) * cosine * cosine) + cosine * np.sqrt(a2 + (1 - a2) * facing * facing)
-    fresnel = reflectance + (1 - reflectance) * (1 - length / 2) ** 5 * (reflectance > 0)
+    grazing = 1 - length / 2
+    fresnel = reflectance + np.square(np.square(grazing)) * grazing * ((1 - reflectance) * (reflectance > 0))
     return np.where(lit, d * fresnel * cosine / (2 * masking), 0).astype(np.float32)
 
 
