@@ -19,6 +19,7 @@ CELLS = 512
 """Directions of the usual basis: 9° from one to the next."""
 
 _REACH = 1.15  # how far a hill reaches, in sides of a square as large as a cell: no point is left out
+_NARROW = 0.5  # how far samples reach, in hills: light put on the cells is blurred by the hills once already
 _MAP = 64  # height of the map that is projected: a cell is three of its pixels wide
 
 
@@ -27,7 +28,7 @@ class Basis:
     """Cells of the sphere.
 
     directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
-    with one in every cell, spread as its hill.
+    with one in every cell, spread as its hill but half as far.
     """
 
     directions: np.ndarray
@@ -59,6 +60,8 @@ def basis(count: int = CELLS, sets: int = 64) -> Basis:
     counts = np.bincount(chosen, minlength=count)
     starts = np.concatenate([[0], counts.cumsum()[:-1]])
     samples = dense[order[starts + (np.arange(sets)[:, None] % counts)]]
+    samples = lattice + _NARROW * (samples - lattice)
+    samples /= np.linalg.norm(samples, axis=-1, keepdims=True)
     height = _MAP
     solid = _projection(count, height) @ np.broadcast_to(solid_angles(height), (height, 2 * height)).ravel()
     return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32))

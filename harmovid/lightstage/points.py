@@ -113,31 +113,39 @@ def sums(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values, begins, 0, dtype=np.float32)
 
 
-def averaged(points: Points) -> tuple[Points, np.ndarray, np.ndarray]:
-    """What each pixel sees of each surface, as one point: the mean of all its points there.
+@dataclass(frozen=True)
+class Members:
+    """Which points each facet stands for: order[begins : begins + counts]."""
+
+    order: np.ndarray
+    begins: np.ndarray
+    counts: np.ndarray
+
+    def chosen(self, share: float) -> np.ndarray:
+        """Of each facet the point that lies at `share` in [0, 1) of its points."""
+        return self.order[self.begins + (share * self.counts).astype(int)]
+
+
+def averaged(points: Points) -> tuple[Points, Members]:
+    """Facets: what each pixel sees of each surface, as one point, the mean of all its points there.
 
     Args:
         points: in the order of pixels.
 
     Returns:
-        the means (F, ...), in the order of pixels; the number of each one's pixel among all pixels; and the share of
-        the pixel's points that it stands for.
+        facets (F, ...), in the order of pixels and then of surfaces, and what they stand for.
     """
     surfaces = int(points.surface.max(initial=0)) + 1
     key = points.pixel * surfaces + points.surface
     order = np.argsort(key, kind="stable")
     begins, counts = runs(key[order])
-    first = order[begins]
-    means = {name: value[first] for name, value in vars(points).items()}
+    means = {name: value[order[begins]] for name, value in vars(points).items()}
     for name in ("position", "flat", "normal", "eye", "albedo", "strand"):
-        means[name] = sums(getattr(points, name)[order], begins) / counts[:, None]
-    means["roughness"] = sums(points.roughness[order, None], begins)[:, 0] / counts
+        means[name] = sums(getattr(points, name)[order], begins) / counts[:, None].astype(np.float32)
+    means["roughness"] = sums(points.roughness[order, None], begins)[:, 0] / counts.astype(np.float32)
     for name in ("flat", "normal", "eye", "strand"):
         means[name] = unit(means[name])
-    each, many = runs(means["pixel"])
-    row = np.repeat(np.arange(len(each)), many)
-    share = counts / np.add.reduceat(counts, each)[row] if len(each) else np.zeros(0)
-    return Points(**means), row, share.astype(np.float32)
+    return Points(**means), Members(order, begins, counts)
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -31,12 +31,12 @@ _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they ar
 _DEEP = 1000  # hairs at which it is known what else shades hair
 _GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
 _REACH = 0.5  # metres: light bounces no further
-_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, in what light reaches it
+_SMOOTH = 0.5  # weight of a pixel's neighbour beside its own, in what light reaches it
 _AGREED = 0.02  # share of rays by which neighbours may differ and still agree
 _KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks itself
 _SOFT = 48  # components of bounced light
-_CHUNK = 2000  # pixels that are shaded at a time, so that they stay in the processor's cache
-_HAIRY = 0.1  # share of a pixel that strands cover, above which it counts as hair
+_CELLS = 32  # cells into which rays are cast at a time
+_CHUNK = 1000  # pixels that are shaded at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class StageConfig:
 
     cells: int = 512
     coverage: int = 4
-    points: int = 4
+    points: int = 2
     gloss: bool = True
     bounce: bool = True
     scatter: bool = True
-    bounces: int = 12
+    bounces: int = 8
     surfels: int = 1500
 
 
@@ -72,42 +72,45 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     stage = _Stage(performance.surfaces, frame, cells)
     pose, angle = performance.camera.pose[frame], performance.camera.height
     hits, alpha = stage.seen(pose, angle, shape, config.coverage)
-    first, counts = runs(hits.pixel)
-    place = hits.pixel[first]
-    facets, row, share = averaged(hits)
-    kind = hits.surface[first + counts // 2]
-    # Where strands and what lies under them share a pixel, a few points of it are a poor sample: such pixels share
-    # their light with all such neighbours. Strands face every way, and take their light from all around.
-    hairy = sums(hits.fibre[:, None], first)[:, 0] > _HAIRY * counts
-    flat = unit(sums(hits.flat, first)) * ~hairy[:, None]
-    depth = sums((hits.position - pose[:3, 3]) @ -pose[:3, 2:3], first)[:, 0] / counts
-    steady = _neighbours(place, shape, flat, depth, np.where(hairy, -1, kind), np.where(hairy, 1, _SMOOTH))
-
-    lit = [hits[first + ((k + 0.5) * counts / config.points).astype(int)] for k in range(config.points)]
-    open_ = stage.open(lit, _dither(place, shape[1]), np.add(*np.divmod(place, shape[1])), steady, config)
+    facets, members = averaged(hits)
+    first, counts = runs(facets.pixel)
+    place, row = facets.pixel[first], np.repeat(np.arange(len(first)), counts)
+    share = members.counts / np.add.reduceat(members.counts, first)[row] if len(first) else np.zeros(0)
+    albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
+    steady = _neighbours(facets, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
+    lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
+    open_ = stage.open(lit, _dither(facets.pixel, shape[1]), np.add(*np.divmod(facets.pixel, shape[1])), steady, config)
     open_ *= cells.solid
-    albedo = sums(np.maximum(hits.albedo, 1e-4), first) / counts[:, None]
     own = facets.albedo * (share[:, None] / albedo[row])
-    diffuse = np.empty((len(place), 3, config.cells), np.float32)
-    white = np.empty((len(place), config.cells), np.float32)
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
-    for n in range(int(rank.max(initial=-1)) + 1):
+
+    diffuse = np.zeros((len(place), 3, config.cells), np.float32)
+    white = np.zeros((len(place), config.cells), np.float32)
+    rank = np.arange(len(row)) - first[row]
+    for n in range(int(counts.max(initial=0))):
         # Each time a pixel is met at most once, so that plain addition is right.
-        several = np.flatnonzero(rank == n)
+        several = np.flatnonzero((rank == n) & ~facets.fibre)
         for some in np.array_split(several, len(several) // _CHUNK + 1):
-            coloured, gloss = stage.answer(facets[some], open_[row[some]], own[some], share[some], config)
-            if n:
-                coloured += diffuse[row[some]]
-                gloss += white[row[some]]
-            diffuse[row[some]], white[row[some]] = coloured, gloss
+            coloured, gloss = stage.answer(facets[some], open_[some], own[some], share[some], config)
+            diffuse[row[some]] += coloured
+            white[row[some]] += gloss
+    hairs = np.flatnonzero(facets.fibre)
+    if len(hairs):
+        coloured, gloss = (np.concatenate(x) for x in zip(*(
+            stage.answer(facets[some], open_[some], own[some], share[some], config)
+            for some in np.array_split(hairs, len(hairs) // _CHUNK + 1)), strict=True))
+        # One strand is a poor sample of those that cross a pixel: they share how they answer.
+        among = csr_matrix((np.ones(len(hairs), np.float32), (row[hairs], np.arange(len(hairs)))),
+                           (len(place), len(hairs))) @ steady[hairs][:, hairs]
+        diffuse += (among @ coloured.reshape(len(hairs), -1)).reshape(diffuse.shape)
+        white += among @ gloss
     if config.bounce:
         there, seen, answers = stage.bounced(lit[0], config)
         answers *= cells.solid
+        pixels = csr_matrix((share.astype(np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
         for c in range(3):
-            diffuse[:, c] += (steady @ (seen[c] @ there)) @ answers
-    own = steady[hairy][:, hairy]
-    diffuse[hairy] = (own @ diffuse[hairy].reshape(own.shape[0], -1)).reshape(-1, 3, config.cells)
-    white[hairy] = own @ white[hairy]
+            weight = facets.albedo[:, c] / albedo[row, c]
+            diffuse[:, c] += (pixels @ ((steady @ (seen[c] @ there)) * weight[:, None])) @ answers
+    kind = facets.surface[first + _largest(members.counts, first, counts)]
     return Transfer(place, alpha, albedo, diffuse, white, kind)
 
 
@@ -143,13 +146,13 @@ class _Stage:
 
     def open(self, lit: list[Points], dither: np.ndarray, diagonal: np.ndarray, steady: csr_matrix,
              config: StageConfig) -> np.ndarray:
-        """The share of each cell's light that reaches each pixel unhindered, (P, N) in [0, 1].
+        """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
 
-        First every other pixel asks, every other cell on every other; then all whose neighbours (`steady`) don't
-        agree, several times, from other points of the pixel to other points of the cell.
+        First every other facet asks, every other cell on every other; then all whose neighbours (`steady`) don't
+        agree, several times, from other points of it to other points of the cell.
 
         Args:
-            lit: for each round a point of each of P pixels. dither: (P,) in [0, 1), the choice among the cells'
+            lit: for each round a point of each of P facets. dither: (P,) in [0, 1), the choice among the cells'
                 samples. diagonal: (P,) number of the diagonal of pixels that a pixel lies on.
         """
         count, cells = len(dither), self.cells
@@ -157,7 +160,7 @@ class _Stage:
         doubt = (diagonal[:, None] + np.arange(config.cells)) % 2 == 0
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
-            wrap = points.scatter[:, None] * config.scatter
+            wrap = points.scatter[:, None] * (config.scatter * shading.SCATTER_TINT[0])
             self._ask(points, sets, doubt & (points.normal @ cells.directions.T > -wrap), free, asked)
             if k == 0:
                 total, found = steady @ asked, steady @ free
@@ -167,17 +170,25 @@ class _Stage:
     def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray) -> None:
         """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`."""
         start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
-        reach = (_HAIR_DEPTH * points.fibre).astype(np.float32)[:, None]
-        for part in np.array_split(np.arange(wanted.shape[1]), 16):
-            n, p = np.nonzero(wanted[:, part].T)  # one cell after another: neighbouring rays take the same way
-            n += part[0]
-            rays = self.cells.samples[sets[p], n]
-            # Light from below the horizon, which scatters in, is asked for as it grazes the surface.
-            flat = points.flat[p]
-            lift = np.maximum(0.03 - np.einsum("rc,rc->r", rays, flat), 0) * ~points.fibre[p]
-            rays += flat * lift[:, None]
-            free[p, n] += self.all.run(start[p] + reach[p] * rays, rays, query="OCCLUDED") != 0
-            asked[p, n] += 1
+        count = wanted.shape[1]
+        samples, found = self.cells.samples.reshape(-1, 3), free.reshape(-1)
+        asked += wanted
+        for fibre, among in ((False, np.flatnonzero(~points.fibre)), (True, np.flatnonzero(points.fibre))):
+            for begin in range(0, count, _CELLS):
+                # One cell after another: neighbouring rays take the same way.
+                n, p = np.nonzero(wanted[among, begin : begin + _CELLS].T)
+                n += begin
+                p = among.take(p)
+                rays = samples.take(sets.take(p) * count + n, 0)
+                origins = start.take(p, 0)
+                if fibre:
+                    origins += np.float32(_HAIR_DEPTH) * rays
+                else:
+                    # Light from below the horizon, which scatters in, is asked for as it grazes the surface.
+                    up = points.flat.take(p, 0)
+                    up *= np.maximum(0.03 - np.einsum("rc,rc->r", rays, up), 0)[:, None]
+                    rays += up
+                found[p * count + n] += self.all.run(origins, rays, query="OCCLUDED") != 0
 
     def answer(self, points: Points, clear: np.ndarray, albedo: np.ndarray, share: np.ndarray,
                config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -289,29 +300,37 @@ def _dither(place: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(np.modf(52.9829189 * np.modf(0.06711056 * x + 0.00583715 * y)[0])[0])
 
 
-def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, depth: np.ndarray, kind: np.ndarray,
-                weight: np.ndarray) -> csr_matrix:
-    """(P, P): the mean over 3 × 3 pixels that lie on one surface with a pixel and face where it faces.
+def _neighbours(facets: Points, shape: tuple[int, int], depth: np.ndarray) -> csr_matrix:
+    """(F, F): the mean over what 3 × 3 pixels show of a facet's surface, of what faces where it faces.
 
     One ray into a cell says yes or no; neighbours share what they found (a joint bilateral filter of the light, never
-    of the albedo).
+    of the albedo). Strands face every way, and share with all strands around.
     """
-    height, width = shape
-    at = np.full((height + 2) * (width + 2), -1)
-    padded = (place // width + 1) * (width + 2) + place % width + 1
-    at[padded] = np.arange(len(place))
+    width = shape[1]
+    surfaces = int(facets.surface.max(initial=0)) + 1
+    y, x = np.divmod(facets.pixel, width)
+    key = ((y + 1) * (width + 2) + x + 1) * surfaces + facets.surface
+    flat = facets.flat * ~facets.fibre[:, None]
+    smooth = np.where(facets.fibre, 1, np.float32(_SMOOTH))
     rows, columns, weights = [], [], []
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            there = at[padded + dy * (width + 2) + dx]
-            here = np.flatnonzero(there >= 0)
+            wanted = key + (dy * (width + 2) + dx) * surfaces
+            there = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+            here = np.flatnonzero(key[there] == wanted)
             there = there[here]
-            turned = np.square(normal[here] - normal[there]).sum(1)
+            turned = np.square(flat[here] - flat[there]).sum(1)
             step = np.square(depth[here] - depth[there])
-            near = weight[here] ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
+            near = smooth[here] ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
             rows.append(here)
             columns.append(there)
-            weights.append(near * (kind[here] == kind[there]))
+            weights.append(near)
     matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
-                        (len(place), len(place)), dtype=np.float32)
+                        (len(key), len(key)), dtype=np.float32)
     return csr_matrix(matrix.multiply(1 / np.asarray(matrix.sum(1))), dtype=np.float32)
+
+
+def _largest(values: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """In each run the place of its largest value, counted from its first."""
+    order = np.lexsort((values, np.repeat(np.arange(len(first)), counts)))
+    return order[first + counts - 1] - first
