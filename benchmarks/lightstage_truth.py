@@ -99,7 +99,7 @@ def main() -> None:
     for seed in args.seeds:
         performance = perform(seed, 1)
         for full in (False, True):
-            whole = StageConfig() if full else StageConfig(gloss=False, bounce=False, scatter=False)
+            whole = StageConfig() if full else StageConfig(gloss=False, bounce=False, scatter=False, strands=False)
             for points in args.points:
                 start = time.process_time()
                 taken, kind = stored(performance, args.size, replace(whole, points=points))

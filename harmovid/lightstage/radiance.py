@@ -45,7 +45,8 @@ class StageConfig:
 
     cells: directions of light. coverage: rays across a pixel for alpha and for what is seen, squared. points: of a
     pixel that cast rays into a cell of which their neighbours see some, not all. gloss, bounce, scatter: whether there
-    is any. bounces: rays from each pixel for the bounce. surfels: of the whole scene from which light bounces.
+    is any. strands: whether hair is lit as hair, or as any surface. bounces: rays from each pixel for the bounce.
+    surfels: of the whole scene from which light bounces.
     """
 
     cells: int = 512
@@ -54,6 +55,7 @@ class StageConfig:
     gloss: bool = True
     bounce: bool = True
     scatter: bool = True
+    strands: bool = True
     bounces: int = 8
     surfels: int = 1500
 
@@ -157,23 +159,33 @@ class _Stage:
         """
         count, cells = len(dither), self.cells
         free, asked = np.zeros((2, count, config.cells), np.float32)
+        parts = [(slice(n, n + _CHUNK), steady[n : n + _CHUNK]) for n in range(0, count, _CHUNK)]
         doubt = (diagonal[:, None] + np.arange(config.cells)) % 2 == 0
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
-            wrap = points.scatter[:, None] * (config.scatter * shading.SCATTER_TINT[0])
-            self._ask(points, sets, doubt & (points.normal @ cells.directions.T > -wrap), free, asked)
+            # Strands are lit through from behind.
+            wrap = np.where(points.fibre & config.strands, 1, points.scatter * (config.scatter * shading.SCATTER_TINT[0]))[:, None]
+            for some, _ in parts:
+                doubt[some] &= points.normal[some] @ cells.directions.T > -wrap[some]
+            self._ask(points, sets, doubt, free, asked, config)
             if k == 0:
-                total, found = steady @ asked, steady @ free
-                doubt = (total < _KNOWN) | ((found > _AGREED * total) & (found < (1 - _AGREED) * total))
-        return np.asarray((steady @ free) / np.maximum(steady @ asked, 1e-6))
+                for some, around in parts:
+                    total, found = around @ asked, around @ free
+                    doubt[some] = (total < _KNOWN) | ((found > _AGREED * total) & (found < (1 - _AGREED) * total))
+        share = np.empty_like(free)
+        for some, around in parts:
+            np.divide(around @ free, np.maximum(around @ asked, 1e-6), out=share[some])
+        return share
 
-    def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray) -> None:
+    def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray,
+             config: StageConfig) -> None:
         """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`."""
         start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
         count = wanted.shape[1]
         samples, found = self.cells.samples.reshape(-1, 3), free.reshape(-1)
         asked += wanted
-        for fibre, among in ((False, np.flatnonzero(~points.fibre)), (True, np.flatnonzero(points.fibre))):
+        strands = points.fibre & config.strands
+        for fibre, among in ((False, np.flatnonzero(~strands)), (True, np.flatnonzero(strands))):
             for begin in range(0, count, _CELLS):
                 # One cell after another: neighbouring rays take the same way.
                 n, p = np.nonzero(wanted[among, begin : begin + _CELLS].T)
@@ -204,7 +216,8 @@ class _Stage:
         facing = np.maximum((points.normal * points.eye).sum(1), 0.05)[:, None]
         coloured = np.empty((len(points.pixel), 3, len(towards)), np.float32)
         white = np.zeros((len(points.pixel), len(towards)), np.float32)
-        hairs, solids = np.flatnonzero(points.fibre), np.flatnonzero(~points.fibre)
+        strands = points.fibre & config.strands
+        hairs, solids = np.flatnonzero(strands), np.flatnonzero(~strands)
         if len(solids):
             some, c, light = points[solids], cosine[solids], clear[solids]
             wrap = some.scatter[:, None] * config.scatter
