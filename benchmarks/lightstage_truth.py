@@ -2,8 +2,9 @@
 
 HDRI is a folder of Poly Haven's maps. For each person under each map, of the person alone: PSNR of display values, both
 pictures developed by one camera, its exposure set on the path-traced one; pixels weigh as much as they are covered.
-`diffuse` is Lambert and direct light alone, `full` all that each renderer knows; `points` are lit in each pixel, and the
-light goes through stored buffers, as in training. Last come the seconds of one core that filming a frame takes.
+`diffuse` is Lambert and direct light alone, `full` all that each renderer knows; `points` of a pixel ask for light; the
+light goes through stored buffers, as in training. Then come the processor's seconds to film and code that frame, and
+last what a frame of 256 pixels takes and how many frames are relit in a second.
 
 What is path-traced is kept in .cache/pathtrace_check.
 """
@@ -22,6 +23,7 @@ import numpy as np
 from harmovid.light import basis, environment
 from harmovid.lightstage import buffers, pathtrace
 from harmovid.lightstage.buffers import Encoder, Filmed
+from harmovid.lightstage.film import film
 from harmovid.lightstage.people import perform
 from harmovid.lightstage.radiance import StageConfig, transfer
 from harmovid.lightstage.render import Look, develop, exposure
@@ -29,7 +31,6 @@ from harmovid.lightstage.scene import Performance
 
 CACHE = Path(__file__).parents[1] / ".cache" / "pathtrace_check"
 HEIGHT = 256  # of the maps
-KINDS = ("skin", "eyes", "hair", "cloth")
 HAIR, FACE = ("hair", "brows", "lashes"), ("skin", "eyes", "teeth", "tongue")
 
 
@@ -62,6 +63,30 @@ def developed(truth: np.ndarray, ours: np.ndarray, light: np.ndarray, taken: buf
     behind = environment.views(environment.still(light), taken.info.poses, taken.info.angle, taken.info.size)
     gain = exposure(person[None], behind, alpha[None], Look())
     return (develop(picture * gain, Look()) for picture in (person, ours))
+
+
+def smooth(performance: Performance) -> Performance:
+    """Without relief, which the path tracer leaves out where it knows Lambert alone."""
+    return replace(performance, surfaces=tuple(replace(s, material=replace(s.material, relief=None))
+                                               for s in performance.surfaces))
+
+
+def speed(seed: int, frames: int = 3) -> None:
+    """Print what filming a frame takes, all told, and relighting one."""
+    start = time.process_time()
+    performance = perform(seed, frames)
+    made = time.process_time()
+    film(performance, "one", (256, 256))
+    spent = time.process_time()
+    print(f"a frame of 256 pixels: person {(made - start) / frames:.1f} s, film {(spent - made) / frames:.1f} s "
+          f"(of {frames})")
+    taken = film(perform(seed, 8), "one", (128, 128))
+    light = basis.project(np.random.default_rng(0).random((128, 256, 3), np.float32))
+    for name, given in (("still", light), ("moving", np.tile(light, (8, 1, 1)))):
+        start = time.process_time()
+        for _ in range(10):
+            buffers.relight(taken, given)
+        print(f"relit frames of 128 pixels a second, {name} light: {80 / (time.process_time() - start):.0f}")
 
 
 def psnr(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> float:
@@ -97,8 +122,9 @@ def main() -> None:
     print(f"{'person':>8} {'map':24} {'light':8} {'points':>6} {'PSNR':>6} {'skin':>6} {'hair':>6} {'cloth':>6} "
           f"{'seconds':>7}")
     for seed in args.seeds:
-        performance = perform(seed, 1)
+        whole_person = perform(seed, 1)
         for full in (False, True):
+            performance = whole_person if full else smooth(whole_person)
             whole = StageConfig() if full else StageConfig(gloss=False, bounce=False, scatter=False, strands=False)
             for points in args.points:
                 start = time.process_time()
@@ -114,6 +140,7 @@ def main() -> None:
                           + " ".join(f"{x:6.1f}" for x in by) + f" {spent:7.1f}", flush=True)
                     cover = both[..., None]
                     rows.append(np.hstack([a * cover, b * cover, 0.5 + (b - a) * cover]))
+    speed(args.seeds[0])
     if args.sheet:
         sheet(rows, args.sheet)
 

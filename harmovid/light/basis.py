@@ -69,7 +69,7 @@ def basis(count: int = CELLS, sets: int = 64) -> Basis:
 
 def project(pixels: np.ndarray, count: int = CELLS) -> np.ndarray:
     """A map's mean radiance in each cell, (N, 3): Lᵢ = ∫ wᵢ L dω / Ωᵢ, so that Σ Lᵢ Ωᵢ = ∫ L dω."""
-    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else pixels
+    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else _grown(pixels)
     energy = pixels * solid_angles(len(pixels))[..., None]
     return np.asarray(_gathered(energy, count) / basis(count).solid[:, None], np.float32)
 
@@ -96,6 +96,12 @@ def point_light(towards: Iterable[float], colour: Iterable[float], count: int = 
     where = np.asarray(list(towards), np.float32)
     weights = _weights(_lattice(count), where[None] / np.linalg.norm(where))[0]
     return np.asarray(weights[:, None] * np.asarray(list(colour)) / basis(count).solid[:, None], np.float32)
+
+
+def _grown(pixels: np.ndarray) -> np.ndarray:
+    """A small map in smaller pixels, so that cells see as much of it as they are large."""
+    times = max(1, _MAP // len(pixels))
+    return pixels.repeat(times, 0).repeat(times, 1)
 
 
 def _gathered(energy: np.ndarray, count: int) -> np.ndarray:

@@ -81,7 +81,7 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
     steady = _neighbours(facets, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
     lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
-    open_ = stage.open(lit, _dither(facets.pixel, shape[1]), np.add(*np.divmod(facets.pixel, shape[1])), steady, config)
+    open_ = stage.open(facets, lit, steady, shape[1], config)
     open_ *= cells.solid
     own = facets.albedo * (share[:, None] / albedo[row])
 
@@ -132,8 +132,12 @@ class _Stage:
         """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
         height, width = shape
         rays = camera_rays(pose, angle, (height * across, width * across))
+        # Each somewhere in its square, else fine weave beats against the grid.
+        random = np.random.default_rng(across)
+        side = 2 * np.tan(angle / 2) / (height * across)
+        rays += side * (random.random((*rays.shape[:2], 2), np.float32) - 0.5) @ pose[:3, :2].T.astype(np.float32)
         # Pixel by pixel, the points of each in an order that spreads any few of them.
-        order = np.random.default_rng(across).permutation(across * across)
+        order = random.permutation(across * across)
         rays = rays.reshape(height, across, width, across, 3).transpose(0, 2, 1, 3, 4).reshape(-1, across**2, 3)
         rays = rays[:, order].reshape(-1, 3)
         origin = np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape)
@@ -146,7 +150,7 @@ class _Stage:
                                     np.stack([found["u"][hit], found["v"][hit]], 1), eye)
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
-    def open(self, lit: list[Points], dither: np.ndarray, diagonal: np.ndarray, steady: csr_matrix,
+    def open(self, facets: Points, lit: list[Points], steady: csr_matrix, width: int,
              config: StageConfig) -> np.ndarray:
         """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
 
@@ -154,19 +158,20 @@ class _Stage:
         agree, several times, from other points of it to other points of the cell.
 
         Args:
-            lit: for each round a point of each of P facets. dither: (P,) in [0, 1), the choice among the cells'
-                samples. diagonal: (P,) number of the diagonal of pixels that a pixel lies on.
+            lit: for each round a point of each of P facets. width: of the picture.
         """
-        count, cells = len(dither), self.cells
+        count, cells = len(facets.pixel), self.cells
         free, asked = np.zeros((2, count, config.cells), np.float32)
         parts = [(slice(n, n + _CHUNK), steady[n : n + _CHUNK]) for n in range(0, count, _CHUNK)]
+        # Light may come from below the horizon where it scatters, and from anywhere to strands.
+        wrap = facets.scatter * (config.scatter * shading.SCATTER_TINT[0])
+        low = -np.where(facets.fibre & config.strands, 1.1, wrap)[:, None]
+        dither, diagonal = _dither(facets.pixel, width), np.add(*np.divmod(facets.pixel, width))
         doubt = (diagonal[:, None] + np.arange(config.cells)) % 2 == 0
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
-            # Strands are lit through from behind.
-            wrap = np.where(points.fibre & config.strands, 1, points.scatter * (config.scatter * shading.SCATTER_TINT[0]))[:, None]
             for some, _ in parts:
-                doubt[some] &= points.normal[some] @ cells.directions.T > -wrap[some]
+                doubt[some] &= facets.normal[some] @ cells.directions.T > low[some]
             self._ask(points, sets, doubt, free, asked, config)
             if k == 0:
                 for some, around in parts:
