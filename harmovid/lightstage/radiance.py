@@ -34,6 +34,7 @@ _REACH = 0.5  # metres: light bounces no further
 _SMOOTH = 0.5  # weight of a pixel's neighbour beside its own, in what light reaches it
 _AGREED = 0.02  # share of rays by which neighbours may differ and still agree
 _KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks itself
+_SMALL = 192  # height of a picture from which its pixels are small
 _SOFT = 48  # components of bounced light
 _CELLS = 32  # cells into which rays are cast at a time
 _CHUNK = 1000  # pixels that are shaded at a time, so that they stay in the processor's cache
@@ -81,7 +82,7 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
     steady = _neighbours(facets, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
     lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
-    open_ = stage.open(facets, lit, steady, shape[1], config)
+    open_ = stage.open(facets, lit, steady, shape, config)
     open_ *= cells.solid
     own = facets.albedo * (share[:, None] / albedo[row])
 
@@ -150,15 +151,15 @@ class _Stage:
                                     np.stack([found["u"][hit], found["v"][hit]], 1), eye)
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
-    def open(self, facets: Points, lit: list[Points], steady: csr_matrix, width: int,
+    def open(self, facets: Points, lit: list[Points], steady: csr_matrix, shape: tuple[int, int],
              config: StageConfig) -> np.ndarray:
         """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
 
-        First every other facet asks, every other cell on every other; then all whose neighbours (`steady`) don't
-        agree, several times, from other points of it to other points of the cell.
+        First every other facet asks (every third where pixels are small), in each cell others; then all whose
+        neighbours (`steady`) don't agree, several times, from other points of it to other points of the cell.
 
         Args:
-            lit: for each round a point of each of P facets. width: of the picture.
+            lit: for each round a point of each of P facets. shape: of the picture.
         """
         count, cells = len(facets.pixel), self.cells
         free, asked = np.zeros((2, count, config.cells), np.float32)
@@ -166,12 +167,15 @@ class _Stage:
         # Light may come from below the horizon where it scatters, and from anywhere to strands.
         wrap = facets.scatter * (config.scatter * shading.SCATTER_TINT[0])
         low = -np.where(facets.fibre & config.strands, 1.1, wrap)[:, None]
-        dither, diagonal = _dither(facets.pixel, width), np.add(*np.divmod(facets.pixel, width))
-        doubt = (diagonal[:, None] + np.arange(config.cells)) % 2 == 0
+        dither, diagonal = _dither(facets.pixel, shape[1]), np.add(*np.divmod(facets.pixel, shape[1]))
+        doubt = (diagonal[:, None] + np.arange(config.cells)) % (2 if shape[0] < _SMALL else 3) == 0
+        strands = np.flatnonzero(facets.fibre & config.strands)
+        reached = self._deep(facets[strands]) > 0 if len(strands) else True
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
             for some, _ in parts:
                 doubt[some] &= facets.normal[some] @ cells.directions.T > low[some]
+            doubt[strands] &= reached
             self._ask(points, sets, doubt, free, asked, config)
             if k == 0:
                 for some, around in parts:
