@@ -2,7 +2,8 @@
 
 One-light-at-a-time (Debevec et al. 2000, "Acquiring the Reflectance Field of a Human Face"), made by ray casting: for
 each pixel and each cell of `light.basis` the share of the cell's light that reaches the eye, with shadow, gloss and
-one bounce. A shadow is as soft as a cell: each point of a pixel casts one ray into each cell, elsewhere in it.
+one bounce. A shadow is as soft as a cell. What a pixel sees of each surface, a facet, is shaded as one; most facets ask
+whether a cell's light reaches them only where their neighbours don't agree about it.
 """
 
 from __future__ import annotations
