@@ -134,12 +134,8 @@ class _Stage:
         """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
         height, width = shape
         rays = camera_rays(pose, angle, (height * across, width * across))
-        # Each somewhere in its square, else fine weave beats against the grid.
-        random = np.random.default_rng(across)
-        side = 2 * np.tan(angle / 2) / (height * across)
-        rays += side * (random.random((*rays.shape[:2], 2), np.float32) - 0.5) @ pose[:3, :2].T.astype(np.float32)
         # Pixel by pixel, the points of each in an order that spreads any few of them.
-        order = random.permutation(across * across)
+        order = np.random.default_rng(across).permutation(across * across)
         rays = rays.reshape(height, across, width, across, 3).transpose(0, 2, 1, 3, 4).reshape(-1, across**2, 3)
         rays = rays[:, order].reshape(-1, 3)
         origin = np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape)
