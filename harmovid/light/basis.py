@@ -19,7 +19,9 @@ CELLS = 512
 """Directions of the usual basis: 9° from one to the next."""
 
 _REACH = 1.15  # how far a hill reaches, in sides of a square as large as a cell: no point is left out
-_MAP = 64  # height of the map that is projected: a cell is three of its pixels wide
+_SHARED = 7  # cells at most whose hills meet in one point
+_NARROW = 0.5  # how far samples reach, in hills: light put on the cells is blurred by the hills once already
+_MAP = 128  # height of the map that is projected: half a pixel's 0.7° is how far a small lamp may be moved
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Basis:
     """Cells of the sphere.
 
     directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
-    with one in every cell, spread as its hill.
+    with one in every cell, spread as its hill but half as far.
     """
 
     directions: np.ndarray
@@ -59,16 +61,17 @@ def basis(count: int = CELLS, sets: int = 64) -> Basis:
     counts = np.bincount(chosen, minlength=count)
     starts = np.concatenate([[0], counts.cumsum()[:-1]])
     samples = dense[order[starts + (np.arange(sets)[:, None] % counts)]]
-    height = _MAP
-    solid = _projection(count, height) @ np.broadcast_to(solid_angles(height), (height, 2 * height)).ravel()
+    samples = lattice + _NARROW * (samples - lattice)
+    samples /= np.linalg.norm(samples, axis=-1, keepdims=True)
+    solid = _gathered(np.broadcast_to(solid_angles(_MAP)[..., None], (_MAP, 2 * _MAP, 1)), count)[:, 0]
     return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32))
 
 
 def project(pixels: np.ndarray, count: int = CELLS) -> np.ndarray:
     """A map's mean radiance in each cell, (N, 3): Lᵢ = ∫ wᵢ L dω / Ωᵢ, so that Σ Lᵢ Ωᵢ = ∫ L dω."""
-    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else pixels
-    energy = (pixels * solid_angles(len(pixels))[..., None]).reshape(-1, 3)
-    return np.asarray((_projection(count, len(pixels)) @ energy) / basis(count).solid[:, None], np.float32)
+    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else _grown(pixels)
+    energy = pixels * solid_angles(len(pixels))[..., None]
+    return np.asarray(_gathered(energy, count) / basis(count).solid[:, None], np.float32)
 
 
 def project_over_time(environment: Environment, frames: int, count: int = CELLS) -> np.ndarray:
@@ -95,10 +98,31 @@ def point_light(towards: Iterable[float], colour: Iterable[float], count: int = 
     return np.asarray(weights[:, None] * np.asarray(list(colour)) / basis(count).solid[:, None], np.float32)
 
 
+def _grown(pixels: np.ndarray) -> np.ndarray:
+    """A small map in smaller pixels, so that cells see as much of it as they are large."""
+    times = max(1, _MAP // len(pixels))
+    return pixels.repeat(times, 0).repeat(times, 1)
+
+
+def _gathered(energy: np.ndarray, count: int) -> np.ndarray:
+    """(N, C): what each cell gets of a map's energy, (H, 2H, C)."""
+    cells, weights = _projection(count, len(energy))
+    parts = [np.bincount(cells.ravel(), (weights * channel.reshape(-1, 1)).ravel(), count)
+             for channel in np.moveaxis(energy, -1, 0)]
+    return np.stack(parts, -1)
+
+
 @lru_cache(maxsize=4)
-def _projection(count: int, height: int) -> np.ndarray:
-    """(N, H · 2H): the weight of each pixel of a map in each cell."""
-    return np.ascontiguousarray(_weights(_lattice(count), directions(height).reshape(-1, 3)).T)
+def _projection(count: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """(H · 2H, K) twice: the cells that each pixel of a map falls into, and its weights there."""
+    lattice, towards = _lattice(count), directions(height).reshape(-1, 3)
+    cells, weights = [], []
+    for part in np.array_split(towards, max(1, len(towards) // 4096)):
+        all_ = _weights(lattice, part)
+        nearest = np.argpartition(all_, -_SHARED, 1)[:, -_SHARED:]
+        cells.append(nearest)
+        weights.append(np.take_along_axis(all_, nearest, 1))
+    return np.concatenate(cells), np.concatenate(weights)
 
 
 def _lattice(count: int) -> np.ndarray:

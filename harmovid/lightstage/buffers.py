@@ -136,11 +136,11 @@ class Encoder:
     def encode(self, frame: Transfer) -> Coded:
         """One frame in codes."""
         rows = _as_rows(frame)
-        belongs = _nearest((rows - self._centre) @ self._coarse.T, self._centroids)
+        belongs = _nearest(rows @ self._coarse.T - self._centre @ self._coarse.T, self._centroids)
         codes = np.zeros((len(rows), len(self.parts[0])), np.int8)
         for k in range(len(self.parts)):
-            mine = belongs == k
-            wanted = (rows[mine] - self.means[k]) @ self._inverse[k].T
+            mine = np.flatnonzero(belongs == k)
+            wanted = rows[mine] @ self._inverse[k].T - self.means[k] @ self._inverse[k].T
             codes[mine] = np.clip(np.rint(wanted), -127, 127)
         albedo = np.rint(np.sqrt(np.clip(frame.albedo, 0, 1)) * 255).astype(np.uint8)
         return belongs.astype(np.uint8), codes, albedo

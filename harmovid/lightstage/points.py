@@ -100,6 +100,54 @@ class Meshes:
         return self.points(surface[chosen], face[chosen], np.stack([u, v], 1), None)
 
 
+def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each run of equal values begins, and how long it is."""
+    begins = np.flatnonzero(np.diff(values, prepend=values[0] - 1)) if len(values) else np.zeros(0, int)
+    return begins, np.diff(begins, append=len(values))
+
+
+def sums(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Sums over runs of (R, C) values, (P, C) float32."""
+    if not len(begins):
+        return np.zeros((0, values.shape[1]), np.float32)
+    return np.add.reduceat(values, begins, 0, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Which points each facet stands for: order[begins : begins + counts]."""
+
+    order: np.ndarray
+    begins: np.ndarray
+    counts: np.ndarray
+
+    def chosen(self, share: float) -> np.ndarray:
+        """Of each facet the point that lies at `share` in [0, 1) of its points."""
+        return self.order[self.begins + (share * self.counts).astype(int)]
+
+
+def averaged(points: Points) -> tuple[Points, Members]:
+    """Facets: what each pixel sees of each surface, as one point, the mean of all its points there.
+
+    Args:
+        points: in the order of pixels.
+
+    Returns:
+        facets (F, ...), in the order of pixels and then of surfaces, and what they stand for.
+    """
+    surfaces = int(points.surface.max(initial=0)) + 1
+    key = points.pixel * surfaces + points.surface
+    order = np.argsort(key, kind="stable")
+    begins, counts = runs(key[order])
+    means = {name: value[order[begins]] for name, value in vars(points).items()}
+    for name in ("position", "flat", "normal", "eye", "albedo", "strand"):
+        means[name] = sums(getattr(points, name)[order], begins) / counts[:, None].astype(np.float32)
+    means["roughness"] = sums(points.roughness[order, None], begins)[:, 0] / counts.astype(np.float32)
+    for name in ("flat", "normal", "eye", "strand"):
+        means[name] = unit(means[name])
+    return Points(**means), Members(order, begins, counts)
+
+
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3), means of the faces' normals by their areas."""
     cross = _cross(vertices, faces)

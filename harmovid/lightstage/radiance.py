@@ -2,7 +2,8 @@
 
 One-light-at-a-time (Debevec et al. 2000, "Acquiring the Reflectance Field of a Human Face"), made by ray casting: for
 each pixel and each cell of `light.basis` the share of the cell's light that reaches the eye, with shadow, gloss and
-one bounce. A shadow is as soft as a cell: each point of a pixel casts one ray into each cell, elsewhere in it.
+one bounce. A shadow is as soft as a cell. What a pixel sees of each surface, a facet, is shaded as one; most facets ask
+whether a cell's light reaches them only where their neighbours don't agree about it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harmovid.light.basis import Basis, basis
 from harmovid.light.environment import camera_rays
 from harmovid.lightstage import shading
 from harmovid.lightstage.buffers import Transfer
-from harmovid.lightstage.points import Meshes, Points, across
+from harmovid.lightstage.points import Meshes, Points, across, averaged, runs, sums, unit
 from harmovid.lightstage.scene import Performance, Surface
 
 try:
@@ -28,20 +29,26 @@ except ImportError as error:  # the first of the light stage's modules that film
 
 _OFFSET = 3e-4  # metres: rays leave a surface from so far above it
 _HAIR_DEPTH = 6e-3  # metres: locks nearer than this don't shade a hair, they are the lock it lies in
-_DEEP = 2000  # hairs at which it is known what else shades hair
+_DEEP = 1000  # hairs at which it is known what else shades hair
 _GLOW = 0.30  # of the light that meets hair goes on through it to hair behind, before its colour is taken
 _REACH = 0.5  # metres: light bounces no further
-_SMOOTH = 0.8  # weight of a pixel's neighbour beside its own, where a pixel is lit at one point or two
-_HAIRY = 0.1  # share of a pixel that strands cover, above which it counts as hair
+_SMOOTH = 0.5  # weight of a pixel's neighbour beside its own, in what light reaches it
+_AGREED = 0.02  # share of rays by which neighbours may differ and still agree
+_KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks itself
+_SMALL = 192  # height of a picture from which its pixels are small
+_SOFT = 48  # components of bounced light
+_CELLS = 32  # cells into which rays are cast at a time
+_CHUNK = 1000  # pixels that are shaded at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class StageConfig:
     """How finely a performance is filmed.
 
-    cells: directions of light. coverage: rays across a pixel for alpha, squared. points: of a pixel that are lit.
-    gloss, bounce, scatter: whether there is any. bounces: rays from each lit point for the bounce. surfels: of the
-    whole scene from which light bounces.
+    cells: directions of light. coverage: rays across a pixel for alpha and for what is seen, squared. points: of a
+    pixel that cast rays into a cell of which their neighbours see some, not all. gloss, bounce, scatter: whether there
+    is any. strands: whether hair is lit as hair, or as any surface. bounces: rays from each pixel for the bounce.
+    surfels: of the whole scene from which light bounces.
     """
 
     cells: int = 512
@@ -50,7 +57,8 @@ class StageConfig:
     gloss: bool = True
     bounce: bool = True
     scatter: bool = True
-    bounces: int = 10
+    strands: bool = True
+    bounces: int = 8
     surfels: int = 1500
 
 
@@ -68,42 +76,46 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     stage = _Stage(performance.surfaces, frame, cells)
     pose, angle = performance.camera.pose[frame], performance.camera.height
     hits, alpha = stage.seen(pose, angle, shape, config.coverage)
-    place, first, counts = np.unique(hits.pixel, return_index=True, return_counts=True)
-    # All that covers a pixel tells its albedo; some points of it, evenly chosen, how light reaches it.
-    k = np.arange(config.points)
-    lit = hits[(first[:, None] + (((k + 0.5) * counts[:, None]) // config.points).astype(int)).ravel()]
-    row = np.repeat(np.arange(len(place)), config.points)
-    sets = (_dither(place, shape[1])[:, None] * len(cells.samples) + k * len(cells.samples) // config.points)
-    sets = sets.astype(int).ravel() % len(cells.samples)
+    facets, members = averaged(hits)
+    first, counts = runs(facets.pixel)
+    place, row = facets.pixel[first], np.repeat(np.arange(len(first)), counts)
+    share = members.counts / np.add.reduceat(members.counts, first)[row] if len(first) else np.zeros(0)
+    albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
+    steady = _neighbours(facets, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
+    lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
+    open_ = stage.open(facets, lit, steady, shape, config)
+    open_ *= cells.solid
+    own = facets.albedo * (share[:, None] / albedo[row])
+
     diffuse = np.zeros((len(place), 3, config.cells), np.float32)
     white = np.zeros((len(place), config.cells), np.float32)
-    for j in range(len(cells.samples)):
-        some = np.flatnonzero(sets == j)
-        if len(some):
-            coloured, gloss = stage.answer(lit[some], cells.samples[j], cells, config)
-            # A set meets a pixel at most once, so that plain addition is right.
+    rank = np.arange(len(row)) - first[row]
+    for n in range(int(counts.max(initial=0))):
+        # Each time a pixel is met at most once, so that plain addition is right.
+        several = np.flatnonzero((rank == n) & ~facets.fibre)
+        for some in np.array_split(several, len(several) // _CHUNK + 1):
+            coloured, gloss = stage.answer(facets[some], open_[some], own[some], share[some], config)
             diffuse[row[some]] += coloured
             white[row[some]] += gloss
+    hairs = np.flatnonzero(facets.fibre)
+    if len(hairs):
+        coloured, gloss = (np.concatenate(x) for x in zip(*(
+            stage.answer(facets[some], open_[some], own[some], share[some], config)
+            for some in np.array_split(hairs, len(hairs) // _CHUNK + 1)), strict=True))
+        # One strand is a poor sample of those that cross a pixel: they share how they answer.
+        among = csr_matrix((np.ones(len(hairs), np.float32), (row[hairs], np.arange(len(hairs)))),
+                           (len(place), len(hairs))) @ steady[hairs][:, hairs]
+        diffuse += (among @ coloured.reshape(len(hairs), -1)).reshape(diffuse.shape)
+        white += among @ gloss
     if config.bounce:
-        sums = csr_matrix((np.ones(len(row), np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
-        weights, answers = stage.bounced(lit, config, cells)
+        there, seen, answers = stage.bounced(lit[0], config)
+        answers *= cells.solid
+        pixels = csr_matrix((share.astype(np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
         for c in range(3):
-            diffuse[:, c] += (sums @ weights[c].multiply(lit.albedo[:, c, None])).tocsr() @ answers
-    albedo = _mean(np.maximum(hits.albedo, 1e-4), hits.pixel, place)
-    # What was lit is some of what covers: its own albedo is taken out, that of the whole pixel put in.
-    own = np.maximum(lit.albedo, 1e-4).reshape(len(place), config.points, 3).mean(1)
-    diffuse *= (cells.solid / config.points) / own[..., None]
-    white *= cells.solid / config.points
-    # Where strands and what lies under them share a pixel, a few points of it are a poor sample: such pixels share
-    # their light with all such neighbours. Strands face every way, and take their light from all around.
-    hairy = _mean(hits.fibre[:, None], hits.pixel, place)[:, 0] > _HAIRY
-    kind = np.where(hairy, -1, hits.surface[first + counts // 2])
-    normal = lit.normal.reshape(len(place), config.points, 3).mean(1) * ~hairy[:, None]
-    depth = ((lit.position - pose[:3, 3]) @ -pose[:3, 2]).reshape(len(place), config.points).mean(1)
-    share = np.where(hairy, 1, _SMOOTH / max(1, config.points / 2))
-    steady = _neighbours(place, shape, normal, depth, kind, share)
-    diffuse = (steady @ diffuse.reshape(len(place), -1)).reshape(diffuse.shape)
-    return Transfer(place, alpha, albedo, diffuse, steady @ white, hits.surface[first + counts // 2])
+            weight = facets.albedo[:, c] / albedo[row, c]
+            diffuse[:, c] += (pixels @ ((steady @ (seen[c] @ there)) * weight[:, None])) @ answers
+    kind = facets.surface[first + _largest(members.counts, first, counts)]
+    return Transfer(place, alpha, albedo, diffuse, white, kind)
 
 
 class _Stage:
@@ -131,52 +143,130 @@ class _Stage:
         hit = np.flatnonzero(found["primID"] >= 0)
         pixel = hit // across**2
         alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
-        eye = -rays[hit] / np.linalg.norm(rays[hit], axis=1, keepdims=True)
+        eye = -unit(rays[hit])
         points = self.meshes.points(found["geomID"][hit], found["primID"][hit],
-                              np.stack([found["u"][hit], found["v"][hit]], 1), eye)
+                                    np.stack([found["u"][hit], found["v"][hit]], 1), eye)
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
-    def answer(self, points: Points, towards: np.ndarray, cells: Basis,
+    def open(self, facets: Points, lit: list[Points], steady: csr_matrix, shape: tuple[int, int],
+             config: StageConfig) -> np.ndarray:
+        """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
+
+        First every other facet asks (every third where pixels are small), in each cell others; then all whose
+        neighbours (`steady`) don't agree, several times, from other points of it to other points of the cell.
+
+        Args:
+            lit: for each round a point of each of P facets. shape: of the picture.
+        """
+        count, cells = len(facets.pixel), self.cells
+        free, asked = np.zeros((2, count, config.cells), np.float32)
+        parts = [(slice(n, n + _CHUNK), steady[n : n + _CHUNK]) for n in range(0, count, _CHUNK)]
+        # Light may come from below the horizon where it scatters, and from anywhere to strands.
+        wrap = facets.scatter * (config.scatter * shading.SCATTER_TINT[0])
+        low = -np.where(facets.fibre & config.strands, 1.1, wrap)[:, None]
+        dither, diagonal = _dither(facets.pixel, shape[1]), np.add(*np.divmod(facets.pixel, shape[1]))
+        doubt = (diagonal[:, None] + np.arange(config.cells)) % (2 if shape[0] < _SMALL else 3) == 0
+        strands = np.flatnonzero(facets.fibre & config.strands)
+        reached = self._deep(facets[strands]) > 0 if len(strands) else True
+        for k, points in enumerate(lit):
+            sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
+            for some, _ in parts:
+                doubt[some] &= facets.normal[some] @ cells.directions.T > low[some]
+            doubt[strands] &= reached
+            self._ask(points, sets, doubt, free, asked, config)
+            if k == 0:
+                for some, around in parts:
+                    total, found = around @ asked, around @ free
+                    doubt[some] = (total < _KNOWN) | ((found > _AGREED * total) & (found < (1 - _AGREED) * total))
+        share = np.empty_like(free)
+        for some, around in parts:
+            np.divide(around @ free, np.maximum(around @ asked, 1e-6), out=share[some])
+        return share
+
+    def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray,
+             config: StageConfig) -> None:
+        """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`."""
+        start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
+        count = wanted.shape[1]
+        samples, found = self.cells.samples.reshape(-1, 3), free.reshape(-1)
+        asked += wanted
+        strands = points.fibre & config.strands
+        for fibre, among in ((False, np.flatnonzero(~strands)), (True, np.flatnonzero(strands))):
+            for begin in range(0, count, _CELLS):
+                # One cell after another: neighbouring rays take the same way.
+                n, p = np.nonzero(wanted[among, begin : begin + _CELLS].T)
+                n += begin
+                p = among.take(p)
+                rays = samples.take(sets.take(p) * count + n, 0)
+                origins = start.take(p, 0)
+                if fibre:
+                    origins += np.float32(_HAIR_DEPTH) * rays
+                else:
+                    # Light from below the horizon, which scatters in, is asked for as it grazes the surface.
+                    up = points.flat.take(p, 0)
+                    up *= np.maximum(0.03 - np.einsum("rc,rc->r", rays, up), 0)[:, None]
+                    rays += up
+                found[p * count + n] += self.all.run(origins, rays, query="OCCLUDED") != 0
+
+    def answer(self, points: Points, clear: np.ndarray, albedo: np.ndarray, share: np.ndarray,
                config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
-        """What each point sends to the eye of light from `towards` (N, 3), per steradian: (P, 3, N) and (P, N)."""
+        """What each point sends to the eye of light from each cell, (P, 3, N), and white gloss, (P, N).
+
+        Args:
+            clear: (P, N) how much of each cell reaches the point, steradians. albedo: (P, 3) by which the diffuse
+                answer is multiplied, share: (P,) the white one.
+        """
+        towards = self.cells.directions
         cosine = points.normal @ towards.T
         between = points.eye @ towards.T
         facing = np.maximum((points.normal * points.eye).sum(1), 0.05)[:, None]
         coloured = np.empty((len(points.pixel), 3, len(towards)), np.float32)
         white = np.zeros((len(points.pixel), len(towards)), np.float32)
-        hairs, solids = np.flatnonzero(points.fibre), np.flatnonzero(~points.fibre)
+        strands = points.fibre & config.strands
+        hairs, solids = np.flatnonzero(strands), np.flatnonzero(~strands)
         if len(solids):
-            some, c = points[solids], cosine[solids]
-            wrap = some.scatter[:, None] if config.scatter else np.zeros((len(solids), 1), np.float32)
-            clear = self._clear(some, towards, c, c > -wrap)
-            plain = None if wrap.any() else shading.diffuse(c)
+            some, c, light = points[solids], cosine[solids], clear[solids]
+            wrap = some.scatter[:, None] * config.scatter
+            plain = None if wrap.any() else shading.diffuse(c) * light
             for k, tint in enumerate(shading.SCATTER_TINT):
-                lit = shading.diffuse(c, wrap * tint) if plain is None else plain
-                coloured[solids, k] = lit * clear * some.albedo[:, k, None]
+                shown = shading.diffuse(c, wrap * tint) * light if plain is None else plain
+                coloured[solids, k] = shown * albedo[solids, k, None]
             if config.gloss:
-                white[solids] = clear * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
-                                                      some.reflectance[:, None], cells.radius)
+                light *= share[solids, None]
+                white[solids] = light * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
+                                                      some.reflectance[:, None], self.cells.radius)
         if len(hairs):
             some = points[hairs]
-            lit, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
-                                       between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
-            open_, deep = self._through_hair(some, towards)
-            glow = _GLOW * np.sqrt(some.albedo)[:, None]
-            coloured[hairs] = (lit * (open_[..., None] * (1 - glow) + deep[..., None] * glow)).transpose(0, 2, 1)
+            shown, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
+                                         between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
+            deep = self._deep(some) * self.cells.solid
+            light = np.minimum(clear[hairs], deep)
+            glow = _GLOW * np.sqrt(some.albedo)
+            part = albedo[hairs] / np.maximum(some.albedo, 1e-4)
+            for k in range(3):
+                coloured[hairs, k] = shown[..., k] * (light + (deep - light) * glow[:, k, None]) * part[:, k, None]
             if config.gloss:
-                white[hairs] = first * open_
+                white[hairs] = first * light * share[hairs, None]
         return coloured, white
 
-    def bounced(self, points: Points, config: StageConfig, cells: Basis) -> tuple[list[csr_matrix], np.ndarray]:
-        """Light that comes to points by way of other surfaces.
+    def bounced(self, points: Points, config: StageConfig) -> tuple[np.ndarray, list[csr_matrix], np.ndarray]:
+        """Light that comes to points by way of other surfaces, for albedo 1.
 
         Returns:
-            for each colour a (P, M) matrix of what points see of M surfels, and their answers (M, N) for albedo 1.
+            (M, K) answers of M surfels in a few components; for each colour a (P, M) matrix of what points see of the
+            surfels; and the components, (K, N).
         """
         random = np.random.default_rng(0)
         surfels = self.meshes.spread(config.surfels, random)
-        cosine = surfels.normal @ cells.directions.T
-        answers = shading.diffuse(cosine) * self._clear(surfels, cells.directions, cosine, cosine > 0)
+        towards = self.cells.directions
+        cosine = surfels.normal @ towards.T
+        n, p = np.nonzero((cosine > 0).T)
+        clear = self.all.run((surfels.position + _OFFSET * surfels.flat)[p], towards[n], query="OCCLUDED") != 0
+        answers = shading.diffuse(cosine)
+        answers[p, n] *= clear
+        # What bounces is soft: few components hold it.
+        _, axes = np.linalg.eigh(answers.T @ answers)
+        axes = np.ascontiguousarray(axes[:, -_SOFT:])
         count = len(points.pixel)
         # Rays by the cosine law, around the smooth normal.
         u, v = random.random((2, count * config.bounces), np.float32)
@@ -190,34 +280,11 @@ class _Stage:
         found = self.all.run(start.astype(np.float32), rays.astype(np.float32), reach, query="DISTANCE")
         hit = np.flatnonzero(found < _REACH * 0.999)
         _, near = cKDTree(surfels.position).query(start[hit] + rays[hit] * found[hit, None])
-        weights = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
-                              (count, len(surfels.pixel))) for c in range(3)]
-        return weights, answers
+        seen = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
+                           (count, len(surfels.pixel)), dtype=np.float32) for c in range(3)]
+        return answers @ axes, seen, axes.T
 
-    def _clear(self, points: Points, towards: np.ndarray, cosine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """(P, N), 1 where light from `towards` reaches a point, asked only where `wanted`.
-
-        Light from below the horizon, which scatters in, is asked for as it grazes the surface.
-        """
-        n, p = np.nonzero(wanted.T)  # one direction after another: neighbouring rays take the same way
-        lift = np.maximum(0.03 - (points.flat @ towards.T)[p, n], 0)[:, None]
-        rays = towards[n] + points.flat[p] * lift
-        start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
-        clear = np.zeros(wanted.shape, np.float32)
-        clear[p, n] = self.all.run(start[p], rays, query="OCCLUDED") != 0
-        return clear
-
-    def _through_hair(self, points: Points, towards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(P, N) twice: whether light reaches a hair unhindered; and how much would if no hair were in the way."""
-        deep = self._deep(towards, points)
-        n, p = np.nonzero(deep.T > 0)
-        rays = towards[n]
-        start = points.position + _OFFSET * points.flat
-        free = np.zeros(deep.shape, np.float32)
-        free[p, n] = self.all.run(start[p] + np.float32(_HAIR_DEPTH) * rays, rays, query="OCCLUDED") != 0
-        return free * deep, deep
-
-    def _deep(self, towards: np.ndarray, points: Points) -> np.ndarray:
+    def _deep(self, points: Points) -> np.ndarray:
         """(P, N) light that all but hair lets through, known at some hairs and shared by those around them."""
         if self.deep is None:
             hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
@@ -230,7 +297,7 @@ class _Stage:
         distance, near = tree.query(points.position, 3)
         weight = 1 / (distance + 1e-3)
         weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-        return np.asarray((clear[near] * weight[..., None]).sum(1))
+        return np.asarray(sum(clear[near[:, k]] * weight[:, k, None] for k in range(3)))
 
 
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
@@ -252,36 +319,37 @@ def _dither(place: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(np.modf(52.9829189 * np.modf(0.06711056 * x + 0.00583715 * y)[0])[0])
 
 
-def _neighbours(place: np.ndarray, shape: tuple[int, int], normal: np.ndarray, depth: np.ndarray, kind: np.ndarray,
-                weight: np.ndarray) -> csr_matrix:
-    """(P, P): the mean over 3 × 3 pixels that lie on one surface with a pixel and face where it faces.
+def _neighbours(facets: Points, shape: tuple[int, int], depth: np.ndarray) -> csr_matrix:
+    """(F, F): the mean over what 3 × 3 pixels show of a facet's surface, of what faces where it faces.
 
     One ray into a cell says yes or no; neighbours share what they found (a joint bilateral filter of the light, never
-    of the albedo).
+    of the albedo). Strands face every way, and share with all strands around.
     """
-    height, width = shape
-    at = np.full((height + 2) * (width + 2), -1)
-    padded = (place // width + 1) * (width + 2) + place % width + 1
-    at[padded] = np.arange(len(place))
+    width = shape[1]
+    surfaces = int(facets.surface.max(initial=0)) + 1
+    y, x = np.divmod(facets.pixel, width)
+    key = ((y + 1) * (width + 2) + x + 1) * surfaces + facets.surface
+    flat = facets.flat * ~facets.fibre[:, None]
+    smooth = np.where(facets.fibre, 1, np.float32(_SMOOTH))
     rows, columns, weights = [], [], []
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            there = at[padded + dy * (width + 2) + dx]
-            here = np.flatnonzero(there >= 0)
+            wanted = key + (dy * (width + 2) + dx) * surfaces
+            there = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+            here = np.flatnonzero(key[there] == wanted)
             there = there[here]
-            turned = np.square(normal[here] - normal[there]).sum(1)
+            turned = np.square(flat[here] - flat[there]).sum(1)
             step = np.square(depth[here] - depth[there])
-            near = weight[here] ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
+            near = smooth[here] ** (abs(dy) + abs(dx)) * np.exp(-turned / (2 * 0.15**2) - step / (2 * 0.01**2))
             rows.append(here)
             columns.append(there)
-            weights.append(near * (kind[here] == kind[there]))
+            weights.append(near)
     matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
-                        (len(place), len(place)), dtype=np.float32)
+                        (len(key), len(key)), dtype=np.float32)
     return csr_matrix(matrix.multiply(1 / np.asarray(matrix.sum(1))), dtype=np.float32)
 
 
-def _mean(values: np.ndarray, pixel: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Means of values (P, C) over each pixel of `place`."""
-    row = np.searchsorted(place, pixel)
-    count = np.bincount(row, minlength=len(place))
-    return np.stack([np.bincount(row, v, len(place)) / count for v in values.T], 1).astype(np.float32)
+def _largest(values: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """In each run the place of its largest value, counted from its first."""
+    order = np.lexsort((values, np.repeat(np.arange(len(first)), counts)))
+    return order[first + counts - 1] - first

@@ -62,3 +62,15 @@ def test_light_over_time_is_that_of_each_frame():
     assert light.shape == (3, COUNT, 3)
     for t in range(3):
         assert np.allclose(light[t], bases.project(moving.at(t), COUNT), rtol=1e-4, atol=1e-5)
+
+
+def test_a_small_lamp_in_a_large_map_stays_where_it_is():
+    # Cells are 9° apart; the centre of what they get is moved by a fraction of that, wherever the lamp is.
+    made = bases.basis()
+    towards = env.directions(512)
+    for row, column in ((60, 300), (181, 517), (250, 900), (333, 77)):
+        pixels = np.zeros((512, 1024, 3), np.float32)
+        pixels[row, column] = 1000
+        energy = bases.project(pixels).mean(1) * made.solid
+        centre = (made.directions * energy[:, None]).sum(0)
+        assert np.degrees(np.arccos(centre @ towards[row, column] / np.linalg.norm(centre))) < 2.2

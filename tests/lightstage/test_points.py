@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
-from harmovid.lightstage.points import Meshes, across, texel, vertex_normals
+from harmovid.lightstage.points import Meshes, across, averaged, runs, sums, texel, vertex_normals
 from tests.lightstage.stage import ball, material, plane
 
 
@@ -50,3 +52,29 @@ def test_across_is_square_to_a_normal():
     for a, b in ((x, y), (x, n), (y, n)):
         assert np.allclose((a * b).sum(1), 0, atol=1e-6)
     assert np.allclose(np.linalg.norm(x, axis=1), 1)
+
+
+def test_runs_and_their_sums():
+    begins, counts = runs(np.array([0, 0, 3, 5, 5, 5]))
+    assert begins.tolist() == [0, 2, 3] and counts.tolist() == [2, 1, 3]
+    assert sums(np.arange(6.0)[:, None], begins)[:, 0].tolist() == [1, 2, 12]
+    assert [len(x) for x in runs(np.zeros(0, int))] == [0, 0]
+    assert sums(np.zeros((0, 3)), np.zeros(0, int)).shape == (0, 3)
+
+
+def test_a_facet_is_the_mean_of_what_a_pixel_sees_of_a_surface():
+    meshes = Meshes((ball(material((0.1, 0.2, 0.3), 0.6)), plane(material((0.9, 0.9, 0.9)), -1, half=0.2)), 0)
+    points = meshes.spread(300, np.random.default_rng(0))
+    pixel = np.sort(np.random.default_rng(1).integers(0, 20, 300))
+    points = replace(points, pixel=pixel, surface=points.surface[np.random.default_rng(2).permutation(300)])
+    facets, members = averaged(points)
+    pairs = sorted(set(zip(pixel.tolist(), points.surface.tolist(), strict=True)))
+    assert list(zip(facets.pixel.tolist(), facets.surface.tolist(), strict=True)) == pairs
+    assert members.counts.sum() == 300
+    for n, (pixel_, surface) in enumerate(pairs):
+        mine = (points.pixel == pixel_) & (points.surface == surface)
+        assert mine.sum() == members.counts[n]
+        assert np.allclose(facets.position[n], points.position[mine].mean(0), atol=1e-6)
+        assert np.allclose(facets.albedo[n], points.albedo[mine].mean(0), atol=1e-6)
+        assert all(mine[members.chosen(share)[n]] for share in (0.0, 0.5, 0.999))
+    assert np.allclose(np.linalg.norm(facets.normal, axis=1), 1, atol=1e-5)
