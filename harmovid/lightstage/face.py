@@ -240,21 +240,21 @@ def brows(
 ) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
-    thick = 0.0011 + 0.0012 * strength
+    thick = 0.0016 + 0.0016 * strength
     density = np.exp(-((distance / thick) ** 2)) * (distance < 2 * thick)
-    count = int(800 * strength)
+    count = int(1700 * strength)
     root, normal, place = scalp.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])
     out = (np.abs(place[:, 0]) - 0.011) / 0.042
-    way = np.stack([side * (0.35 + 0.8 * out), 0.75 - 1.05 * out, 0 * out], 1) + generator.normal(0, 0.16, (count, 3))
+    way = np.stack([side * (0.45 + 0.8 * out), 0.75 - 1.2 * out, 0 * out], 1) + generator.normal(0, 0.13, (count, 3))
     way = way - (way * normal).sum(1, keepdims=True) * normal
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    length = generator.uniform(0.0045, 0.0085, count) * (0.75 + 0.25 * strength)
+    length = generator.uniform(0.0030, 0.0062, count) * (0.75 + 0.25 * strength)
     along = np.linspace(0, 1, 4)[None, :, None]
     strands = root[:, None] + length[:, None, None] * (
-        along * way[:, None] + (0.22 * along - 0.20 * along**2 + 0.05) * normal[:, None]
+        along * way[:, None] + (0.14 * along - 0.13 * along**2 + 0.04) * normal[:, None]
     )
-    return hair.ribbons(strands, generator.random(count), 0.00030, generator)
+    return hair.ribbons(strands, generator.random(count), 0.00026, generator)
 
 
 def follow(points: Floats, neutral: Floats, moved: Floats) -> Floats:

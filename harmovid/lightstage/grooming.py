@@ -61,11 +61,12 @@ def hairs(
         )
         rooted = density(who, growth.places) * _under_hat(who, growth.places)
         if style.part is not None:  # from the parting hair only leaves: more of it must start there
-            rooted = rooted * (1 + 1.6 * ramp(growth.places[:, 1], 0.755, 0.785))
+            apart = np.exp(-(((growth.places[:, 0] - style.part) / 0.012) ** 2))
+            rooted = rooted * (1 + (1.4 + 3.0 * apart) * ramp(growth.places[:, 1], 0.755, 0.785))
         strands, lock = hair.grow(
             style, growth, rooted, everything, generator, bun
         )
-        batches = [(hair.fewer(strands, 20 if style.curl else 12), lock)]
+        batches = [(hair.fewer(strands, 22 if style.curl else 16 if style.level else 12), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))

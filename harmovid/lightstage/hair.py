@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import noise
+from harmovid.lightstage import hanging, noise
 from harmovid.lightstage.hairstyles import BUN, Style
 from harmovid.lightstage.scalp import Growth, roots
 from harmovid.lightstage.scene import Material, Surface
@@ -162,6 +162,12 @@ def grow(
     here = root
     stretch = length / (steps - 1)
     free = style.comb in ("out", "bun", "tail")
+    offset = bun - BUN
+    side = np.where(place[:, 0] < (0.0 if style.part is None else style.part), -1.0, 1.0)
+    held = 1.0 - (fringe if style.bangs is not None else np.zeros(count))
+    # The hair of one lock falls to one side of the shoulder; people wear more of it before them or less.
+    forward = clumps[lock, 2] - offset[2] + generator.normal(0, 0.012, len(clumps))[lock]
+    rest = np.where(forward > generator.uniform(0.0, 0.06), hanging.CHEST, hanging.BACK)
     for step in range(1, steps):
         along = step / (steps - 1)
         gone = stretch * step
@@ -175,6 +181,8 @@ def grow(
         late = 1.0 if free else 0.25 + 0.75 * noise.ramp(gone, 0.02, 0.09)
         heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0) * late
         direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
+        if style.level is not None:
+            direction = _unit(hanging.steered(direction, here - offset, side, rest))
         leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
         direction = _unit(direction - leaving[:, None] * outward)
         ahead: Floats = here + direction * stretch[:, None]
@@ -187,10 +195,17 @@ def grow(
         here = here + direction * stretch[:, None]
         points.append(here)
     strands = np.stack(points, 1)
+    if style.level is not None:
+        uneven = generator.normal(0, 0.006, count) + generator.normal(0, 0.010, len(clumps))[lock]
+        heights = style.level + offset[1] + uneven
+        strands, left = hanging.cut(strands, heights)
+        stretch = stretch * left
     strands = _clump(style, strands, lock, len(clumps), generator, stray)
     if style.curl:
         strands = _curl(style, strands, lock, len(clumps), generator, stretch)
-    for step in range(1, steps):  # what leaning and curling pushed inside comes out again
+    if style.level is not None:
+        strands = hanging.parted(strands, offset, side, held)
+    for step in range(1, strands.shape[1]):  # what leaning and curling pushed inside comes out again
         strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
     return strands, generator.random(len(clumps))[lock]
 
@@ -232,7 +247,7 @@ def _curl(
     other = np.cross(tangent, side)
     distance = stretch[:, None] * at[None]
     pitch = style.pitch * generator.uniform(0.75, 1.3, count)[lock][:, None]
-    phase = generator.uniform(0, 2 * np.pi, count)[lock][:, None] + generator.normal(0, 0.5, len(strands))[:, None]
+    phase = generator.uniform(0, 2 * np.pi, count)[lock][:, None] + generator.normal(0, 0.3, len(strands))[:, None]
     turn = 2 * np.pi * distance / pitch * generator.choice([-1, 1], count)[lock][:, None] + phase
     radius = (
         style.curl

@@ -54,7 +54,8 @@ def identity(seed: int) -> Identity:
         for name, spread in face.SLIDERS.items()
     }
     changes = face.symmetric(changes, generator)
-    melanin = float(np.clip(african * 0.80 + asian * 0.18 + caucasian * 0.04 + generator.normal(0, 0.09), 0.0, 1.0))
+    melanin = african * 0.80 + asian * 0.18 + caucasian * 0.06 + generator.normal(0, 0.08)
+    melanin = float(np.clip(np.hypot(max(melanin, 0), 0.045), 0.0, 1.0))
     colour, grey = face.hair_colour(melanin, age, generator)
     stubbly = not female and generator.random() < 0.45
     bearded = not female and generator.random() < 0.32
