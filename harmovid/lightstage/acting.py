@@ -140,7 +140,7 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
         actions[name] = actions.get(name, 0) + raised
     gaze = gazes(times, generator)
     # At rest the upper lid covers the edge of the iris, of some people more than of others; a free iris stares.
-    rest = generator.uniform(0.08, 0.22)
+    rest = generator.uniform(0.02, 0.13)
     shut = rest + (1 - rest) * blinks(times, generator)
     down, up = np.clip(-gaze[:, 1] / 0.5, 0, 1), np.clip(gaze[:, 1] / 0.5, 0, 1)
     for side in ("Left", "Right"):

@@ -110,7 +110,9 @@ def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle) -> Floats:
         pull = noise.ramp(np.array(up), -0.01, 0.03) * 0.35
         ring = curve + climb
         ring = ring + (center + climb - ring) * [pull, 1.1 * pull if up > 0 else 0, pull]
-        rings.append(under.push(ring, np.full(len(ring), off)))
+        for _ in range(2):  # one push goes two centimetres at most
+            ring = under.push(ring, np.full(len(ring), off))
+        rings.append(ring)
     return np.stack(rings, 1)
 
 

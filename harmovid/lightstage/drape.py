@@ -96,16 +96,25 @@ def _folds(cut: Cut, places: Floats, neck_end: Floats, generator: np.random.Gene
 
 
 def cloth_uv(places: Floats, quads: Ints) -> Floats:
-    """(F, 4, 2) in cloth metres: around and along the trunk, around and along each arm."""
+    """(F, 4, 2) in cloth metres: around and along the trunk, around and along each arm.
+
+    Trunk and sleeves are pieces of their own, and so are front and back above the armpits: what is woven runs level
+    over chest and shoulders and meets at seams, as in sewn clothes.
+    """
     corner = places[quads]
     middle = corner.mean(1, keepdims=True)
     on_arm = np.abs(middle[..., 0]) > 0.185
-    angle = np.arctan2(corner[..., 0], corner[..., 2] - 0.0)
+    angle = np.arctan2(corner[..., 0], corner[..., 2])
     turn = np.arctan2(middle[..., 0], middle[..., 2])
     angle = turn + np.mod(angle - turn + np.pi, 2 * np.pi) - np.pi
-    # Over the shoulders the cloth runs outward, not down.
-    over = 0.7 * noise.ramp(corner[..., 1], 0.45, 0.55) * np.clip(np.abs(corner[..., 0]) - 0.05, 0, None)
-    trunk = np.stack([0.5 + 0.15 * angle, 0.25 + corner[..., 1] - over], -1)
+    x, y, z = np.moveaxis(corner, -1, 0)
+    side = np.where(middle[..., 0] < 0, -1.0, 1.0)
+    before = middle[..., 2] > 0.0
+    # Below the armpits cloth goes round the body; above them it lies flat before and behind the shoulders.
+    flat = np.where(before, x, side * (0.15 * np.pi - side * x))
+    high = noise.ramp(y, 0.34, 0.44)
+    over = 0.75 * noise.ramp(y, 0.40, 0.45) * np.clip(np.where(before, 0.085 - z, z + 0.06), 0, None)
+    trunk = np.stack([0.5 + 0.15 * angle * (1 - high) + flat * high, 0.25 + y + over], -1)
     # The arm's axis on the template runs outward, down and forward.
     shoulder, wrist = np.array([0.16, 0.46, 0.017]), np.array([0.41, 0.16, 0.17])
     axis = (wrist - shoulder) / np.linalg.norm(wrist - shoulder)
@@ -114,8 +123,7 @@ def cloth_uv(places: Floats, quads: Ints) -> Floats:
     other = np.cross(axis, side)
 
     def arm(points: Floats) -> tuple[Floats, Floats]:
-        local = points * [1, 1, 1]
-        local = np.concatenate([np.abs(local[..., :1]), local[..., 1:]], -1) - shoulder
+        local = np.concatenate([np.abs(points[..., :1]), points[..., 1:]], -1) - shoulder
         return np.arctan2(local @ other, local @ side), local @ axis
 
     around, along = arm(corner)

@@ -252,16 +252,18 @@ def brows(
     length = generator.uniform(0.0030, 0.0062, count) * (0.75 + 0.25 * strength)
     along = np.linspace(0, 1, 4)[None, :, None]
     strands = root[:, None] + length[:, None, None] * (
-        along * way[:, None] + (0.14 * along - 0.13 * along**2 + 0.04) * normal[:, None]
+        along * way[:, None] + (0.16 * along - 0.13 * along**2) * normal[:, None]
     )
+    strands = strands + 0.0004 * normal[:, None]
     return hair.ribbons(strands, generator.random(count), 0.00026, generator)
 
 
 def follow(points: Floats, neutral: Floats, moved: Floats) -> Floats:
-    """Points (N, 3) near the skin, carried along by the three nearest vertices of the head: (T, N, 3)."""
-    first, last = body.PARTS["body"]
-    distance, near = cKDTree(neutral[first:last]).query(points, k=3)
+    """Points (N, 3) near the skin, carried along by its nearest vertices: neutral (V, 3), moved (T, V, 3) to (T, N, 3).
+
+    The skin's vertices are to be the fine ones that are seen: brows that follow a coarser face sink into the skin.
+    """
+    distance, near = cKDTree(neutral).query(points, k=3)
     share = 1 / np.maximum(distance, 1e-4)
     share /= share.sum(1, keepdims=True)
-    shift = (moved - neutral)[:, first:last]
-    return points + np.einsum("nk,tnkc->tnc", share, shift[:, near])
+    return points + np.einsum("nk,tnkc->tnc", share, (moved - neutral)[:, near])

@@ -96,7 +96,7 @@ def hairs(
             where * (where > 0.2),
             skull,
             generator,
-            trim=lambda place: 1 - 0.6 * ramp(place[:, 1], 0.630, 0.640),
+            trim=lambda place: 1 - (1 - min(1.0, 0.006 / who.beard)) * ramp(place[:, 1], 0.630, 0.640),
         )
         points, faces, uv = hair.ribbons(hair.fewer(strands, 8), lock, style.width, generator)
         pieces.append(

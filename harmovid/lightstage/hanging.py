@@ -14,8 +14,8 @@ CHEST, BACK = 0.095, -0.065
 """How far forward hair comes to lie that falls before the shoulders, or behind them."""
 
 # Half the width of what no long hair crosses: forehead, cheeks, throat, chest, by height.
-_HEIGHTS = [0.40, 0.50, 0.56, 0.59, 0.66, 0.72, 0.745, 0.765]
-_HALF = [0.036, 0.046, 0.054, 0.058, 0.063, 0.064, 0.050, 0.0]
+_HEIGHTS = [0.40, 0.50, 0.56, 0.59, 0.66, 0.72, 0.738, 0.757, 0.765, 0.775]
+_HALF = [0.036, 0.046, 0.054, 0.058, 0.063, 0.063, 0.056, 0.045, 0.028, 0.0]
 
 
 def steered(direction: Floats, place: Floats, side: Floats, rest: Floats) -> Floats:

@@ -137,6 +137,7 @@ def perform(
 
     fine = np.stack([made.skin.matrix @ frame for frame in moved])
     used, faces = mesh.compact(mesh.triangles(made.skin.quads))
+    neutral = (made.skin.matrix @ made.coarse)[used]
     surfaces = [
         Surface(
             "skin",
@@ -151,7 +152,7 @@ def perform(
     surfaces.append(face.lashes(moved, made.identity.complexion.shadow))
     for piece in made.pieces:
         if piece.name == "beard" or piece.name == "brows":
-            points = face.follow(piece.points, made.coarse, moved)
+            points = face.follow(piece.points, neutral, fine[:, used])
         elif piece.weights is None:
             points = np.einsum("tij,vj->tvi", head[:, :3, :3], piece.points) + head[:, None, :3, 3]
         else:

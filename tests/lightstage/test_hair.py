@@ -8,26 +8,12 @@ import pytest
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
 from harmovid.lightstage import hair, hairstyles
-from harmovid.lightstage.scalp import Growth
-
-RADIUS = 0.1
-CENTRE = np.array([0, 0.70, 0.04])
-
-
-def ball():
-    """A head of sorts: a ball, crown at 0.8, with the hairline's places."""
-    theta, phi = np.meshgrid(np.linspace(0, np.pi, 41), np.linspace(0, 2 * np.pi, 81), indexing="ij")
-    normal = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
-    i, j = np.meshgrid(np.arange(40), np.arange(80), indexing="ij")
-    a = (i * 81 + j).reshape(-1)
-    faces = np.concatenate([np.stack([a, a + 81, a + 82], 1), np.stack([a, a + 82, a + 1], 1)])
-    points = CENTRE + RADIUS * normal
-    return Growth(points, faces, normal, points), hair.Obstacle(points, normal, True)
+from tests.lightstage.stage import CENTRE, RADIUS, head
 
 
 @pytest.mark.parametrize("style", hairstyles.STYLES, ids=lambda style: style.name)
 def test_strands_stay_outside_and_keep_their_length(style):
-    growth, obstacle = ball()
+    growth, obstacle = head()
     style = replace(style, strands=300)
     density = (growth.places[:, 1] > 0.72).astype(float)
     strands, lock = hair.grow(style, growth, density, obstacle, np.random.default_rng(0))
@@ -42,7 +28,7 @@ def test_strands_stay_outside_and_keep_their_length(style):
 
 
 def test_long_hair_hangs():
-    growth, obstacle = ball()
+    growth, obstacle = head()
     style = replace(next(style for style in hairstyles.STYLES if style.name == "long straight"), strands=200)
     strands, _ = hair.grow(style, growth, (growth.places[:, 1] > 0.72) * 1.0, obstacle, np.random.default_rng(0))
     tips = strands[:, -1]
