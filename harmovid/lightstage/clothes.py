@@ -139,6 +139,7 @@ def _nearest(shell: Shell, rings: Floats) -> Floats:
 def _edges(cut: Cut, shell: Shell, under: hair.Obstacle, generator: np.random.Generator) -> list[tuple]:
     """Hems of sleeves and bottom, and the collar along the neck."""
     made = []
+    surface = hair.Obstacle(shell.points, shell.normals)
     for loop in sweep.loops(shell.quads):
         curve = shell.points[loop]
         place = shell.places[loop].mean(0)
@@ -149,7 +150,8 @@ def _edges(cut: Cut, shell: Shell, under: hair.Obstacle, generator: np.random.Ge
             made.append((*sheet, _nearest(shell, sheet[0])))
             continue
         if neck:
-            made += [(*sheet, _nearest(shell, sheet[0])) for sheet in collars.collar(cut, curve, under, generator)]
+            sheets = collars.collar(cut, curve, under, surface, generator)
+            made += [(*sheet, _nearest(shell, sheet[0])) for sheet in sheets]
             continue
         # A hem: the cloth turns in over its thickness and runs back inside for two centimetres.
         across = drape.inward(shell, loop)
@@ -168,7 +170,7 @@ def _placket(shell: Shell) -> tuple[list[tuple[Floats, Ints, Floats]], list[tupl
     heights = np.linspace(front[:, 1].max() - 0.002, front[:, 1].min() + 0.01, 60)
     order = np.argsort(front[:, 1])
     depth = np.interp(heights, front[order, 1], front[order, 2])
-    rows = [(-0.0155, 0.0005), (-0.0145, 0.0028), (-0.007, 0.0028), (0.007, 0.0028), (0.0145, 0.0028), (0.0155, 0.0005)]
+    rows = [(-0.0155, -0.001), (-0.0147, 0.0028), (-0.007, 0.0028), (0.007, 0.0028), (0.0147, 0.0028), (0.0155, -0.001)]
     rings = np.stack(
         [surface.settle(np.stack([x + 0 * heights, heights, depth], 1), np.full(60, off)) for x, off in rows], 1
     )

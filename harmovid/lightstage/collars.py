@@ -15,9 +15,9 @@ Ints = npt.NDArray[np.int32]
 
 
 def collar(
-    cut: Cut, loop: Floats, under: hair.Obstacle, generator: np.random.Generator
+    cut: Cut, loop: Floats, under: hair.Obstacle, shell: hair.Obstacle, generator: np.random.Generator
 ) -> list[tuple[Floats, Ints, Floats]]:
-    """The neck's finish, by the garment's kind."""
+    """The neck's finish, by the garment's kind: `under` is what the garment lies on, `shell` its own cloth."""
     curve = sweep.evened(loop, 120, 6)
     lift = np.array([0.0, 1.0, 0.25])
     lift /= np.linalg.norm(lift)
@@ -45,9 +45,12 @@ def collar(
         rise = np.clip(profile[:, 1] / width, 0, 1)
         off = 0.0075 * (1 - rise) + 0.0035 * rise + profile[:, 0]
         rings = under.settle(flat, np.tile(off, len(curve))).reshape(rings.shape)
+        rings[:, [0, -1]] = shell.settle(rings[:, [0, -1]].reshape(-1, 3), np.full(2 * len(curve), -0.001)).reshape(
+            -1, 2, 3
+        )
         sheets = [sweep.strip(rings, False, True)]
         if cut.kind == "hoodie":
-            sheets += _hood(curve, front, under, generator)
+            sheets += _hood(curve, front, under, shell, generator)
         return sheets
     if cut.kind == "turtleneck":
         tall = 0.058
@@ -117,7 +120,7 @@ def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle) -> Floats:
 
 
 def _hood(
-    curve: Floats, front: Floats, under: hair.Obstacle, generator: np.random.Generator
+    curve: Floats, front: Floats, under: hair.Obstacle, shell: hair.Obstacle, generator: np.random.Generator
 ) -> list[tuple[Floats, Ints, Floats]]:
     """A hood that lies on the shoulders, thickest behind, and its two strings."""
     size = 0.011 + 0.026 * noise.ramp(-front, -0.7, 0.9)
@@ -129,6 +132,10 @@ def _hood(
     rings = rings + (0.006 * noise.value(rings * [1.0, 2.0, 1.0], 0.05, generator, 2))[..., None] * [0.6, 1, 0.6]
     flat = rings.reshape(-1, 3)
     rings = under.push(flat, np.full(len(flat), 0.004)).reshape(rings.shape)
+    # Its lower outer side goes straight into the cloth: rolled under, it would leave a black crease.
+    lower = np.sin(angle) < -0.2
+    sunk = shell.settle(rings[:, lower].reshape(-1, 3), np.full(len(rings) * lower.sum(), -0.004))
+    rings[:, lower] = sunk.reshape(len(rings), -1, 3)
     sheets = [sweep.strip(rings, True, True)]
     for side in (-1, 1):
         start = curve[np.argmax(curve[:, 2] - 0.6 * np.abs(curve[:, 0] - side * 0.03))]
@@ -163,9 +170,10 @@ def lapel(shell: Shell, loop: npt.NDArray[np.int64]) -> tuple[Floats, Ints, Floa
         (0.15, 0.0085),
         (0.45, 0.0075),
         (0.75, 0.0065),
-        (0.97, 0.006),
-        (1.0, 0.0045),
-        (0.97, 0.0025),
+        (0.97, 0.0055),
+        (1.0, 0.0035),
+        (1.0, 0.0005),
+        (0.98, -0.003),  # into the cloth: a gap under the edge would be a dotted black line in small pictures
     ]
     surface = hair.Obstacle(shell.points, shell.normals)
     rings = []

@@ -34,7 +34,8 @@ def test_where_a_beard_grows(place, expected):
 
 
 def test_brows_are_lines_over_the_eyes():
-    on = skin.brow_distance(np.array([[0.036, 0.722, 0.13], [-0.036, 0.722, 0.13]]))
+    peak = skin.BROW[3]
+    on = skin.brow_distance(np.array([[peak[0], peak[1], 0.13], [-peak[0], peak[1], 0.13]]))
     assert on.max() < 1e-6
     assert skin.brow_distance(np.array([[0.03, 0.70, 0.13]]))[0] > 0.015
     assert skin.brow_distance(np.array([[0.036, 0.722, -0.05]]))[0] > 0.5
