@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import body, cloth, collars, drape, hair, mesh, sweep, things
+from harmovid.lightstage import body, cloth, collars, drape, mesh, sweep, things
 from harmovid.lightstage.drape import Shell
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.scene import Material
 from harmovid.lightstage.wardrobe import CUTS, Cut, Outfit, neckline
 
@@ -33,7 +34,7 @@ class Dressed:
     """Garments, what hair lies on, and which cuts hide skin."""
 
     garments: list[Garment]
-    obstacle: hair.Obstacle
+    obstacle: Obstacle
     cuts: tuple[Cut, ...] = field(default=())
 
     def covered(self, places: Floats) -> npt.NDArray[np.bool_]:
@@ -55,7 +56,7 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
     used = np.arange(first, last)
     body_normals = mesh.normals(shape.vertices, shared.quads["body"])[used]
     torso = shared.vertices[used][:, 1] < 0.66
-    under = hair.Obstacle(shape.vertices[used][torso], body_normals[torso])
+    under = Obstacle(shape.vertices[used][torso], body_normals[torso])
     garments: list[Garment] = []
     cuts = [CUTS[outfit.inner]] + ([CUTS[outfit.outer]] if outfit.outer else [])
     for number, cut in enumerate(cuts):
@@ -83,7 +84,7 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
                 )
             )
         garments.append(_join(cut.kind, parts, fabric))
-        under = hair.Obstacle(
+        under = Obstacle(
             np.concatenate([under.points, shell.points]), np.concatenate([under.normals, shell.normals])
         )
     garments.append(_trousers(shape, generator))
@@ -99,7 +100,7 @@ def dress(outfit: Outfit, shape: body.Body, generator: np.random.Generator) -> D
             _join("scarf", [(*sweep.strip(ring, True, closed), None) for ring, closed in rings], fabric, shape, shared)
         )
         added = garments[-1]
-        under = hair.Obstacle(
+        under = Obstacle(
             np.concatenate([under.points, added.points]),
             np.concatenate([under.normals, mesh.normals(added.points, added.faces)]),
         )
@@ -136,10 +137,10 @@ def _nearest(shell: Shell, rings: Floats) -> Floats:
     return shell.weights[cKDTree(shell.points).query(rings.reshape(-1, 3))[1]]
 
 
-def _edges(cut: Cut, shell: Shell, under: hair.Obstacle, generator: np.random.Generator) -> list[tuple]:
+def _edges(cut: Cut, shell: Shell, under: Obstacle, generator: np.random.Generator) -> list[tuple]:
     """Hems of sleeves and bottom, and the collar along the neck."""
     made = []
-    surface = hair.Obstacle(shell.points, shell.normals)
+    surface = Obstacle(shell.points, shell.normals)
     for loop in sweep.loops(shell.quads):
         curve = shell.points[loop]
         place = shell.places[loop].mean(0)
@@ -165,7 +166,7 @@ def _edges(cut: Cut, shell: Shell, under: hair.Obstacle, generator: np.random.Ge
 
 def _placket(shell: Shell) -> tuple[list[tuple[Floats, Ints, Floats]], list[tuple[Floats, Ints, Floats]]]:
     """The buttoned strip down a shirt's front, and its buttons."""
-    surface = hair.Obstacle(shell.points, shell.normals)
+    surface = Obstacle(shell.points, shell.normals)
     front = shell.points[(np.abs(shell.places[:, 0]) < 0.012) & (shell.places[:, 2] > 0.03)]
     heights = np.linspace(front[:, 1].max() - 0.002, front[:, 1].min() + 0.01, 60)
     order = np.argsort(front[:, 1])

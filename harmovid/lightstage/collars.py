@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import hair, noise, sweep
+from harmovid.lightstage import noise, sweep
 from harmovid.lightstage.drape import Shell, inward
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.wardrobe import Cut
 
 Floats = npt.NDArray[np.floating]
@@ -15,7 +16,7 @@ Ints = npt.NDArray[np.int32]
 
 
 def collar(
-    cut: Cut, loop: Floats, under: hair.Obstacle, shell: hair.Obstacle, generator: np.random.Generator
+    cut: Cut, loop: Floats, under: Obstacle, shell: Obstacle, generator: np.random.Generator
 ) -> list[tuple[Floats, Ints, Floats]]:
     """The neck's finish, by the garment's kind: `under` is what the garment lies on, `shell` its own cloth."""
     curve = sweep.evened(loop, 120, 6)
@@ -104,7 +105,7 @@ def collar(
     return [sweep.strip(rings, False, False)]
 
 
-def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle) -> Floats:
+def _up_the_neck(curve: Floats, steps: Floats, under: Obstacle) -> Floats:
     """Rings that climb the neck from a curve: `steps` are (off the skin, up) in metres."""
     rings = []
     center = curve.mean(0)
@@ -120,7 +121,7 @@ def _up_the_neck(curve: Floats, steps: Floats, under: hair.Obstacle) -> Floats:
 
 
 def _hood(
-    curve: Floats, front: Floats, under: hair.Obstacle, shell: hair.Obstacle, generator: np.random.Generator
+    curve: Floats, front: Floats, under: Obstacle, shell: Obstacle, generator: np.random.Generator
 ) -> list[tuple[Floats, Ints, Floats]]:
     """A hood that lies on the shoulders, thickest behind, and its two strings."""
     size = 0.011 + 0.026 * noise.ramp(-front, -0.7, 0.9)
@@ -175,7 +176,7 @@ def lapel(shell: Shell, loop: npt.NDArray[np.int64]) -> tuple[Floats, Ints, Floa
         (1.0, 0.0005),
         (0.98, -0.003),  # into the cloth: a gap under the edge would be a dotted black line in small pictures
     ]
-    surface = hair.Obstacle(shell.points, shell.normals)
+    surface = Obstacle(shell.points, shell.normals)
     rings = []
     for back, off in steps:
         ring = curve + across * (back * width)[:, None]

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import body, hair, mesh, noise, sweep
+from harmovid.lightstage import body, mesh, noise, sweep
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.wardrobe import Cut, kept, neckline
 
 Floats = npt.NDArray[np.floating]
@@ -25,7 +26,7 @@ class Shell:
     normals: Floats
 
 
-def shell(cut: Cut, shape: body.Body, under: hair.Obstacle, generator: np.random.Generator) -> Shell:
+def shell(cut: Cut, shape: body.Body, under: Obstacle, generator: np.random.Generator) -> Shell:
     """A cut's cloth on a body: chosen faces of the tights, eased off, hung, folded; open edges run smooth."""
     shared = body.template()
     first = mesh.refine(shared.quads["tights"], shared.uv["tights"], len(shape.vertices))

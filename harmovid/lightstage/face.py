@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import body, hair, hairstyles, mesh, scalp, skin
+from harmovid.lightstage import body, hair, hairstyles, mesh, ribbons, scalp, skin
 from harmovid.lightstage.scene import Material, Surface
 
 Floats = npt.NDArray[np.floating]
@@ -232,7 +232,7 @@ def lashes(moved: Floats, mascara: float) -> Surface:
     albedo = Material(
         np.full((2, 2, 3), (0.014, 0.010, 0.009), np.float32), np.full((2, 2), 0.4, np.float32), 0.046, 0.0, True
     )
-    return hair.surface("lashes", points, faces.astype(np.int32), uv, albedo)
+    return ribbons.surface("lashes", points, faces.astype(np.int32), uv, albedo)
 
 
 def brows(
@@ -255,7 +255,7 @@ def brows(
         along * way[:, None] + (0.16 * along - 0.13 * along**2) * normal[:, None]
     )
     strands = strands + 0.0004 * normal[:, None]
-    return hair.ribbons(strands, generator.random(count), 0.00026, generator)
+    return ribbons.ribbons(strands, generator.random(count), 0.00026, generator)
 
 
 def follow(points: Floats, neutral: Floats, moved: Floats) -> Floats:

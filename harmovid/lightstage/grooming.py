@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from harmovid.lightstage import body, face, hair, hairstyles, scalp, skin, things
+from harmovid.lightstage import body, face, hair, hairstyles, ribbons, scalp, skin, things
 from harmovid.lightstage.identity import Identity
 from harmovid.lightstage.noise import ramp
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
@@ -41,12 +42,12 @@ def _under_hat(who: Identity, places: Floats) -> Floats:
 
 
 def hairs(
-    who: Identity, growth: scalp.Growth, obstacle: hair.Obstacle, shape: body.Body, generator: np.random.Generator
+    who: Identity, growth: scalp.Growth, obstacle: Obstacle, shape: body.Body, generator: np.random.Generator
 ) -> list[Piece]:
     """Scalp hair, beard, brows: grown at the neutral pose."""
     pieces = []
     colour = hair.material(who.hair_colour, generator, who.grey)
-    skull = hair.Obstacle(growth.points, growth.normals, True)
+    skull = Obstacle(growth.points, growth.normals, True)
     if who.style is not None:
         style = hairstyles.shortened(who.style, float(generator.uniform(0.88, 1.12)))
         if who.outfit.hat:
@@ -54,7 +55,7 @@ def hairs(
         bun = shape.joint("head") + (hairstyles.BUN - [0.0, 0.6567, 0.0419])
         nearest = np.argmin(np.linalg.norm(growth.places - hairstyles.BUN, axis=1))
         bun = growth.points[nearest] + 0.012 * growth.normals[nearest]
-        everything = hair.Obstacle(
+        everything = Obstacle(
             np.concatenate([skull.points, obstacle.points[::2]]),
             np.concatenate([skull.normals, obstacle.normals[::2]]),
             True,
@@ -66,12 +67,12 @@ def hairs(
         strands, lock = hair.grow(
             style, growth, rooted, everything, generator, bun
         )
-        batches = [(hair.fewer(strands, 22 if style.curl else 16 if style.level else 12), lock)]
+        batches = [(ribbons.fewer(strands, 22 if style.curl else 16 if style.level else 12), lock)]
         if style.comb in ("bun", "tail"):
             wound = hair.knot(style, bun, generator)
             batches.append((wound, generator.random(len(wound))))
         for strands, lock in batches:
-            points, faces, uv = hair.ribbons(strands, lock, style.width, generator)
+            points, faces, uv = ribbons.ribbons(strands, lock, style.width, generator)
             pieces.append(Piece("hair", points, faces, uv, colour, _loose(points, shape), False, True))
     if who.beard:
         where = skin.beard_region(growth.places)
@@ -98,7 +99,7 @@ def hairs(
             generator,
             trim=lambda place: 1 - (1 - min(1.0, 0.006 / who.beard)) * ramp(place[:, 1], 0.630, 0.640),
         )
-        points, faces, uv = hair.ribbons(hair.fewer(strands, 8), lock, style.width, generator)
+        points, faces, uv = ribbons.ribbons(ribbons.fewer(strands, 8), lock, style.width, generator)
         pieces.append(
             Piece(
                 "beard",

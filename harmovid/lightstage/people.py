@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmovid.errors import OptionError
-from harmovid.lightstage import acting, body, clothes, eyes, face, grooming, hair, mesh, scalp, skin
+from harmovid.lightstage import acting, body, clothes, eyes, face, grooming, mesh, ribbons, scalp, skin
 from harmovid.lightstage.framing import FRAMINGS, camera
 from harmovid.lightstage.grooming import Piece
 from harmovid.lightstage.identity import HELD_OUT, Identity, identity
@@ -158,7 +158,7 @@ def perform(
         else:
             points = body.skin(piece.points, piece.weights, poses)
         if piece.strands:
-            surfaces.append(hair.surface(piece.name, points, piece.faces, piece.uv, piece.material))
+            surfaces.append(ribbons.surface(piece.name, points, piece.faces, piece.uv, piece.material))
         else:
             surfaces.append(
                 Surface(

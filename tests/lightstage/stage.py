@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from harmovid.lightstage.hair import Obstacle
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.scalp import Growth
 from harmovid.lightstage.scene import Camera, Material, Performance, Surface
 

@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage import body, clothes, hair, mesh, wardrobe
+from harmovid.lightstage import body, clothes, mesh, wardrobe
+from harmovid.lightstage.obstacle import Obstacle
 
 
 @pytest.mark.slow
@@ -19,7 +20,7 @@ def test_garments_keep_off_the_skin(outfit):
     shape = body.body({"age": 0.667}, {})
     dressed = clothes.dress(outfit, shape, np.random.default_rng(0))
     first, last = body.PARTS["body"]
-    skin = hair.Obstacle(
+    skin = Obstacle(
         shape.vertices[:last], mesh.normals(shape.vertices, body.template().quads["body"])[first:last]
     )
     names = [garment.name for garment in dressed.garments]

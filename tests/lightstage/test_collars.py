@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
 from harmovid.lightstage import collars
-from harmovid.lightstage.hair import Obstacle
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.wardrobe import CUTS
 
 RADIUS = 0.06

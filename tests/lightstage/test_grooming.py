@@ -9,7 +9,7 @@ pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install '
 pytest.importorskip("anny", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
 from harmovid.lightstage import body, grooming, hairstyles, identity
-from harmovid.lightstage.hair import Obstacle
+from harmovid.lightstage.obstacle import Obstacle
 from tests.lightstage.stage import head
 
 pytestmark = pytest.mark.slow  # anny loads for some seconds, for minutes the first time

@@ -36,26 +36,6 @@ def test_long_hair_hangs():
     assert np.quantile(np.hypot(tips[:, 0], tips[:, 2] - 0.04), 0.9) < 0.2  # it does not stand off like a mane
 
 
-def test_ribbons_run_along_their_strands():
-    strands = np.zeros((3, 5, 3))
-    strands[:, :, 1] = -np.linspace(0, 0.1, 5)
-    strands[:, :, 0] = np.arange(3)[:, None]
-    points, faces, uv = hair.ribbons(strands, np.array([0.1, 0.5, 0.9]), 0.001, np.random.default_rng(0))
-    assert points.shape == (30, 3) and faces.shape == (24, 3) and uv.shape == (24, 3, 2)
-    np.testing.assert_allclose((points[0::2] + points[1::2]) / 2, strands.reshape(-1, 3), atol=1e-12)
-    made = hair.surface("hair", points[None], faces, uv, hair.material(hair.COLOURS["brown"], np.random.default_rng(0)))
-    np.testing.assert_allclose(made.strand[0], np.tile([0, -1, 0], (30, 1)), atol=0.01)
-    assert made.material.fibre and not made.closed
-
-
-def test_fewer_points_keep_both_ends():
-    strands = np.random.default_rng(0).random((4, 20, 3))
-    short = hair.fewer(strands, 7)
-    assert short.shape == (4, 7, 3)
-    np.testing.assert_allclose(short[:, [0, -1]], strands[:, [0, -1]])
-    assert hair.fewer(strands, 30) is strands
-
-
 def test_grey_hair_is_lighter():
     dark, grey = (
         hair.material(hair.COLOURS["black"], np.random.default_rng(0), share).albedo.mean() for share in (0, 0.6)
