@@ -96,9 +96,7 @@ def brow_distance(points: Floats) -> Floats:
 
 
 def beard_region(points: Floats) -> Floats:
-    """Where a beard grows, in [0, 1]: jaw, chin, upper lip, upper neck; not the lips (their mask is asked for
-    apart).
-    """
+    """Where a beard grows, in [0, 1]: jaw, chin, above the lips, upper neck; not the lips."""
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     cheek_line = np.interp(z, [0.05, 0.075, 0.10, 0.125, 0.14], [0.675, 0.66, 0.643, 0.640, 0.640])
     jaw = ramp(y, cheek_line + 0.006, cheek_line - 0.006) * ramp(z, 0.05, 0.062)
@@ -106,7 +104,8 @@ def beard_region(points: Floats) -> Floats:
     beside = 1 - 0.8 * bump(points, (0.011, 0.612, 0.145), (0.004, 0.008, 0.02), True)
     lip = ramp(y, 0.6535, 0.6485) * ramp(y, 0.633, 0.637) * ramp(x, 0.034, 0.026) * ramp(z, 0.12, 0.13)
     ears = ramp(x, 0.079, 0.075)
-    return np.clip(np.maximum(jaw * neck * beside * ears, lip), 0, 1)
+    mouth = np.hypot(x / 0.0245, (y - 0.6285) / 0.0120) + (z < 0.12)
+    return np.clip(np.maximum(jaw * neck * beside * ears, lip), 0, 1) * ramp(mouth, 0.93, 1.10)
 
 
 def _spots(
