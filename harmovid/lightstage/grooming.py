@@ -62,8 +62,8 @@ def hairs(
         )
         rooted = density(who, growth.places) * _under_hat(who, growth.places)
         if style.part is not None:  # from the parting hair only leaves: more of it must start there
-            apart = np.exp(-(((growth.places[:, 0] - style.part) / 0.012) ** 2))
-            rooted = rooted * (1 + (1.4 + 3.0 * apart) * ramp(growth.places[:, 1], 0.755, 0.785))
+            apart = np.exp(-(((growth.places[:, 0] - style.part) / 0.008) ** 2))
+            rooted = rooted * (1 + (1.4 + 6.0 * apart) * ramp(growth.places[:, 1], 0.755, 0.785))
         strands, lock = hair.grow(
             style, growth, rooted, everything, generator, bun
         )
@@ -81,7 +81,7 @@ def hairs(
             who.beard,
             strands=int(8000 + 120000 * min(who.beard, 0.03)),
             lift=0.6,
-            comb="down",
+            comb="straight",
             weight=0.25,
             volume=0.004 + 0.3 * who.beard,
             clumps=500,

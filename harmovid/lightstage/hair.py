@@ -46,6 +46,9 @@ def _field(style: Style, place: Floats, normal: Floats, bun: Floats, root: Float
     down = np.stack([0 * x, -1 + 0 * x, 0 * x], 1)
     if style.comb == "out":
         return normal
+    if style.comb == "straight":  # beards: down, a little outward from the middle
+        way = down + np.stack([4 * x, 0 * x, 0 * x + 0.2], 1)
+        return _unit(way - (way * normal).sum(1, keepdims=True) * normal)
     if style.comb in ("bun", "tail"):
         way = bun - root
     elif style.comb == "forward":
@@ -135,7 +138,8 @@ def grow(
         gone = stretch * step
         _, outward = obstacle.nearest(here)
         # Combed hair clings to the head; below the jaw it hangs free.
-        cling = 0.0 if free else (np.where(stray, 0.6, 1.0) * noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08))
+        near = noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08)
+        cling = 0.0 if free else near * np.where(stray & (style.level is None), 0.6, 1.0)
         if style.comb in ("bun", "tail"):
             direction = _unit(direction + 1.2 * _unit(bun - here))
         elif style.comb != "out":
@@ -166,9 +170,10 @@ def grow(
     if style.curl:
         strands = _curl(style, strands, lock, len(clumps), generator, stretch)
     if style.level is not None:
-        strands = hanging.parted(strands, offset, side, held)
+        strands = hanging.parted(strands, offset, side, held, generator)
     for step in range(1, strands.shape[1]):  # what leaning and curling pushed inside comes out again
-        strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
+        for _ in range(1 if style.level is None else 2):
+            strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
     return strands, generator.random(len(clumps))[lock]
 
 

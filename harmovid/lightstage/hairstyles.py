@@ -14,7 +14,7 @@ class Style:
     sides: float | None = None  # at ears and nape, where it differs
     strands: int = 9000
     lift: float = 0.5  # 0: leaves the scalp flat; 1: straight out
-    comb: str = "down"  # down, forward, back, side, out, bun
+    comb: str = "down"  # down, forward, back, side, out, bun, tail, straight
     part: float | None = None  # x of the parting on top, metres
     weight: float = 0.35  # pull of gravity per step
     volume: float = 0.012  # how far off the scalp the mass reaches

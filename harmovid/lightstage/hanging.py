@@ -32,7 +32,9 @@ def steered(direction: Floats, place: Floats, side: Floats, rest: Floats) -> Flo
     return direction + np.stack([-side * (spread + inward), 0 * x, forward], 1)
 
 
-def parted(strands: Floats, offset: Floats, side: Floats, held: Floats) -> Floats:
+def parted(
+    strands: Floats, offset: Floats, side: Floats, held: Floats, generator: np.random.Generator
+) -> Floats:
     """Strands (N, K, 3) moved aside where they would cross the face, the throat or the chest.
 
     `offset` (3,): from the template to the body. `side` (N,): −1 or 1. `held` (N,) in [0, 1]: 0 for a fringe, which
@@ -40,9 +42,14 @@ def parted(strands: Floats, offset: Floats, side: Floats, held: Floats) -> Float
     """
     x, y, z = np.moveaxis(strands - offset, -1, 0)
     half = np.interp(y, _HEIGHTS, _HALF, left=_HALF[0])
-    before = ramp(z, 0.045, 0.075)
+    half = half + 0.004 * generator.random((len(strands), 1)) * ramp(y, 0.75, 0.71)  # no two hang in one line
+    neck = 0.02 * ramp(y, 0.62, 0.58)
+    before = ramp(z, 0.045 - neck, 0.075 - neck)
     aside = before * np.clip(half - x * side[:, None], 0, None) * held[:, None]
-    return strands + (aside * side[:, None])[..., None] * [1.0, 0.0, 0.0]
+    # Beside the face it keeps to the mass about the ears: single hairs before a cheek would be lines drawn on it.
+    beside = ramp(y, 0.755, 0.72) * ramp(y, 0.57, 0.60) * held[:, None]
+    back = 0.7 * beside * np.clip(z - 0.058, 0, None)
+    return strands + np.stack([aside * side[:, None], 0 * aside, -back], -1)
 
 
 def cut(strands: Floats, heights: Floats) -> tuple[Floats, Floats]:

@@ -198,7 +198,7 @@ def paint(
     melanin -= 0.10 * c.melanin * nails
     if c.freckles > 0:
         where = bump(p, (0.03, 0.675, 0.13), (0.03, 0.022, 0.04), True) + 0.12
-        melanin += 0.28 * c.freckles * _spots(chart, int(900 * c.freckles), (0.0007, 0.0018), where, generator)
+        melanin += 0.15 * c.freckles * _spots(chart, int(1500 * c.freckles), (0.0004, 0.0012), where, generator)
     if c.moles:
         moles = _spots(
             chart, c.moles + (20 if part == "body" else 0), (0.0009, 0.0022), np.ones(p.shape[:2]), generator
@@ -256,7 +256,7 @@ def paint(
         np.clip(albedo, 0.004, 0.95).astype(np.float32),
         np.clip(roughness, 0.2, 0.9).astype(np.float32),
         0.028,
-        0.3,
+        0.22,
         False,
         relief(chart, pores + lines),
     )

@@ -24,11 +24,13 @@ def test_nothing_crosses_the_face_but_a_fringe():
     offset = np.array([0.0, 0.02, 0.01])
     strands = np.zeros((2, 6, 3))
     strands[..., 0], strands[..., 1], strands[..., 2] = 0.01, np.linspace(0.74, 0.5, 6), 0.12
-    moved = hanging.parted(strands + offset, offset, np.ones(2), np.array([1.0, 0.0])) - offset
-    assert moved[0, :, 0].min() > 0.044
+    held, generator = np.array([1.0, 0.0]), np.random.default_rng(0)
+    moved = hanging.parted(strands + offset, offset, np.ones(2), held, generator) - offset
+    assert moved[0, :, 0].min() > 0.044 and moved[0, 2, 2] < 0.09  # aside, and back from the cheek
     np.testing.assert_allclose(moved[1], strands[1])
     behind = strands - [0, 0, 0.15]
-    np.testing.assert_array_equal(hanging.parted(behind, 0 * offset, np.ones(2), np.ones(2)), behind)
+    again = hanging.parted(behind, 0 * offset, np.ones(2), np.ones(2), np.random.default_rng(0))
+    np.testing.assert_array_equal(again, behind)
 
 
 def test_a_cut_ends_at_its_height():
