@@ -45,7 +45,8 @@ def parted(
     half = half + 0.004 * generator.random((len(strands), 1)) * ramp(y, 0.75, 0.71)  # no two hang in one line
     neck = 0.02 * ramp(y, 0.62, 0.58)
     before = ramp(z, 0.045 - neck, 0.075 - neck)
-    aside = before * np.clip(half - x * side[:, None], 0, None) * held[:, None]
+    # Not at the hairline: roots stay where they are, or the parting would be a bare wedge.
+    aside = before * np.clip(half - x * side[:, None], 0, None) * held[:, None] * ramp(y, 0.762, 0.748)
     # Beside the face it keeps to the mass about the ears: single hairs before a cheek would be lines drawn on it.
     beside = ramp(y, 0.755, 0.72) * ramp(y, 0.57, 0.60) * held[:, None]
     back = 0.7 * beside * np.clip(z - 0.058, 0, None)
