@@ -1,9 +1,10 @@
 """The light stage's people, to look at: `python -m benchmarks.lightstage_sheets HDRI`, a folder of Poly Haven's maps.
 
-    docs/lightstage_people.jpg   24 people under one map of the train split
+    docs/lightstage_people.jpg   48 people under one map of the train split
     docs/lightstage_lights.jpg   one performance, three of its frames below each other, under eight lights
+    docs/lightstage_time.jpg     three performances of a second, every third frame, under one still map
 
-Both by the renderer that makes training data. What is filmed is kept in .cache/sheets, so that other lights are quick.
+All by the renderer that makes training data. What is filmed is kept in .cache/sheets, so that other lights are quick.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from harmovid.lightstage.render import Look, shoot
 
 ROOT = Path(__file__).parents[1]
 SIZE = (128, 128)
+PEOPLE = 48
+SECOND = (13, 2, 7)  # long hair, an afro, a bare face
+FRAMES = 24
 MAP = "adams_place_bridge"
 MAPS = ("adams_place_bridge", "st_peters_square_night", "dancing_hall", "chinese_garden")
 DRAWN = ("sun and sky", "neon", "fire", "studio")
@@ -32,7 +36,7 @@ DRAWN = ("sun and sky", "neon", "fire", "studio")
 
 def filmed(seed: int, frames: int, chosen: list[int], framing: str | None = None) -> buffers.Buffers:
     """Some frames of a performance of a person, filmed once."""
-    path = ROOT / ".cache" / "sheets" / f"{seed}-{frames}.safetensors"
+    path = ROOT / ".cache" / "sheets" / f"{seed}-{frames}-{len(chosen)}.safetensors"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = perform(seed, frames, framing=framing)
@@ -52,24 +56,32 @@ def lit(hdri: Path, name: str) -> Environment:
 def people(hdri: Path, turn: float = 0.6) -> np.ndarray:
     """(H, W, 3) display sRGB."""
     light = lit(hdri, MAP).turned(turn)
-    tiles = [shoot(filmed(seed, 1, [0]), light, Look()).composite[0] for seed in range(24)]
-    return np.vstack([np.hstack(tiles[n : n + 8]) for n in range(0, 24, 8)])
+    tiles = [shoot(filmed(seed, 1, [0]), light, Look()).composite[0] for seed in range(PEOPLE)]
+    return np.vstack([np.hstack(tiles[n : n + 8]) for n in range(0, PEOPLE, 8)])
 
 
 def lights(hdri: Path, seed: int = 5) -> np.ndarray:
     """(H, W, 3) display sRGB."""
-    taken = filmed(seed, 24, [2, 12, 22], "head and shoulders")
+    taken = filmed(seed, FRAMES, [2, 12, 22], "head and shoulders")
     random = np.random.default_rng(3)
     chosen = [lit(hdri, name) for name in MAPS] + [procedural.draw(random, kind=kind) for kind in DRAWN]
     look = replace(Look(), wide=1.5)
     return np.hstack([np.vstack(list(shoot(taken, light, look).composite)) for light in chosen])
 
 
+def time(hdri: Path) -> np.ndarray:
+    """(H, W, 3) display sRGB."""
+    light = lit(hdri, MAP).turned(-1.2)
+    chosen = list(range(0, FRAMES, 3))
+    return np.vstack([np.hstack(list(shoot(filmed(seed, FRAMES, chosen, "close-up"), light, Look()).composite))
+                      for seed in SECOND])
+
+
 def main() -> None:
     hdri = Path(sys.argv[1])
-    for name, sheet in (("people", people), ("lights", lights)):
+    for name, sheet in (("people", people), ("lights", lights), ("time", time)):
         picture = np.rint(sheet(hdri)[..., ::-1] * 255).astype(np.uint8)
-        cv2.imwrite(str(ROOT / "docs" / f"lightstage_{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        cv2.imwrite(str(ROOT / "docs" / f"lightstage_{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 if __name__ == "__main__":

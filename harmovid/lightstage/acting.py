@@ -139,7 +139,9 @@ def act(frames: int, rate: float, generator: np.random.Generator) -> Acting:
     for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"):
         actions[name] = actions.get(name, 0) + raised
     gaze = gazes(times, generator)
-    shut = blinks(times, generator)
+    # At rest the upper lid covers the edge of the iris, of some people more than of others; a free iris stares.
+    rest = generator.uniform(0.02, 0.13)
+    shut = rest + (1 - rest) * blinks(times, generator)
     down, up = np.clip(-gaze[:, 1] / 0.5, 0, 1), np.clip(gaze[:, 1] / 0.5, 0, 1)
     for side in ("Left", "Right"):
         actions[f"eyeBlink{side}"] = shut

@@ -80,7 +80,7 @@ def material(weave: str, first: Colour, second: Colour, generator: np.random.Gen
             < 0.24 * pitch
         )
     elif weave == "heather":
-        mix = np.clip(0.5 + 0.5 * noise.value(flat * [1, 0.3, 1], 0.0016, generator), 0, 1) * 0.28
+        mix = np.clip(0.5 + 0.5 * noise.value(flat * [1, 0.3, 1], 0.0016, generator), 0, 1) * 0.17
     if weave in ("knit", "rib"):
         pitch = 0.0085 if weave == "knit" else 0.0105
         column = np.mod(x, pitch) / pitch

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import body, hair, hairstyles, mesh, scalp, skin
+from harmovid.lightstage import body, hair, hairstyles, mesh, ribbons, scalp, skin
 from harmovid.lightstage.scene import Material, Surface
 
 Floats = npt.NDArray[np.floating]
@@ -232,7 +232,7 @@ def lashes(moved: Floats, mascara: float) -> Surface:
     albedo = Material(
         np.full((2, 2, 3), (0.014, 0.010, 0.009), np.float32), np.full((2, 2), 0.4, np.float32), 0.046, 0.0, True
     )
-    return hair.surface("lashes", points, faces.astype(np.int32), uv, albedo)
+    return ribbons.surface("lashes", points, faces.astype(np.int32), uv, albedo)
 
 
 def brows(
@@ -240,28 +240,30 @@ def brows(
 ) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
     """Ribbons of both brows at the neutral pose: hairs sweep outwards, upwards near the nose and down past the peak."""
     distance = skin.brow_distance(growth.places)
-    thick = 0.0011 + 0.0012 * strength
+    thick = 0.0016 + 0.0016 * strength
     density = np.exp(-((distance / thick) ** 2)) * (distance < 2 * thick)
-    count = int(800 * strength)
+    count = int(1700 * strength)
     root, normal, place = scalp.roots(growth, density, count, generator)
     side = np.sign(place[:, 0])
     out = (np.abs(place[:, 0]) - 0.011) / 0.042
-    way = np.stack([side * (0.35 + 0.8 * out), 0.75 - 1.05 * out, 0 * out], 1) + generator.normal(0, 0.16, (count, 3))
+    way = np.stack([side * (0.45 + 0.8 * out), 0.75 - 1.2 * out, 0 * out], 1) + generator.normal(0, 0.13, (count, 3))
     way = way - (way * normal).sum(1, keepdims=True) * normal
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    length = generator.uniform(0.0045, 0.0085, count) * (0.75 + 0.25 * strength)
+    length = generator.uniform(0.0030, 0.0062, count) * (0.75 + 0.25 * strength)
     along = np.linspace(0, 1, 4)[None, :, None]
     strands = root[:, None] + length[:, None, None] * (
-        along * way[:, None] + (0.22 * along - 0.20 * along**2 + 0.05) * normal[:, None]
+        along * way[:, None] + (0.16 * along - 0.13 * along**2) * normal[:, None]
     )
-    return hair.ribbons(strands, generator.random(count), 0.00030, generator)
+    strands = strands + 0.0004 * normal[:, None]
+    return ribbons.ribbons(strands, generator.random(count), 0.00026, generator)
 
 
 def follow(points: Floats, neutral: Floats, moved: Floats) -> Floats:
-    """Points (N, 3) near the skin, carried along by the three nearest vertices of the head: (T, N, 3)."""
-    first, last = body.PARTS["body"]
-    distance, near = cKDTree(neutral[first:last]).query(points, k=3)
+    """Points (N, 3) near the skin, carried along by its nearest vertices: neutral (V, 3), moved (T, V, 3) to (T, N, 3).
+
+    The skin's vertices are to be the fine ones that are seen: brows that follow a coarser face sink into the skin.
+    """
+    distance, near = cKDTree(neutral).query(points, k=3)
     share = 1 / np.maximum(distance, 1e-4)
     share /= share.sum(1, keepdims=True)
-    shift = (moved - neutral)[:, first:last]
-    return points + np.einsum("nk,tnkc->tnc", share, shift[:, near])
+    return points + np.einsum("nk,tnkc->tnc", share, (moved - neutral)[:, near])

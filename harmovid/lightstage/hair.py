@@ -6,17 +6,16 @@ lock then lean together (clumping), curl, and a few fly away. All strands grow a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from harmovid.lightstage import noise
+from harmovid.lightstage import hanging, noise
 from harmovid.lightstage.hairstyles import BUN, Style
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.scalp import Growth, roots
-from harmovid.lightstage.scene import Material, Surface
+from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
 
@@ -47,6 +46,9 @@ def _field(style: Style, place: Floats, normal: Floats, bun: Floats, root: Float
     down = np.stack([0 * x, -1 + 0 * x, 0 * x], 1)
     if style.comb == "out":
         return normal
+    if style.comb == "straight":  # beards: down, a little outward from the middle
+        way = down + np.stack([4 * x, 0 * x, 0 * x + 0.2], 1)
+        return _unit(way - (way * normal).sum(1, keepdims=True) * normal)
     if style.comb in ("bun", "tail"):
         way = bun - root
     elif style.comb == "forward":
@@ -82,43 +84,6 @@ def _field(style: Style, place: Floats, normal: Floats, bun: Floats, root: Float
             )
     along = way - (way * normal).sum(1, keepdims=True) * normal
     return _unit(along)
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """What hair lies on: points with outward normals."""
-
-    points: Floats
-    normals: Floats
-    quick: bool = False  # the nearest point alone: enough for hair
-
-    @cached_property
-    def tree(self) -> cKDTree:
-        return cKDTree(self.points)
-
-    def settle(self, points: Floats, distance: Floats) -> Floats:
-        """Points (N, 3) moved in or out to `distance` (N,) from the surface."""
-        depth, normal = self.nearest(points)
-        return points + np.clip(distance - depth, -0.03, 0.02)[:, None] * normal
-
-    def push(self, points: Floats, distance: Floats, pull: Floats | float = 0.0) -> Floats:
-        """Points (N, 3) moved out to at least `distance` (N,) from the surface; those farther off come in by up
-        to `pull`.
-        """
-        depth, normal = self.nearest(points)
-        return points + np.clip(distance - depth, -np.asarray(pull), 0.02)[:, None] * normal
-
-    def nearest(self, points: Floats) -> tuple[Floats, Floats]:
-        """Signed distance (N,) along the normals (N, 3) of the nearest three points, weighted by nearness."""
-        if self.quick:
-            _, nearest = self.tree.query(points)
-            return ((points - self.points[nearest]) * self.normals[nearest]).sum(1), self.normals[nearest]
-        far, nearest = self.tree.query(points, k=3)
-        share = 1 / np.maximum(far, 1e-4) ** 2
-        share /= share.sum(1, keepdims=True)
-        normal = _unit((self.normals[nearest] * share[..., None]).sum(1))
-        surface = (self.points[nearest] * share[..., None]).sum(1)
-        return ((points - surface) * normal).sum(1), normal
 
 
 def grow(
@@ -162,12 +127,19 @@ def grow(
     here = root
     stretch = length / (steps - 1)
     free = style.comb in ("out", "bun", "tail")
+    offset = bun - BUN
+    side = np.where(place[:, 0] < (0.0 if style.part is None else style.part), -1.0, 1.0)
+    held = 1.0 - (fringe if style.bangs is not None else np.zeros(count))
+    # The hair of one lock falls to one side of the shoulder; people wear more of it before them or less.
+    forward = clumps[lock, 2] - offset[2] + generator.normal(0, 0.012, len(clumps))[lock]
+    rest = np.where(forward > generator.uniform(0.0, 0.06), hanging.CHEST, hanging.BACK)
     for step in range(1, steps):
         along = step / (steps - 1)
         gone = stretch * step
         _, outward = obstacle.nearest(here)
         # Combed hair clings to the head; below the jaw it hangs free.
-        cling = 0.0 if free else (np.where(stray, 0.6, 1.0) * noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08))
+        near = noise.ramp(here[:, 1], bun[1] - 0.13, bun[1] - 0.08)
+        cling = 0.0 if free else near * np.where(stray & (style.level is None), 0.6, 1.0)
         if style.comb in ("bun", "tail"):
             direction = _unit(direction + 1.2 * _unit(bun - here))
         elif style.comb != "out":
@@ -175,6 +147,8 @@ def grow(
         late = 1.0 if free else 0.25 + 0.75 * noise.ramp(gone, 0.02, 0.09)
         heavy = style.weight * (0.35 + along) * np.where(stray, 0.75, 1.0) * late
         direction = _unit(direction + heavy[:, None] * np.array([0, -1.0, 0]) + 0.12 * wild)
+        if style.level is not None:
+            direction = _unit(hanging.steered(direction, here - offset, side, rest))
         leaving = np.clip((direction * outward).sum(1), 0, None) * cling * (0.0 if step < 2 else 1.0)
         direction = _unit(direction - leaving[:, None] * outward)
         ahead: Floats = here + direction * stretch[:, None]
@@ -187,11 +161,19 @@ def grow(
         here = here + direction * stretch[:, None]
         points.append(here)
     strands = np.stack(points, 1)
+    if style.level is not None:
+        uneven = generator.normal(0, 0.006, count) + generator.normal(0, 0.010, len(clumps))[lock]
+        heights = style.level + offset[1] + uneven
+        strands, left = hanging.cut(strands, heights)
+        stretch = stretch * left
     strands = _clump(style, strands, lock, len(clumps), generator, stray)
     if style.curl:
         strands = _curl(style, strands, lock, len(clumps), generator, stretch)
-    for step in range(1, steps):  # what leaning and curling pushed inside comes out again
-        strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
+    if style.level is not None:
+        strands = hanging.parted(strands, offset, side, held, generator)
+    for step in range(1, strands.shape[1]):  # what leaning and curling pushed inside comes out again
+        for _ in range(1 if style.level is None else 2):
+            strands[:, step] = obstacle.push(strands[:, step], np.full(count, 0.0012 + 0.3 * min(style.volume, 0.004)))
     return strands, generator.random(len(clumps))[lock]
 
 
@@ -232,7 +214,7 @@ def _curl(
     other = np.cross(tangent, side)
     distance = stretch[:, None] * at[None]
     pitch = style.pitch * generator.uniform(0.75, 1.3, count)[lock][:, None]
-    phase = generator.uniform(0, 2 * np.pi, count)[lock][:, None] + generator.normal(0, 0.5, len(strands))[:, None]
+    phase = generator.uniform(0, 2 * np.pi, count)[lock][:, None] + generator.normal(0, 0.3, len(strands))[:, None]
     turn = 2 * np.pi * distance / pitch * generator.choice([-1, 1], count)[lock][:, None] + phase
     radius = (
         style.curl
@@ -240,16 +222,6 @@ def _curl(
         * noise.ramp(distance, 0.0, 2.2 * style.curl + 0.01)
     )
     return axis + radius[..., None] * (np.cos(turn)[..., None] * side + np.sin(turn)[..., None] * other)
-
-
-def fewer(strands: Floats, points: int) -> Floats:
-    """Strands (N, K, 3) with at most `points` points each, closer at the root: a long chord would cut the skull."""
-    if strands.shape[1] <= points:
-        return strands
-    at = np.linspace(0, 1, points) ** 1.6 * (strands.shape[1] - 1)
-    low = np.minimum(at.astype(int), strands.shape[1] - 2)
-    part = (at - low)[None, :, None]
-    return strands[:, low] * (1 - part) + strands[:, low + 1] * part
 
 
 def knot(style: Style, bun: Floats, generator: np.random.Generator, count: int = 3500) -> Floats:
@@ -284,33 +256,6 @@ def knot(style: Style, bun: Floats, generator: np.random.Generator, count: int =
     return tail + generator.normal(0, 0.0012, tail.shape) * steps[None, :, None]
 
 
-def ribbons(
-    strands: Floats, lock: Floats, width: float, generator: np.random.Generator
-) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
-    """Strands (N, K, 3) as ribbons: points (N·K·2, 3), faces (F, 3), uv (F, 3, 2).
-
-    Point 2k and 2k + 1 of a strand are its left and right; u is the strand's shade, v runs from tip (0) to root (1).
-    Ribbons face the camera, give or take half a radian, and taper.
-    """
-    count, steps = strands.shape[:2]
-    tangent = _unit(np.gradient(strands, axis=1))
-    across = _unit(np.cross(tangent, [0.0, 0.0, 1.0]) + 1e-4)
-    other = np.cross(tangent, across)
-    twist = generator.normal(0, 0.5, (count, 1, 1))
-    across = np.cos(twist) * across + np.sin(twist) * other
-    taper = np.concatenate([[0.8], np.linspace(1.0, 0.5, steps - 1)]) * width / 2
-    across = across * (taper[None, :, None] * generator.uniform(0.7, 1.35, (count, 1, 1)))
-    points = np.stack([strands - across, strands + across], 2).reshape(-1, 3)
-    base = (np.arange(count)[:, None] * steps + np.arange(steps - 1)) * 2
-    base = base.reshape(-1)
-    faces = np.concatenate([np.stack([base, base + 1, base + 3], 1), np.stack([base, base + 3, base + 2], 1)])
-    shade = np.clip(0.7 * lock + 0.3 * generator.random(count), 0.001, 0.999)
-    u = np.repeat(shade, steps * 2)
-    v = np.tile(np.repeat(1 - np.linspace(0.001, 0.999, steps), 2), count)
-    uv = np.stack([u, v], 1)[faces]
-    return points, faces.astype(np.int32), uv
-
-
 def material(
     colour: tuple[float, float, float],
     generator: np.random.Generator,
@@ -332,26 +277,3 @@ def material(
     return Material(
         np.clip(albedo, 0.003, 0.9).astype(np.float32), np.full((16, 64), 0.5, np.float32), 0.046, 0.0, True
     )
-
-
-def surface(name: str, points: Floats, faces: npt.NDArray[np.int32], uv: Floats, material: Material) -> Surface:
-    """Ribbons that have been moved, (T, N·K·2, 3), as a surface with the direction of its strands.
-
-    The direction at a point is the face's edge from its ring of two to the next, so that it moves with the ribbon.
-    """
-    before, after = neighbours(faces, points.shape[1])
-    strand = _unit(points[:, after] - points[:, before]).astype(np.float32)
-    return Surface(name, points.astype(np.float32), faces, uv.astype(np.float32), material, strand, False)
-
-
-def neighbours(faces: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each ribbon point the points before and after it on the same side of its strand."""
-    index = np.arange(count)
-    half = len(faces) // 2
-    ahead = np.zeros(count, bool)
-    ahead[faces[:half, 0]] = True  # points that another ring follows
-    ahead[faces[:half, 1]] = True
-    behind = np.zeros(count, bool)
-    behind[faces[:half, 2]] = True
-    behind[faces[half:, 2]] = True
-    return np.where(behind, index - 2, index), np.where(ahead, index + 2, index)

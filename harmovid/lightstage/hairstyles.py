@@ -14,7 +14,7 @@ class Style:
     sides: float | None = None  # at ears and nape, where it differs
     strands: int = 9000
     lift: float = 0.5  # 0: leaves the scalp flat; 1: straight out
-    comb: str = "down"  # down, forward, back, side, out, bun
+    comb: str = "down"  # down, forward, back, side, out, bun, tail, straight
     part: float | None = None  # x of the parting on top, metres
     weight: float = 0.35  # pull of gravity per step
     volume: float = 0.012  # how far off the scalp the mass reaches
@@ -26,6 +26,7 @@ class Style:
     width: float = 0.0012
     jitter: float = 0.15
     bangs: float | None = None  # length over the forehead, where it differs
+    level: float | None = None  # height on the template that hanging hair is cut at; None: it doesn't hang
 
 
 STYLES: tuple[Style, ...] = (
@@ -39,15 +40,16 @@ STYLES: tuple[Style, ...] = (
           clumps=900, clumping=0.25, stray=0.05, width=0.001, jitter=0.3),
     Style("short curls", 0.06, sides=0.03, strands=9500, lift=0.9, comb="out", weight=0.1, volume=0.04, curl=0.0055,
           pitch=0.024, clumps=500, clumping=0.75, jitter=0.3),
-    Style("bob", 0.205, strands=9500, lift=0.35, part=0.025, weight=0.5, volume=0.024, clumps=350, clumping=0.35,
-          jitter=0.07),
-    Style("bob with bangs", 0.2, strands=9500, lift=0.35, part=0.0, weight=0.5, volume=0.024, clumps=350,
-          clumping=0.35, jitter=0.07, bangs=0.062),
-    Style("long straight", 0.42, strands=9500, lift=0.3, part=0.0, weight=0.55, volume=0.018, clumps=300, jitter=0.07),
-    Style("long wavy", 0.4, strands=9500, lift=0.45, part=-0.028, weight=0.5, volume=0.032, curl=0.011, pitch=0.11,
-          clumps=260, clumping=0.6, jitter=0.07),
-    Style("long curly", 0.3, strands=9500, lift=0.8, part=0.0, volume=0.055, curl=0.01, pitch=0.042, clumps=420,
-          clumping=0.8),
+    Style("bob", 0.26, strands=11000, lift=0.35, part=0.025, weight=0.5, volume=0.024, clumps=350, clumping=0.35,
+          stray=0.015, width=0.0014, jitter=0.06, level=0.600),
+    Style("bob with bangs", 0.25, strands=11000, lift=0.35, part=0.0, weight=0.5, volume=0.024, clumps=350,
+          clumping=0.35, stray=0.015, width=0.0014, jitter=0.06, bangs=0.062, level=0.595),
+    Style("long straight", 0.44, strands=11000, lift=0.3, part=0.0, weight=0.55, volume=0.020, clumps=300,
+          stray=0.012, width=0.0015, jitter=0.06, level=0.40),
+    Style("long wavy", 0.42, strands=11000, lift=0.45, part=-0.028, weight=0.5, volume=0.030, curl=0.009, pitch=0.11,
+          clumps=260, clumping=0.6, stray=0.015, width=0.0015, jitter=0.06, level=0.42),
+    Style("long curly", 0.3, strands=11000, lift=0.8, part=0.0, volume=0.055, curl=0.01, pitch=0.042, clumps=420,
+          clumping=0.8, stray=0.02, width=0.0014, level=0.46),
     Style("bun", 0.16, strands=13000, lift=0.12, comb="bun", weight=0.0, volume=0.006, clumps=500, clumping=0.25,
           stray=0.02),
     Style("ponytail", 0.16, strands=13000, lift=0.12, comb="tail", weight=0.0, volume=0.006, clumps=500,

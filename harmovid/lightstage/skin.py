@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -19,7 +20,7 @@ from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
 
-DERMIS = np.array([0.70, 0.545, 0.465])
+DERMIS = np.array([0.67, 0.505, 0.42])
 MELANIN = np.array([2.15, 2.62, 3.0])
 BLOOD = np.array([0.10, 0.75, 0.62])
 
@@ -81,20 +82,21 @@ def _mask(region: str, part: str) -> Floats:
     return mask[np.clip(rows, 0, 2047).astype(int)[:, None], np.clip(columns, 0, 2047).astype(int)]
 
 
-def brow_distance(points: Floats, height: float = 0.0) -> Floats:
-    """How far, metres, from the line of the nearer brow: inner (0.011, 0.7145), peak (0.036, 0.722), end (0.053,
-    0.716).
-    """
-    x = np.clip(np.abs(points[..., 0]), 0.011, 0.053)
-    line = np.interp(x, [0.011, 0.022, 0.036, 0.046, 0.053], [0.7145, 0.7180, 0.7220, 0.7205, 0.7160]) + height
+# The line of the brow on the template: |x|, height; from beside the nose over the peak to the tail.
+BROW = np.array([[0.0105, 0.7138], [0.018, 0.7160], [0.027, 0.7182], [0.036, 0.7192], [0.045, 0.7183], [0.053, 0.7150]])
+
+
+def brow_distance(points: Floats) -> Floats:
+    """How far, metres, from the line of the nearer brow, BROW; farther where the brow is thinner, towards its tail."""
+    x = np.clip(np.abs(points[..., 0]), BROW[0, 0], BROW[-1, 0])
+    line = PchipInterpolator(*BROW.T)(x)
     behind = np.where(points[..., 2] < 0.09, 1.0, 0.0)
-    return np.hypot(points[..., 1] - line, np.abs(points[..., 0]) - x) + behind
+    thin = 1 + 0.9 * ramp(x, 0.034, 0.053) + 0.35 * ramp(x, 0.016, 0.0105)
+    return np.hypot(points[..., 1] - line, np.abs(points[..., 0]) - x) * thin + behind
 
 
 def beard_region(points: Floats) -> Floats:
-    """Where a beard grows, in [0, 1]: jaw, chin, upper lip, upper neck; not the lips (their mask is asked for
-    apart).
-    """
+    """Where a beard grows, in [0, 1]: jaw, chin, above the lips, upper neck; not the lips."""
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     cheek_line = np.interp(z, [0.05, 0.075, 0.10, 0.125, 0.14], [0.675, 0.66, 0.643, 0.640, 0.640])
     jaw = ramp(y, cheek_line + 0.006, cheek_line - 0.006) * ramp(z, 0.05, 0.062)
@@ -102,7 +104,8 @@ def beard_region(points: Floats) -> Floats:
     beside = 1 - 0.8 * bump(points, (0.011, 0.612, 0.145), (0.004, 0.008, 0.02), True)
     lip = ramp(y, 0.6535, 0.6485) * ramp(y, 0.633, 0.637) * ramp(x, 0.034, 0.026) * ramp(z, 0.12, 0.13)
     ears = ramp(x, 0.079, 0.075)
-    return np.clip(np.maximum(jaw * neck * beside * ears, lip), 0, 1)
+    mouth = np.hypot(x / 0.0245, (y - 0.6285) / 0.0120) + (z < 0.12)
+    return np.clip(np.maximum(jaw * neck * beside * ears, lip), 0, 1) * ramp(mouth, 0.93, 1.10)
 
 
 def _spots(
@@ -172,7 +175,7 @@ def paint(
     c = complexion
     melanin, blood = np.full(p.shape[:2], c.melanin), np.full(p.shape[:2], 0.18 + 0.22 * c.blood)
     blotch = value(p, 0.03, generator, 3)
-    blood = blood + 0.05 * blotch + 0.04 * value(p, 0.008, generator, 2)
+    blood = blood + 0.07 * blotch + 0.05 * value(p, 0.008, generator, 2)
     melanin = melanin + (0.025 + 0.03 * c.melanin) * value(p, 0.022, generator, 3) + 0.008 * value(p, 0.0016, generator)
     rosy = 0.10 + 0.35 * c.blood
     blood += rosy * 0.9 * bump(p, (0.043, 0.663, 0.122), (0.017, 0.016, 0.03), True)
@@ -184,13 +187,18 @@ def paint(
     blood += rosy * 0.9 * ears + 0.22 * lids
     blood += (0.12 + 0.10 * ramp(np.array(c.age), 25, 70)) * bump(p, (0.028, 0.6825, 0.13), (0.012, 0.005, 0.02), True)
     melanin += (0.03 + 0.05 * c.melanin) * bump(p, (0.028, 0.6835, 0.13), (0.014, 0.006, 0.02), True)
+    # About the mouth and in the sockets skin is darker, on the cheeks lighter; the darker the skin the more.
+    melanin += (0.010 + 0.075 * c.melanin) * bump(p, (0.0, 0.632, 0.145), (0.026, 0.016, 0.03))
+    melanin += (0.010 + 0.070 * c.melanin) * bump(p, (0.026, 0.702, 0.13), (0.018, 0.012, 0.02), True)
+    melanin -= 0.055 * c.melanin * bump(p, (0.038, 0.672, 0.125), (0.016, 0.014, 0.03), True)
+    blood += 0.05 * ramp(p[..., 1], 0.60, 0.575)  # the neck is ruddier than the face
     melanin += 0.04 * bump(p, (0.03, 0.7075, 0.13), (0.014, 0.005, 0.02), True)
     blood += 0.12 * nails
     melanin -= 0.03 * bump(p, (0.0, 0.745, 0.14), (0.04, 0.02, 0.05))
     melanin -= 0.10 * c.melanin * nails
     if c.freckles > 0:
         where = bump(p, (0.03, 0.675, 0.13), (0.03, 0.022, 0.04), True) + 0.12
-        melanin += 0.28 * c.freckles * _spots(chart, int(900 * c.freckles), (0.0007, 0.0018), where, generator)
+        melanin += 0.15 * c.freckles * _spots(chart, int(1500 * c.freckles), (0.0004, 0.0012), where, generator)
     if c.moles:
         moles = _spots(
             chart, c.moles + (20 if part == "body" else 0), (0.0009, 0.0022), np.ones(p.shape[:2]), generator
@@ -218,9 +226,9 @@ def paint(
         albedo *= 1 - 0.6 * c.shadow * lid[..., None]
 
     fuzz = value(p, 0.0011, generator)
-    brows = np.exp(-((brow_distance(p) / (0.0014 + 0.0018 * brow)) ** 2)) * brow
+    brows = np.exp(-((brow_distance(p) / (0.0017 + 0.0020 * brow)) ** 2)) * brow
     beard = beard_region(p) * (1 - lips) * c.stubble * (0.75 + 0.25 * fuzz)
-    cover = np.clip(0.58 * brows * (0.85 + 0.3 * fuzz) + 0.42 * beard, 0, 0.9)
+    cover = np.clip(0.50 * brows * (0.8 + 0.35 * fuzz) + 0.42 * beard, 0, 0.9)
     albedo += (np.array(hair) * 1.1 - albedo) * cover[..., None]
     if scalp is not None:
         under = np.clip(scalp * (1.0 + 0.10 * fuzz), 0, 1) * 0.97
@@ -232,7 +240,7 @@ def paint(
         + 0.5 * bump(p, (0.0, 0.597, 0.145), 0.012)
         + 0.4 * bump(p, (0.045, 0.68, 0.115), 0.012, True)
     )
-    roughness = 0.52 - (0.05 + 0.13 * c.oil) * np.clip(shine, 0, 1) + 0.03 * value(p, 0.004, generator, 2)
+    roughness = 0.54 - (0.03 + 0.09 * c.oil) * np.clip(shine, 0, 1) + 0.03 * value(p, 0.004, generator, 2)
     roughness -= 0.16 * lips * (1.5 if c.lipstick is not None else 1.0)
     if part == "body":
         roughness[lined] = 0.3
@@ -248,7 +256,7 @@ def paint(
         np.clip(albedo, 0.004, 0.95).astype(np.float32),
         np.clip(roughness, 0.2, 0.9).astype(np.float32),
         0.028,
-        0.3,
+        0.22,
         False,
         relief(chart, pores + lines),
     )

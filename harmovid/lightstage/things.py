@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harmovid.lightstage import body, cloth, eyes, hair, mesh, noise, skin, sweep
+from harmovid.lightstage import body, cloth, eyes, mesh, noise, skin, sweep
+from harmovid.lightstage.obstacle import Obstacle
 from harmovid.lightstage.scene import Material
 
 Floats = npt.NDArray[np.floating]
@@ -40,7 +41,7 @@ def glasses(kind: str, shape: body.Body, generator: np.random.Generator) -> list
     centers, radii = eyes.centres(shape.vertices)
     shared = body.template()
     skin_points = shape.vertices[:13380]
-    surface = hair.Obstacle(skin_points, mesh.normals(shape.vertices, shared.quads["body"])[:13380])
+    surface = Obstacle(skin_points, mesh.normals(shape.vertices, shared.quads["body"])[:13380])
     wide, tall, power, thick = {
         "round": (0.0235, 0.0215, 2.0, 0.0014),
         "square": (0.0265, 0.0195, 4.5, 0.0020),
@@ -190,7 +191,7 @@ def hat(kind: str, shape: body.Body, dye: cloth.Colour, generator: np.random.Gen
     return [_thing("hat", sheets, fabric, False)]
 
 
-def scarf(shape: body.Body, under: hair.Obstacle, generator: np.random.Generator) -> list[tuple[Floats, bool]]:
+def scarf(shape: body.Body, under: Obstacle, generator: np.random.Generator) -> list[tuple[Floats, bool]]:
     """Rings of two turns about the neck and one hanging end, and whether each closes on itself."""
     neck = shape.joint("neck01")
     made = []

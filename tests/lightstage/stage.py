@@ -1,4 +1,4 @@
-"""Small performances: balls and planes whose light is known in closed form."""
+"""Small performances: balls and planes whose light is known in closed form; a ball for hair to grow on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from harmovid.lightstage.obstacle import Obstacle
+from harmovid.lightstage.scalp import Growth
 from harmovid.lightstage.scene import Camera, Material, Performance, Surface
 
 
@@ -47,3 +49,18 @@ def performer(seed: int, frames: int) -> Performance:
     """A red, green or blue ball of its own size."""
     tone = np.eye(3)[seed % 3] * 0.5 + 0.2
     return filmed(ball(material(tuple(tone)), radius=0.06 + 0.01 * (seed % 5), frames=frames, rings=16), frames=frames)
+
+
+RADIUS = 0.1
+CENTRE = np.array([0, 0.70, 0.04])
+
+
+def head() -> tuple[Growth, Obstacle]:
+    """A head of sorts: a ball, crown at 0.8, with the hairline's places."""
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, 41), np.linspace(0, 2 * np.pi, 81), indexing="ij")
+    normal = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
+    i, j = np.meshgrid(np.arange(40), np.arange(80), indexing="ij")
+    a = (i * 81 + j).reshape(-1)
+    faces = np.concatenate([np.stack([a, a + 81, a + 82], 1), np.stack([a, a + 82, a + 1], 1)])
+    points = CENTRE + RADIUS * normal
+    return Growth(points, faces, normal, points), Obstacle(points, normal, True)

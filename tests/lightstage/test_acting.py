@@ -37,3 +37,8 @@ def test_drift_has_about_unit_spread():
 
 def test_one_frame_is_a_performance():
     assert acting.act(1, 24, np.random.default_rng(0)).gaze.shape == (1, 2)
+
+
+def test_at_rest_the_lids_hang_a_little():
+    rests = [acting.act(48, 24, np.random.default_rng(seed)).actions["eyeBlinkLeft"].min() for seed in range(20)]
+    assert min(rests) > 0.015 and max(rests) < 0.2 and np.std(rests) > 0.01

@@ -1,32 +1,18 @@
-"""Clothes: necklines where a cut says, garments off the body, with weights that move them."""
+"""Clothes: garments off the body, with weights that move them."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage import body, clothes, mesh
-
-
-def test_necklines():
-    pit, nape, chest = (np.array([place]) for place in ((0, 0.54, 0.07), (0, 0.58, -0.03), (0, 0.47, 0.10)))
-    crew, vee = clothes.CUTS["t-shirt"], clothes.CUTS["v-neck"]
-    assert clothes.neckline(crew, pit) > 0 and clothes.neckline(crew, nape) > 0 and clothes.neckline(crew, chest) < 0
-    assert clothes.neckline(vee, chest) > clothes.neckline(crew, chest)
-
-
-def test_outfits_are_likely():
-    generator = np.random.default_rng(0)
-    worn = [clothes.outfit(seed % 2 == 0, 40, generator) for seed in range(200)]
-    assert {fit.inner for fit in worn} == {"t-shirt", "v-neck", "shirt", "sweater", "turtleneck", "hoodie"}
-    assert all(fit.outer is None for fit in worn if fit.inner in ("hoodie", "sweater"))
-    assert 0.02 < np.mean([fit.hat is not None for fit in worn]) < 0.2
+from harmovid.lightstage import body, clothes, mesh, wardrobe
+from harmovid.lightstage.obstacle import Obstacle
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "outfit",
-    [clothes.Outfit("shirt", "jacket"), clothes.Outfit("hoodie"), clothes.Outfit("turtleneck", scarf=True)],
+    [wardrobe.Outfit("shirt", "jacket"), wardrobe.Outfit("hoodie"), wardrobe.Outfit("turtleneck", scarf=True)],
     ids=lambda outfit: outfit.inner,
 )
 def test_garments_keep_off_the_skin(outfit):
@@ -34,7 +20,7 @@ def test_garments_keep_off_the_skin(outfit):
     shape = body.body({"age": 0.667}, {})
     dressed = clothes.dress(outfit, shape, np.random.default_rng(0))
     first, last = body.PARTS["body"]
-    skin = clothes.hair.Obstacle(
+    skin = Obstacle(
         shape.vertices[:last], mesh.normals(shape.vertices, body.template().quads["body"])[first:last]
     )
     names = [garment.name for garment in dressed.garments]

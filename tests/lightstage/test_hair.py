@@ -8,26 +8,12 @@ import pytest
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
 from harmovid.lightstage import hair, hairstyles
-from harmovid.lightstage.scalp import Growth
-
-RADIUS = 0.1
-CENTRE = np.array([0, 0.70, 0.04])
-
-
-def ball():
-    """A head of sorts: a ball, crown at 0.8, with the hairline's places."""
-    theta, phi = np.meshgrid(np.linspace(0, np.pi, 41), np.linspace(0, 2 * np.pi, 81), indexing="ij")
-    normal = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
-    i, j = np.meshgrid(np.arange(40), np.arange(80), indexing="ij")
-    a = (i * 81 + j).reshape(-1)
-    faces = np.concatenate([np.stack([a, a + 81, a + 82], 1), np.stack([a, a + 82, a + 1], 1)])
-    points = CENTRE + RADIUS * normal
-    return Growth(points, faces, normal, points), hair.Obstacle(points, normal, True)
+from tests.lightstage.stage import CENTRE, RADIUS, head
 
 
 @pytest.mark.parametrize("style", hairstyles.STYLES, ids=lambda style: style.name)
 def test_strands_stay_outside_and_keep_their_length(style):
-    growth, obstacle = ball()
+    growth, obstacle = head()
     style = replace(style, strands=300)
     density = (growth.places[:, 1] > 0.72).astype(float)
     strands, lock = hair.grow(style, growth, density, obstacle, np.random.default_rng(0))
@@ -42,32 +28,12 @@ def test_strands_stay_outside_and_keep_their_length(style):
 
 
 def test_long_hair_hangs():
-    growth, obstacle = ball()
+    growth, obstacle = head()
     style = replace(next(style for style in hairstyles.STYLES if style.name == "long straight"), strands=200)
     strands, _ = hair.grow(style, growth, (growth.places[:, 1] > 0.72) * 1.0, obstacle, np.random.default_rng(0))
     tips = strands[:, -1]
     assert np.quantile(tips[:, 1], 0.8) < 0.6
     assert np.quantile(np.hypot(tips[:, 0], tips[:, 2] - 0.04), 0.9) < 0.2  # it does not stand off like a mane
-
-
-def test_ribbons_run_along_their_strands():
-    strands = np.zeros((3, 5, 3))
-    strands[:, :, 1] = -np.linspace(0, 0.1, 5)
-    strands[:, :, 0] = np.arange(3)[:, None]
-    points, faces, uv = hair.ribbons(strands, np.array([0.1, 0.5, 0.9]), 0.001, np.random.default_rng(0))
-    assert points.shape == (30, 3) and faces.shape == (24, 3) and uv.shape == (24, 3, 2)
-    np.testing.assert_allclose((points[0::2] + points[1::2]) / 2, strands.reshape(-1, 3), atol=1e-12)
-    made = hair.surface("hair", points[None], faces, uv, hair.material(hair.COLOURS["brown"], np.random.default_rng(0)))
-    np.testing.assert_allclose(made.strand[0], np.tile([0, -1, 0], (30, 1)), atol=0.01)
-    assert made.material.fibre and not made.closed
-
-
-def test_fewer_points_keep_both_ends():
-    strands = np.random.default_rng(0).random((4, 20, 3))
-    short = hair.fewer(strands, 7)
-    assert short.shape == (4, 7, 3)
-    np.testing.assert_allclose(short[:, [0, -1]], strands[:, [0, -1]])
-    assert hair.fewer(strands, 30) is strands
 
 
 def test_grey_hair_is_lighter():

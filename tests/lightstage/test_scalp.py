@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
 from harmovid.lightstage import scalp
-from tests.lightstage.test_hair import ball
+from tests.lightstage.stage import head
 
 
 def test_roots_are_drawn_by_density():
-    growth, _ = ball()
+    growth, _ = head()
     upper = (growth.places[:, 1] > 0.75) * 1.0
     root, normal, place = scalp.roots(growth, upper, 500, np.random.default_rng(0))
     assert place[:, 1].min() > 0.74

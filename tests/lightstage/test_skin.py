@@ -26,15 +26,18 @@ def test_tones_span_people():
         ((0.0, 0.643, 0.15), True),  # chin, jaw, upper lip
         ((0.0, 0.74, 0.14), False),
         ((0.03, 0.70, 0.13), False),
-        ((0.0, 0.67, 0.157), False),
+        ((0.0, 0.67, 0.157), False),  # forehead, eye, nose
+        ((0.0, 0.6285, 0.15), False),
+        ((0.018, 0.630, 0.14), False),  # lips
     ],
-)  # forehead, eye, nose
+)
 def test_where_a_beard_grows(place, expected):
     assert (skin.beard_region(np.array([place]))[0] > 0.5) == expected
 
 
 def test_brows_are_lines_over_the_eyes():
-    on = skin.brow_distance(np.array([[0.036, 0.722, 0.13], [-0.036, 0.722, 0.13]]))
+    peak = skin.BROW[3]
+    on = skin.brow_distance(np.array([[peak[0], peak[1], 0.13], [-peak[0], peak[1], 0.13]]))
     assert on.max() < 1e-6
     assert skin.brow_distance(np.array([[0.03, 0.70, 0.13]]))[0] > 0.015
     assert skin.brow_distance(np.array([[0.036, 0.722, -0.05]]))[0] > 0.5

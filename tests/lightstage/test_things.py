@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("scipy", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
 
-from harmovid.lightstage import body, eyes, hair, mesh, things
+from harmovid.lightstage import body, eyes, mesh, things
+from harmovid.lightstage.obstacle import Obstacle
 
 
 def test_a_hat_sits_above_the_brows():
@@ -36,7 +37,7 @@ def test_hats_and_scarves():
         (hat,) = things.hat(kind, shape, (0.2, 0.2, 0.2), np.random.default_rng(0))
         assert hat.points[:, 1].max() > shape.vertices[:13380, 1].max()
         assert hat.uv.min() >= 0 and hat.uv.max() <= 1
-    skin = hair.Obstacle(shape.vertices[:13380], mesh.normals(shape.vertices, body.template().quads["body"])[:13380])
+    skin = Obstacle(shape.vertices[:13380], mesh.normals(shape.vertices, body.template().quads["body"])[:13380])
     rings = things.scarf(shape, skin, np.random.default_rng(0))
     assert [closed for _, closed in rings] == [True, True, False]
     neck = shape.joint("neck01")
