@@ -18,7 +18,6 @@ import numpy as np
 
 from harmovid.errors import InputError
 from harmovid.video import stills
-from harmovid.video.color import luminance
 
 
 @dataclass(frozen=True)
@@ -191,33 +190,6 @@ def views(environment: Environment, poses: np.ndarray, angle: float, shape: tupl
                 picture = picture[margin:-margin, margin:-margin]
             seen[t] += picture * _held(layer.gain, t)
     return seen
-
-
-def key_lights(pixels: np.ndarray, count: int = 4, radius: float = 0.12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The strongest small lights of a map, taken out of it one after another.
-
-    Each is the light within `radius` radians of the brightest spot that is left, above the level just around it.
-
-    Returns:
-        directions (count, 3), unit; colours (count, 3), radiance times steradians; and the map that remains, so that
-        the sum of all light is what it was.
-    """
-    rest, towards = pixels.copy(), directions(len(pixels))
-    weight = solid_angles(len(pixels))[..., None]
-    found, colours = [], []
-    for _ in range(count):
-        bright = luminance(rest)
-        peak = towards[np.unravel_index(int(bright.argmax()), bright.shape)]
-        cosine = towards @ peak
-        inside, around = cosine > np.cos(radius), (cosine > np.cos(2 * radius)) & (cosine <= np.cos(radius))
-        level = np.median(rest[around], axis=0)
-        light = np.where(inside[..., None], np.maximum(rest - level, 0), 0)
-        share = (luminance(light) * weight[..., 0])[..., None]
-        centre = (towards * share).sum((0, 1))
-        found.append(centre / np.linalg.norm(centre) if share.sum() > 0 else peak)
-        colours.append((light * weight).sum((0, 1)))
-        rest = rest - light
-    return np.array(found, np.float32), np.array(colours, np.float32), rest
 
 
 def _held(values: np.ndarray, frame: int) -> np.ndarray:

@@ -4,7 +4,6 @@ import pytest
 
 from harmovid.errors import InputError
 from harmovid.light import environment as env
-from harmovid.video.color import luminance
 
 
 def speckled(height: int = 32, seed: int = 0) -> np.ndarray:
@@ -93,19 +92,6 @@ def test_light_adds_up_over_layers_and_follows_gain_and_turn():
     assert np.allclose(seen[1], env.views(env.still(both.at(1)), poses, 0.7, (16, 16))[0], atol=1e-5)
     assert np.allclose(env.concatenated([env.still(a), env.still(b)]).at(0), a + b)
     assert np.allclose(both.scaled(2.0).at(1), 2 * both.at(1))
-
-
-def test_key_lights_are_found_and_no_light_is_lost():
-    pixels = np.full((64, 128, 3), 0.1, np.float32)
-    d = env.directions(64)
-    pixels[d @ d[20, 40] > np.cos(0.05)] += [30, 20, 10]
-    pixels[d @ d[30, 90] > np.cos(0.05)] += [1, 5, 9]
-    towards, colours, rest = env.key_lights(pixels, 2)
-    assert towards[0] @ d[20, 40] > 0.999 and towards[1] @ d[30, 90] > 0.999
-    assert np.allclose(rest, 0.1, atol=1e-3)
-    total = env.mean_radiance(pixels) * 4 * np.pi
-    assert np.allclose(colours.sum(0) + env.mean_radiance(rest) * 4 * np.pi, total, rtol=1e-4)
-    assert luminance(colours[0]) > luminance(colours[1])
 
 
 def test_a_map_is_read_clipped_below_zero_and_a_picture_of_other_shape_is_refused(tmp_path):
