@@ -9,6 +9,8 @@ import numpy as np
 
 from harmovid.lightstage.scene import Surface
 
+_FOLDED = 0.85  # length of the mean of unit normals, below which they are of two sides of a fold
+
 
 @dataclass(frozen=True)
 class Points:
@@ -115,11 +117,15 @@ def sums(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Members:
-    """Which points each facet stands for: order[begins : begins + counts]."""
+    """Which points each facet stands for: order[begins : begins + counts].
+
+    side: (F,) 0 or 1; where a pixel sees a fold of a surface, each side of it is a facet.
+    """
 
     order: np.ndarray
     begins: np.ndarray
     counts: np.ndarray
+    side: np.ndarray
 
     def chosen(self, share: float) -> np.ndarray:
         """Of each facet the point that lies at `share` in [0, 1) of its points."""
@@ -127,16 +133,17 @@ class Members:
 
 
 def averaged(points: Points) -> tuple[Points, Members]:
-    """Facets: what each pixel sees of each surface, as one point, the mean of all its points there.
+    """Facets: what each pixel sees of each surface, as one point, the mean of all its points there; in a fold, two.
 
     Args:
         points: in the order of pixels.
 
     Returns:
-        facets (F, ...), in the order of pixels and then of surfaces, and what they stand for.
+        facets (F, ...), in the order of pixels, then of surfaces, then of sides, and what they stand for.
     """
     surfaces = int(points.surface.max(initial=0)) + 1
     key = points.pixel * surfaces + points.surface
+    key = 2 * key + _beyond_fold(points, key)
     order = np.argsort(key, kind="stable")
     begins, counts = runs(key[order])
     means = {name: value[order[begins]] for name, value in vars(points).items()}
@@ -145,7 +152,22 @@ def averaged(points: Points) -> tuple[Points, Members]:
     means["roughness"] = sums(points.roughness[order, None], begins)[:, 0] / counts.astype(np.float32)
     for name in ("flat", "normal", "eye", "strand"):
         means[name] = unit(means[name])
-    return Points(**means), Members(order, begins, counts)
+    return Points(**means), Members(order, begins, counts, key[order[begins]] % 2)
+
+
+def _beyond_fold(points: Points, key: np.ndarray) -> np.ndarray:
+    """(P,): the other side of a fold, as between lips, seen from the first point of the same key.
+
+    The mean of both sides would face where neither does, to light that neither sees.
+    """
+    order = np.argsort(key, kind="stable")
+    begins, counts = runs(key[order])
+    which = np.empty(len(key), int)
+    which[order] = np.repeat(np.arange(len(begins)), counts)
+    mean = sums(points.flat[order], begins) / counts[:, None]
+    axis = points.flat[order[begins]] - mean
+    folded = np.square(mean).sum(1) < _FOLDED**2
+    return folded[which] & ~points.fibre & (((points.flat - mean[which]) * axis[which]).sum(1) < 0)
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

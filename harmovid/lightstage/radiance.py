@@ -81,7 +81,7 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     place, row = facets.pixel[first], np.repeat(np.arange(len(first)), counts)
     share = members.counts / np.add.reduceat(members.counts, first)[row] if len(first) else np.zeros(0)
     albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
-    steady = _neighbours(facets, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
+    steady = _neighbours(facets, members.side, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
     lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
     open_ = stage.open(facets, lit, steady, shape, config)
     open_ *= cells.solid
@@ -319,16 +319,16 @@ def _dither(place: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(np.modf(52.9829189 * np.modf(0.06711056 * x + 0.00583715 * y)[0])[0])
 
 
-def _neighbours(facets: Points, shape: tuple[int, int], depth: np.ndarray) -> csr_matrix:
+def _neighbours(facets: Points, side: np.ndarray, shape: tuple[int, int], depth: np.ndarray) -> csr_matrix:
     """(F, F): the mean over what 3 × 3 pixels show of a facet's surface, of what faces where it faces.
 
     One ray into a cell says yes or no; neighbours share what they found (a joint bilateral filter of the light, never
     of the albedo). Strands face every way, and share with all strands around.
     """
     width = shape[1]
-    surfaces = int(facets.surface.max(initial=0)) + 1
+    surfaces = 2 * (int(facets.surface.max(initial=0)) + 1)
     y, x = np.divmod(facets.pixel, width)
-    key = ((y + 1) * (width + 2) + x + 1) * surfaces + facets.surface
+    key = ((y + 1) * (width + 2) + x + 1) * surfaces + 2 * facets.surface + side
     flat = facets.flat * ~facets.fibre[:, None]
     smooth = np.where(facets.fibre, 1, np.float32(_SMOOTH))
     rows, columns, weights = [], [], []

@@ -66,7 +66,8 @@ def test_a_facet_is_the_mean_of_what_a_pixel_sees_of_a_surface():
     meshes = Meshes((ball(material((0.1, 0.2, 0.3), 0.6)), plane(material((0.9, 0.9, 0.9)), -1, half=0.2)), 0)
     points = meshes.spread(300, np.random.default_rng(0))
     pixel = np.sort(np.random.default_rng(1).integers(0, 20, 300))
-    points = replace(points, pixel=pixel, surface=points.surface[np.random.default_rng(2).permutation(300)])
+    level = np.tile(np.float32([0, 0, 1]), (300, 1))  # nothing of it folds
+    points = replace(points, pixel=pixel, flat=level, surface=points.surface[np.random.default_rng(2).permutation(300)])
     facets, members = averaged(points)
     pairs = sorted(set(zip(pixel.tolist(), points.surface.tolist(), strict=True)))
     assert list(zip(facets.pixel.tolist(), facets.surface.tolist(), strict=True)) == pairs
@@ -78,3 +79,19 @@ def test_a_facet_is_the_mean_of_what_a_pixel_sees_of_a_surface():
         assert np.allclose(facets.albedo[n], points.albedo[mine].mean(0), atol=1e-6)
         assert all(mine[members.chosen(share)[n]] for share in (0.0, 0.5, 0.999))
     assert np.allclose(np.linalg.norm(facets.normal, axis=1), 1, atol=1e-5)
+
+
+def test_where_a_pixel_sees_a_fold_each_side_of_it_is_a_facet():
+    points = Meshes((ball(material((0.1, 0.2, 0.3), 0.6)),), 0).spread(60, np.random.default_rng(0))
+    up, down = np.float32([0.1, 0.9, 0.42]), np.float32([0.1, -0.9, 0.42])
+    slight = np.float32([0.3, 0.2, 0.93])
+    flat = np.where((np.arange(60) % 3 == 0)[:, None], up, down)  # pixel 0: two lips; pixel 1: a gentle curve
+    flat[30:] = np.where((np.arange(30) % 2 == 0)[:, None], [0, 0, 1], slight)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    points = replace(points, pixel=np.repeat([0, 1], 30), flat=flat.astype(np.float32), normal=flat.astype(np.float32))
+    facets, members = averaged(points)
+    assert facets.pixel.tolist() == [0, 0, 1] and members.side.tolist() == [0, 1, 0]
+    assert members.counts.tolist() == [10, 20, 30]
+    assert np.allclose(facets.normal[:2], [up / np.linalg.norm(up), down / np.linalg.norm(down)], atol=1e-5)
+    strands, _ = averaged(replace(points, fibre=np.ones(60, bool)))  # strands face every way
+    assert len(strands.pixel) == 2
