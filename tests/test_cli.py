@@ -247,7 +247,7 @@ class TestSettings:
         ("--model classical --steps 4", "--steps is a network's, and the classical model is none"),
         ("--foreground-transfer slog9", "known: srgb, linear"),
         ("--set nonsense", "--set takes name=value"), ("--set nonsense=1", "there is no setting 'nonsense'"),
-        ("--set transfer.nonsense=1", "settings here: cell, bins, mixing, prior"), ("--set a.b=1", "there is no group 'a'"),
+        ("--set transfer.nonsense=1", "settings here: cell, bins"), ("--set a.b=1", "there is no group 'a'"),
         ("--set transfer.cell=much", "cell takes int"),
         ("--set transfer.cell=0", "transfer.cell is between 2 and 1024"),
         ("--set transfer.bins=1", "transfer.bins is between 2 and 64"), ("--set transfer.prior=-5", "transfer.prior"),
