@@ -12,6 +12,7 @@ What is path-traced is kept in .cache/pathtrace_check.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +37,10 @@ HAIR, FACE = ("hair", "brows", "lashes"), ("skin", "eyes", "teeth", "tongue")
 
 def traced(performance: Performance, name: str, light: np.ndarray, full: bool, size: int, samples: int) -> np.ndarray:
     """(H, W, 4) scene-linear, premultiplied; from the cache where it was rendered before."""
-    path = CACHE / f"{name}-{size}-{'full' if full else 'diffuse'}-{samples}.npy"
+    told = hashlib.sha256(light.tobytes())  # people change with the code that makes them
+    for surface in performance.surfaces:
+        told.update(surface.vertices.tobytes())
+    path = CACHE / f"{name}-{size}-{'full' if full else 'diffuse'}-{samples}-{told.hexdigest()[:12]}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = pathtrace.render(performance, 0, light, (size, size), samples=samples, full=full)

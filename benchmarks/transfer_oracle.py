@@ -2,7 +2,8 @@
 
 People of the light stage are filmed at 512 pixels, each in pairs of lights. What a perfect network would see and give
 at 128 pixels is fitted, the light applied at full size, and held against the truth. Beside ours stand simpler ways to
-carry the same 128 pixels over. What is filmed, ten frames of a minute each, is kept in .cache/oracle.
+carry the same 128 pixels over. What is filmed, ten frames of a minute each, is kept in .cache/oracle: delete it where
+people or renderer have changed.
 
     docs/light_transfer.jpg   with --sheet: four of the pairs
 """

@@ -38,7 +38,6 @@ class CropConfig:
     shift: how far the box may be moved off centre, a share of its size.
     flip, reverse: probabilities of a mirrored view, of a clip played backwards.
     photos: share of draws, where there are clips and photos, that are photos.
-    same: share of draws of one performance in two lights that take one light twice.
     """
 
     margin: tuple[float, float] = (0.02, 0.3)
@@ -46,7 +45,6 @@ class CropConfig:
     flip: float = 0.5
     reverse: float = 0.5
     photos: float = 0.5
-    same: float = 0.3
 
 
 STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
@@ -115,16 +113,16 @@ class Footage:
         return _stacked([self._one(self._choose(random, config), frames, view, random, config) for _ in range(batch)])
 
     def draw_relit(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
-                   config: CropConfig = CropConfig()) -> tuple[ViewBatch, ViewBatch]:
+                   config: CropConfig = CropConfig(), same: float = 0.0) -> tuple[ViewBatch, ViewBatch]:
         """Random views of random performances, each in two of its lights; arguments as in `draw`.
 
-        There must be `performances`. Both batches have the same masks.
+        There must be `performances`. Both batches have the same masks. `same` is the share in one light twice.
         """
         pairs = []
         for _ in range(batch):
             takes = self.performances[int(random.integers(len(self.performances)))]
             picked = random.choice(takes, 2, replace=False)
-            if random.random() < config.same:
+            if random.random() < same:
                 picked[0] = picked[1]
             seed = int(random.integers(2**62))  # the same choices for both
             pairs.append([self._one(self.takes[n], frames, view, np.random.default_rng(seed), config) for n in picked])

@@ -32,6 +32,7 @@ class MisfitConfig:
     placed: share of batches whose person comes as they were filmed, while the scene is graded by up to `setting`: an
         ordinary clip put into a night, a sunset, a stage, which is what users do.
     relit: share of batches that are of the light stage, where there is any.
+    same: share of its people whose light is right: what is right is to be left alone.
     toned: strongest grade of such a person in the wrong light, as by another camera.
     """
 
@@ -42,6 +43,7 @@ class MisfitConfig:
     placed: float = 0.35
     setting: float = 1.0
     relit: float = 0.15
+    same: float = 0.3
     toned: float = 0.5
 
 

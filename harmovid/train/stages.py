@@ -54,7 +54,7 @@ class OnFootage:
         """A batch of people in a wrong light: of real footage, or of the light stage where there is any."""
         footage, shape = footage or self.train, self._shape(random)
         if footage.performances and random.random() < config.relit:
-            return relit(*footage.draw_relit(*shape, random, self.crop), config, generator)
+            return relit(*footage.draw_relit(*shape, random, self.crop, config.same), config, generator)
         return misfit(footage.draw(*shape, random, self.crop), config, random, generator)
 
     def _shape(self, random: np.random.Generator) -> tuple[int, int, tuple[int, int]]:

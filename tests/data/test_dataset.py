@@ -99,14 +99,14 @@ def relit_footage() -> Footage:
 def test_a_performance_is_drawn_in_two_lights_pixel_by_pixel():
     footage = relit_footage()
     assert footage.performances == [[1, 2, 3]]
-    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=0.0))
+    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), MOVING)
     assert torch.equal(one.mask, other.mask)
     inside = one.mask > 0.99
     apart = ((one.picture - other.picture).abs().amax(1, keepdim=True) * inside).amax((1, 2, 3, 4))
     assert apart.min() > 0.2
-    again, _ = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=0.0))
+    again, _ = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), MOVING)
     assert torch.equal(one.picture, again.picture)
-    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), replace(MOVING, same=1.0))
+    one, other = footage.draw_relit(8, 5, (32, 32), np.random.default_rng(0), MOVING, same=1.0)
     assert torch.equal(one.picture, other.picture) and torch.equal(one.plate, other.plate)
 
 
