@@ -131,7 +131,8 @@ def testset(
     split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
     per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
                                                  "bad mask; of step always 2.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split. Default: all; of "
+                                                    "jitter and step 12, of masks 8.")] = None,
     backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
                                                            "place of the split's; may be given again.")] = None,
 ) -> None:

@@ -28,6 +28,7 @@ from harmovid.light.smooth import noise
 from harmovid.video import io
 from harmovid.video.color import from_linear, to_linear
 
+CLIPS = 12  # of a set, where no other number is asked for: what differs here is the jump, not the person
 SETTINGS = {"tables": 3, "peak": 15.0, "weakest": 18.0, "stops": 0.6, "tint": 0.2, "nodes": 6}
 """Of the jumps at amount 1. tables: of an item. peak: PSNR, dB, that the largest strength of a table gives on the
 person. weakest: dB of a table at full strength; weaker ones are not taken where there are enough. stops: standard
@@ -39,9 +40,9 @@ def jitter_set(data: Path, out: Path, luts: list[Path], split: str = "test", per
                limit: int | None = None, progress: Progress = lambda stage, done, total: None) -> Manifest:
     """Make the set, or what is missing of it; folders and arguments as `lutset.lut_set`.
 
-    Of every clip `per_clip` items: global and local in turn, of growing amounts, the last two of amount 1. The
-    variants are named so: "global 0.5". Each frame's table and strength stand in the item's settings, those of all
-    items in the manifest's. The seed is the item's name.
+    Of each of its 12 clips (or `limit`) `per_clip` items: global and local in turn, of growing amounts, the last two of
+    amount 1. The variants are named so: "global 0.5". Each frame's table and strength stand in the item's settings,
+    those of all items in the manifest's. The seed is the item's name.
 
     Raises:
         OptionError: `per_clip` is less than 1.
@@ -50,7 +51,7 @@ def jitter_set(data: Path, out: Path, luts: list[Path], split: str = "test", per
     """
     if per_clip < 1:
         raise OptionError(f"each clip gets 1 item or more, got {per_clip}")
-    clips = lutset.spread(split_list.files(split, "portraits_video"), limit)
+    clips = lutset.spread(split_list.files(split, "portraits_video"), limit or CLIPS)
     names = lutset.by_name(luts, int(SETTINGS["tables"]))
     wanted = Manifest(VERSION, split, per_clip, clips=clips, luts=testsets.digests(names.values()), kind="jitter",
                       settings=dict(SETTINGS))

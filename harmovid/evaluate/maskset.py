@@ -33,7 +33,7 @@ VARIANTS = {"good": 0.0, "eroded 1%": 0.01, "eroded 2%": 0.02, "eroded 4%": 0.04
             "dilated 2%": -0.02, "dilated 4%": -0.04, "holes": 0.04, "wobble": 0.015}
 """By name: how far the edge moves inwards, holes' mean radius, and the standard deviation of the wobbling edge's way;
 all as shares of the height."""
-CLIPS = 12  # of a set, where no other number is asked for
+CLIPS = 8  # of a set, where no other number is asked for
 _HOLES = 6
 
 
@@ -41,7 +41,7 @@ def mask_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_c
              limit: int | None = None, progress: Progress = lambda stage, done, total: None) -> Manifest:
     """Make the set, or what is missing of it; folders and arguments as `lutset.lut_set`.
 
-    Two thirds of its 12 clips (or `limit`) are from HAIR, as far as the split has them; their items' settings say
+    Two thirds of its 8 clips (or `limit`) are from HAIR, as far as the split has them; their items' settings say
     hair. Of each clip `per_clip` tables, as in the LUT set, and of each of those an item for every one of VARIANTS:
     mask/ holds the bad mask, scoring_mask/ the good one.
 

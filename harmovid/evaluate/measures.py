@@ -5,6 +5,7 @@ Each measure takes in a clip's shots one by one. A new measure is added to `Meas
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.semantic import Embedder
 
 PSNR_CEILING = 100.0  # dB written for equal pictures: infinity is no JSON and would swallow the mean
+_IDENTITY_EVERY = 4  # frames: who somebody is does not change in between, and a network's look is dear
 _LPIPS_SIDE = 32  # pixels; smaller pictures do not reach the network's last layer
 
 
@@ -308,9 +310,14 @@ def _identity(face: Embedder) -> Measure:
     from harmovid.evaluate.semantic import Identity
 
     same = Identity(face)
-    return Measure(lambda s: same.add(s.shown["result"], s.shown["source"], s.alpha,
-                                      s.once("identity", lambda: same.see(s.shown["source"], s.alpha))),
-                   lambda: {"identity": same.value})
+    number = itertools.count()
+
+    def add(shot: Shot) -> None:
+        if next(number) % _IDENTITY_EVERY == 0:
+            same.add(shot.shown["result"], shot.shown["source"], shot.alpha,
+                     shot.once("identity", lambda: same.see(shot.shown["source"], shot.alpha)))
+
+    return Measure(add, lambda: {"identity": same.value})
 
 
 def _steadiness(embedder: Embedder, prefix: str, role: str) -> Measure:

@@ -23,6 +23,7 @@ from harmovid.evaluate.testsets import MANIFEST, VERSION, Item, Manifest, Progre
 from harmovid.video import io
 from harmovid.video.color import from_linear, to_linear
 
+CLIPS = 12  # of a set, where no other number is asked for
 VARIANTS = ("lamp", "background")
 STOPS = 1.25
 """How much darker the darker part of a clip is, log2 of linear light."""
@@ -32,15 +33,16 @@ def step_set(data: Path, out: Path, split: str = "test", limit: int | None = Non
              progress: Progress = lambda stage, done, total: None) -> Manifest:
     """Make the set, or what is missing of it; folders and arguments as `lutset.lut_set`, without tables.
 
-    Of every clip an item for each of VARIANTS. Clips become darker and brighter in turn, at a frame between 0.4 and 0.6
-    of their length; both are in the items' settings: "step", the first frame in the new light, and "change", the
-    natural log of the gain there. Nothing in it is random but that frame, whose seed is the clip's name.
+    Of each of its 12 clips (or `limit`) an item for each of VARIANTS. Clips become darker and brighter in turn, at a
+    frame between 0.4 and 0.6 of their length; both are in the items' settings: "step", the first frame in the new
+    light, and "change", the natural log of the gain there. Nothing in it is random but that frame, whose seed is the
+    clip's name.
 
     Raises:
         InputError: a clip cannot be read.
         OutputError: another set is in `out`, or it cannot be written.
     """
-    clips = lutset.spread(split_list.files(split, "portraits_video"), limit)
+    clips = lutset.spread(split_list.files(split, "portraits_video"), limit or CLIPS)
     wanted = Manifest(VERSION, split, len(VARIANTS), clips=clips, kind="step", settings={"stops": STOPS})
     begun = testsets.begin(out, wanted)
     counts = lutset.reals(data, out, clips, progress)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,22 @@ def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict
     assert found["nothing_foreground_psnr"] < found["foreground_psnr"]
     assert found["step_response"] == found["nothing_step_response"] == 0  # the truth stands in for what steps
     assert 0.99 < found["steadiness"] <= 1 and 0.9 < found["identity"] < 1
+
+
+def test_the_person_is_looked_at_in_every_fourth_frame() -> None:
+    class Seen(Colours):
+        count = 0
+
+        def embed(self, frames: np.ndarray) -> np.ndarray:
+            self.count += len(frames)
+            return super().embed(frames)
+
+    face, planes = Seen(), np.full((9, 16, 16, 3), 0.4, np.float32)
+    planes[[0, 4, 8]] = [0.8, 0.2, 0.1]  # in these the result has another colour than the source, and only in these
+    clip = {"source": np.full_like(planes, 0.4), "result": planes, "alpha": np.ones((9, 16, 16), np.float32)}
+    found = take(clip, ("source", "mask"), Tools(face=face), size=(16, 16))
+    assert face.count == 6  # three frames of the result, three of the source
+    assert found["identity"] == pytest.approx(1.1 / math.sqrt(3 * 0.69), abs=1e-5)
 
 
 def test_what_is_not_given_is_not_measured(clip: dict[str, np.ndarray]) -> None:
