@@ -238,7 +238,9 @@ class MongeKantorovich(_Transfer):
 
     def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
         stops = _to_stops(rgb)
-        return _sums(stops, weight / (1 + (np.ptp(stops, axis=1) / self.damping.neutral) ** 2))
+        # Over planes: numpy is 30 times slower along an axis of three.
+        chroma = np.ptp(np.ascontiguousarray(stops.T), axis=0)
+        return _sums(stops, weight / (1 + (chroma / self.damping.neutral) ** 2))
 
     def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
         matrix = self._contrast(person[1:], scene[1:])
