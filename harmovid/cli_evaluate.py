@@ -220,7 +220,8 @@ def run(
             outcomes = bench.compare(folder, chosen, tools, names, device, _cores(), progress)
         sys.stdout.write(bench.table(folder, outcomes))
         gained = bench.gain_table(outcomes)
-        sys.stdout.write(f"\n{gained}" if gained else "")
+        turned = bench.turn_table(folder, outcomes)
+        sys.stdout.write("".join(f"\n{table}" for table in (gained, turned) if table))
         failed = [(outcome.name, name, said) for outcome in outcomes for name, said in outcome.failed.items()]
         if failed:
             raise InputError(f"{len(failed)} results are missing; the first, {failed[0][1]} by {failed[0][0]}: "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harmovid.errors import OptionError
-from harmovid.evaluate import methods
+from harmovid.evaluate import inview, methods, turning
 from harmovid.evaluate.gains import WORSE, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
@@ -27,13 +27,15 @@ class Outcome:
     """What became of a method.
 
     rows: of the items that were scored. failed: by item, what the run or the score said. seconds: per frame, the mean
-    over the items whose time is known; NaN where none is.
+    over the items whose time is known; NaN where none is. references: the folder whose foreground/, mask/ and truth/
+    are in the frame of the results.
     """
 
     name: str
     rows: tuple[Row, ...]
     failed: dict[str, str]
     seconds: float
+    references: Path
 
 
 def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] | None = None, device: str = "cpu",
@@ -75,23 +77,29 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
         if len(failed[method.name]) < len(names):
             alike.setdefault((method.options.end, own), []).append(method)
     rows: dict[str, list[Row]] = {name: [] for name in failed}
+    places = dict.fromkeys(failed, folder)
     for (end, own), group in alike.items():
         scored = score_set(folder, [folder / "results" / method.name for method in group], workers, tools, names, end,
                            own, _named(progress, "score"))
         rows |= {method.name: found for method, found in zip(group, scored, strict=True)}
-    return [_outcome(name, folder / "results" / name, rows[name], failed[name]) for name in failed]
+        if own is not None:
+            places |= dict.fromkeys((method.name for method in group), inview.place(folder, own, end))
+    return [_outcome(name, folder / "results" / name, rows[name], failed[name], places[name]) for name in failed]
 
 
 def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
-    """Names of `count` items, or of all where there are no more, evenly spread over a set.
+    """Names of `count` items, or of all where there are no more, evenly spread over a set; of one whose environments
+    turn, of as many whole turns, at least one.
 
     Raises:
         OptionError: `count` is below 1.
     """
     if count < 1:
         raise OptionError(f"--items is 1 or more, got {count}")
-    names = [item.name for item in read_set(folder).items]
-    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, count).round().astype(int))]
+    items = read_set(folder).items
+    whole = turning.turns(items, [item.name for item in items]) or [(item.name,) for item in items]
+    count = max(1, count // len(whole[0]))
+    return [name for i in np.unique(np.linspace(0, len(whole) - 1, count).round().astype(int)) for name in whole[i]]
 
 
 def table(folder: Path, outcomes: list[Outcome]) -> str:
@@ -159,13 +167,43 @@ def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _outcome(name: str, out: Path, rows: list[Row], failed: dict[str, str]) -> Outcome:
+def turn_table(folder: Path, outcomes: list[Outcome]) -> str:
+    """Of a set whose environments turn, in Markdown: does each method's light follow, and what is gained where the
+    light is in view and where it is not. Empty of another set, and where no turn is whole.
+
+    Means are of the items that every method has a score of.
+    """
+    scored = [outcome for outcome in outcomes if outcome.rows]
+    items = read_set(folder).items
+    both = set.intersection(*({row["clip"] for row in outcome.rows} for outcome in scored)) if scored else set()
+    found = turning.turns(items, both)
+    if not found:
+        return ""
+    seen = turning.in_view(items) & both
+    untouched = list(scored[0].rows)
+    lines = [_line(["method", "direction: correlation → 1", "slope → 1", f"gain, light in view ({len(seen)})",
+                    f"gain, elsewhere ({len(both - seen)})"]), "|---|" + "---:|" * 4]
+    truths = {place: [turning.vectors(place / "truth", place, turn) for turn in found]
+              for place in {outcome.references for outcome in scored}}
+    for outcome in scored:
+        place = outcome.references
+        vectors = [turning.vectors(folder / "results" / outcome.name, place, turn) for turn in found]
+        followed = turning.direction(vectors, truths[place])
+        gained = [gains([row for row in outcome.rows if row["clip"] in some],
+                        [row for row in untouched if row["clip"] in some]).gain if some else math.nan
+                  for some in (seen, both - seen)]
+        lines.append(_line([_title(outcome), *(_cell(value, 2) for value in (
+            followed.correlation, followed.slope, *gained))]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _outcome(name: str, out: Path, rows: list[Row], failed: dict[str, str], references: Path) -> Outcome:
     good = tuple(row for row in rows if "error" not in row)
     # What a run said tells more than a score that found no result.
     failed = {row["clip"]: row["error"] for row in rows if "error" in row} | failed
     times = {row["name"]: row["seconds"] / row["frames"] for row in read_lines(out / "seconds.jsonl")}
     spent = [times[row["clip"]] for row in good if row["clip"] in times]
-    return Outcome(name, good, failed, math.fsum(spent) / len(spent) if spent else math.nan)
+    return Outcome(name, good, failed, math.fsum(spent) / len(spent) if spent else math.nan, references)
 
 
 def _named(progress: Progress, stage: str) -> Progress:

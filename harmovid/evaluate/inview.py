@@ -33,7 +33,7 @@ def references(folder: Path, items: list[Item], view: ViewSize, end: int | None 
     Returns:
         The folder, inside the set's, with foreground/, mask/ (those that score) and truth/ where the set has them.
     """
-    out = folder / "views" / (f"{view.area}x{view.multiple}" + (f"x{end}" if end else ""))
+    out = place(folder, view, end)
     places = {"foreground": folder / "foreground", "mask": scoring_masks(folder), "truth": folder / "truth"}
     places = {role: place for role, place in places.items() if place.is_dir()}
     for role in places:
@@ -48,6 +48,11 @@ def references(folder: Path, items: list[Item], view: ViewSize, end: int | None 
                 write(out / role / file, _cut(clip, frames, role == "mask"), clip)
         progress(item.name, number + 1, len(items))
     return out
+
+
+def place(folder: Path, view: ViewSize, end: int | None = None) -> Path:
+    """Where `references` writes them."""
+    return folder / "views" / (f"{view.area}x{view.multiple}" + (f"x{end}" if end else ""))
 
 
 def _framing(mask: Clip, view: ViewSize, end: int | None) -> framing.Framing:

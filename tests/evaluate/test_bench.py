@@ -110,10 +110,10 @@ def test_quick_takes_items_from_all_over(made):
         bench.spread(made, 0)
 
 
-def test_gains_by_band_are_of_what_every_method_has():
+def test_gains_by_band_are_of_what_every_method_has(tmp_path):
     psnr = {"untouched": {"a": 13.0, "b": 18.0, "c": 25.0, "d": 26.0}, "good": {"a": 16.0, "b": 18.5, "c": 24.0}}
-    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5)
-                for name, of in psnr.items()]
+    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5,
+                        tmp_path) for name, of in psnr.items()]
     head, _, *lines = bench.gain_table(outcomes, each=True).splitlines()
     assert head == ("| method | PSNR fg (dB) ↑ | gain | below 14 dB (1) | 14 to 19 dB (1) | above 19 dB (1) | "
                     "worse by > 0.5 dB |")
@@ -125,8 +125,8 @@ def test_gains_by_band_are_of_what_every_method_has():
 def test_the_table_compares_like_with_like(made):
     names = [item.name for item in read_set(made).items]
     rows = {"untouched": {names[0]: 14.0, names[1]: 20.0}, "good": {names[1]: 25.0}}
-    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5)
-                for name, of in rows.items()]
+    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5,
+                        made) for name, of in rows.items()]
     lines = bench.table(made, outcomes).splitlines()
     assert lines[0] == "| method | PSNR fg (dB) ↑ | s per frame |"
     assert lines[2:4] == ["| untouched (do nothing) | 20.00 | 0.500 |", "| good | 25.00 | 0.500 |"]
