@@ -304,14 +304,14 @@ def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[R
 def _network(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
     import torch
 
-    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.infer.framewise import harmonizer
     from harmovid.model import checkpoint
 
     remarks = []
     if device == "cuda" and not torch.cuda.is_available():
         device = "cpu"
         remarks.append("there is no CUDA device here: the network ran on the processor")
-    network = NetworkHarmonizer(checkpoint.load(model, device), steps, device)
+    network = harmonizer(checkpoint.load(model, device), steps, device)
 
     def telling(report: Report) -> Harmonizer:
         network.progress = report

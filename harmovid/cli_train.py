@@ -42,6 +42,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run was 
 Where = Annotated[Device, typer.Option(help="What is not there is replaced by what is.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. loop.steps=2000 or stage.flat=0; "
                                                     "all of them stand in the run's config.json.")]
+Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a checkpoint.")]
+Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint; "
+                                           "for presets that have one, as nano.")]
+Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
 
 
@@ -151,12 +155,9 @@ def tone(
 def harmonize(
     data: Shards,
     out: Out,
-    codec: Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a "
-                                        "checkpoint.")],
-    tone: Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a "
-                                              "checkpoint; for presets that have one, as nano.")] = None,
-    init: Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or "
-                                             "nano.")] = None,
+    codec: Codec,
+    tone: Tone = None,
+    init: Init = None,
     preset: Preset = "nano",
     resume: Resume = False,
     device: Where = Device.cpu,
@@ -170,6 +171,29 @@ def harmonize(
     from harmovid.train import recipe
 
     _train(recipe.HarmonizeRecipe, recipe.train_harmonizer, preset, data, out, resume, device, set_, seed,
+           codec=codec, tone=tone, init=init)
+
+
+@train.command()
+def harmoim(
+    data: Shards,
+    out: Out,
+    codec: Codec,
+    tone: Tone = None,
+    init: Init = None,
+    preset: Preset = "nano",
+    resume: Resume = False,
+    device: Where = Device.cpu,
+    set_: Settings = None,
+    seed: Seed = None,
+) -> None:
+    """Train the harmonizer of single frames, which is sampled in steps with noise of its own for each frame.
+
+    Example: `harmovid train harmoim --data shards/ --out runs/harmoim --codec nano/ --tone nano/ --init nano`
+    """
+    from harmovid.train import recipe
+
+    _train(recipe.HarmoimRecipe, recipe.train_harmonizer, preset, data, out, resume, device, set_, seed,
            codec=codec, tone=tone, init=init)
 
 

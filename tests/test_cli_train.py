@@ -199,6 +199,17 @@ class TestTrain:
         before = checkpoint.load(made / "net/model").backbone.state_dict()
         assert all(torch.equal(value, before[name]) for name, value in begun[0].items())
 
+    def test_harmoim_begins_from_a_harmonizer_and_is_resumed_under_the_same_name(self, made, tmp_path):
+        net = made / "net/model"
+        command = (f"train harmoim --data {made}/data -o {tmp_path}/im --codec {net} --tone {net} --init {net} {SMALL} "
+                   "--set stage.lengths=[[1,2,1.0]]")
+        invoke(f"{command} --set loop.steps=1")
+        invoke(f"{command} --set loop.steps=2 --resume")
+        model = checkpoint.load(tmp_path / "im/model")
+        assert (model.preset.name, model.preset.view.window, model.preset.eta) == ("nano-harmoim", 1, 1.0)
+        rows = [json.loads(line) for line in (tmp_path / "im/log.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows if "loss" in row] == [1, 2]
+
     def test_without_cuda_the_processor_serves_and_it_is_said(self, made, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         said = invoke(f"train codec --data {made}/data -o {tmp_path}/codec --device cuda {SMALL} --set loop.steps=1")

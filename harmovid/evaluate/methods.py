@@ -192,10 +192,10 @@ class Sized:
 @lru_cache(maxsize=1)
 def _network(model: str, device: str) -> Harmonizer:
     """One is kept, for it is asked for again to know its view, and takes long to load."""
-    from harmovid.infer.network import NetworkHarmonizer
+    from harmovid.infer.framewise import harmonizer
     from harmovid.model import checkpoint
 
-    return NetworkHarmonizer(checkpoint.load(model, device), device=device)
+    return harmonizer(checkpoint.load(model, device), device=device)
 
 
 def _bvd(device: str) -> Harmonizer:

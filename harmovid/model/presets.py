@@ -7,7 +7,7 @@ themselves (scaling of the latents, schedule, sizes) overrides what stands here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harmovid.model.backbone import TransformerConfig
 from harmovid.model.codec import CausalCodecConfig
@@ -36,7 +36,7 @@ class Preset:
     """A model, whole: enough to build it again.
 
     codec: None is the `AutoencoderKLCogVideoX` of the published folder, which knows its own sizes.
-    steps: of sampling, where the user names none.
+    steps: of sampling, where the user names none. eta: how random it is, 0 to 1; see `infer.sampler.sample`.
     tone: of what tones the composite before the network sees it; None where nothing does.
     source: the hub name of the published weights it begins from; None is from nothing.
     """
@@ -47,6 +47,7 @@ class Preset:
     schedule: ScheduleConfig
     codec: CausalCodecConfig | None = None
     steps: int = 50
+    eta: float = 0.0
     tone: ToneConfig | None = None
     source: str | None = None
 
@@ -118,6 +119,13 @@ def cogvideox_1_5_5b() -> Preset:
         schedule=ScheduleConfig(),
         source="THUDM/CogVideoX1.5-5B-I2V",
     )
+
+
+def frame_wise(preset: Preset) -> Preset:
+    """The same model for single frames, HarmoIm: eight steps with noise of their own, for one step gives the average of
+    what is plausible, the same in every frame.
+    """
+    return replace(preset, name=f"{preset.name}-harmoim", view=replace(preset.view, window=1), steps=8, eta=1.0)
 
 
 PRESETS: dict[str, Callable[[], Preset]] = {

@@ -19,7 +19,7 @@ from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.checkpoint import Model
 from harmovid.model.codec import TIME, CausalCodec
-from harmovid.model.conditions import conditions, mask_channels
+from harmovid.model.conditions import LATENT_CHANNELS, conditions, mask_channels
 from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
 from harmovid.model.schedule import Schedule
@@ -38,6 +38,7 @@ class HarmonizeStage:
         four frames as all others do.
     strided: share of batches that leave latents out, evenly, as an overview of a long clip does.
     soft, own: shares of masks that are pseudo-alpha, and as they were given; the others are binary.
+    dropout: share of samples that are told nothing of the background, neither latents nor palette.
     """
 
     lengths: tuple[Length, ...] = (Length(1, 96, 0.25), Length(21, 24, 0.6), Length(49, 12, 0.15))
@@ -47,6 +48,7 @@ class HarmonizeStage:
     strided: float = 0.15
     soft: float = 0.4
     own: float = 0.3
+    dropout: float = 0.0
     objective: DiffusionObjective = field(default_factory=DiffusionObjective)
 
 
@@ -78,6 +80,9 @@ class Harmonize(OnFootage):
         drawn = self.misfits(self.stage.misfit, random, generator)
         mask = self._mask(drawn.mask, random, generator)
         batch = self.encoded(drawn.target, over(drawn.wrong, drawn.plate, mask), drawn.plate, drawn.overview, mask)
+        if self.stage.dropout > 0:
+            lost = torch.rand(len(mask), generator=generator, device=generator.device) < self.stage.dropout
+            batch = _without_background(batch, lost)
         if batch["target"].shape[2] > 1 and random.random() < self.stage.begun:
             batch = _times(batch, slice(1, None))
         if batch["target"].shape[2] > 4 and random.random() < self.stage.strided:
@@ -143,7 +148,7 @@ class Harmonize(OnFootage):
             generator = torch.Generator(composite.device)
             generator.manual_seed(index)
             noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
-            result = one_step(module, self.schedule, batch["conditions"], noise, batch["palette"])
+            result = self.answer(module, batch, noise)
             # In [0, 1], all three through the codec: target, composite, ours.
             truth, plain, ours = (self.codec.decode(x).clamp(0, 1) for x in (
                 batch["target"], self.codec.encode(composite), result))
@@ -153,6 +158,10 @@ class Harmonize(OnFootage):
             if index % 11 == 0:
                 rows.append(tiles(plain, ours, truth))
         return gain_figures(before, after, slopes), rows
+
+    def answer(self, module: nn.Module, batch: Batch, noise: Tensor) -> Tensor:
+        """What validation takes for the network's answer, (B, 16, Tl, h, w)."""
+        return one_step(module, self.schedule, batch["conditions"], noise, batch["palette"])
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The whole model."""
@@ -180,6 +189,14 @@ def _gains(plain: Tensor, truth: Tensor, ours: Tensor, mask: Tensor) -> tuple[fl
     inside = (weight > 0.9).float()
     wanted, got = ((c / cells[0]).log() * inside for c in cells[1:])
     return float((wanted * got).sum()), float(wanted.square().sum()) + 1e-9
+
+
+def _without_background(batch: Batch, lost: Tensor) -> Batch:
+    """Nothing in the place of what (B,) `lost` samples were told of the background."""
+    kept = ~lost
+    told = batch["conditions"].clone()  # (B, 304, Tl, h, w)
+    told[:, LATENT_CHANNELS : 3 * LATENT_CHANNELS] *= kept[:, None, None, None, None]
+    return {**batch, "conditions": told, "palette": batch["palette"] * kept[:, None]}
 
 
 def _times(batch: Batch, kept: slice) -> Batch:

@@ -16,9 +16,10 @@ from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
-from harmovid.model.presets import PRESETS, Preset
+from harmovid.model.presets import PRESETS, Preset, frame_wise
 from harmovid.model.tone import Tone
 from harmovid.train.codec import Codec, CodecStage
+from harmovid.train.harmoim import Harmoim, HarmoimStage
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import LoopConfig, Task, train
 from harmovid.train.tone import ToneStage, ToneTask
@@ -45,6 +46,15 @@ class HarmonizeRecipe:
 
 
 @dataclass(frozen=True)
+class HarmoimRecipe:
+    """How a harmonizer of single frames is trained."""
+
+    preset: Preset
+    loop: LoopConfig = LoopConfig()
+    stage: HarmoimStage = field(default_factory=HarmoimStage)
+
+
+@dataclass(frozen=True)
 class ToneRecipe:
     """How a tone is trained."""
 
@@ -53,7 +63,7 @@ class ToneRecipe:
     stage: ToneStage = field(default_factory=ToneStage)
 
 
-Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, ToneRecipe)
+Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, HarmoimRecipe, ToneRecipe)
 
 
 def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[str] = (), *, seed: int | None = None,
@@ -73,14 +83,15 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
     """
     if preset not in PRESETS:
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    recipe = kind(PRESETS[preset](), LoopConfig(precision="bf16" if device == "cuda" else "no"))
+    begun = PRESETS[preset]() if kind is not HarmoimRecipe else frame_wise(PRESETS[preset]())
+    recipe = kind(begun, LoopConfig(precision="bf16" if device == "cuda" else "no"))
     if recipe.preset.codec is None:
         raise OptionError(f"{preset} begins from published weights, which cannot be trained here yet; choose one of "
                           f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
     if resume and _record(out).is_file():
         recipe = config.load(kind, _record(out))
-        if recipe.preset.name != preset:
-            raise OptionError(f"the run in {out} is of the preset {recipe.preset.name}, not {preset}; leave out "
+        if recipe.preset.name != begun.name:
+            raise OptionError(f"the run in {out} is of the preset {recipe.preset.name}, not {begun.name}; leave out "
                               "--resume and name another --out")
     if seed is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
@@ -128,10 +139,11 @@ def train_tone(recipe: ToneRecipe, data: Path, out: Path, *, device: str = "cpu"
     return _run(task, recipe, out, device, progress)
 
 
-def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: Path, tone: Path | None = None,
-                     init: str | None = None, device: str = "cpu", resume: bool = False,
+def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: Path, *, codec: Path,
+                     tone: Path | None = None, init: str | None = None, device: str = "cpu", resume: bool = False,
                      progress: Report = lambda stage, done, total: None) -> dict[str, float]:
-    """Train a harmonizer; out/model is then a checkpoint for `harmovid harmonize --model`.
+    """Train a harmonizer, of clips or of single frames as the recipe is; out/model is then a checkpoint for `harmovid
+    harmonize --model`.
 
     Args:
         data, out, device, resume, progress: as in `train_codec`.
@@ -150,12 +162,12 @@ def train_harmonizer(recipe: HarmonizeRecipe, data: Path, out: Path, *, codec: P
     coder = _read_codec(codec, recipe.preset)
     begun = None if init is None else _read_backbone(init, recipe.preset, device)
     toning = _read_tone(tone, recipe.preset)
-    task = Harmonize(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun,
-                     toning)
+    kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
+    task = kind(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun, toning)
     return _run(task, recipe, out, device, progress)
 
 
-def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe | ToneRecipe, out: Path, device: str,
+def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe | HarmoimRecipe | ToneRecipe, out: Path, device: str,
          progress: Report) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     config.save(recipe, _record(out))

@@ -12,11 +12,12 @@ import pytest
 
 from harmovid import config
 from harmovid.errors import InputError, OptionError, OutputError
-from harmovid.model.presets import PRESETS, nano, small
+from harmovid.model.presets import PRESETS, frame_wise, nano, small
 from harmovid.train.codec import CodecStage
+from harmovid.train.harmoim import HarmoimStage
 from harmovid.train.harmonize import HarmonizeStage
 from harmovid.train.loop import LoopConfig
-from harmovid.train.recipe import CodecRecipe, HarmonizeRecipe, resolve, train_codec, train_harmonizer
+from harmovid.train.recipe import CodecRecipe, HarmoimRecipe, HarmonizeRecipe, resolve, train_codec, train_harmonizer
 from harmovid.train.stages import Length
 
 NEW = Path("nowhere")
@@ -53,6 +54,16 @@ def test_a_recipe_comes_back_from_its_file(tmp_path, kind):
     changed = resolve(kind, "nano", tmp_path, ["loop.lr=0.001"], resume=True, seed=8)
     assert changed == replace(begun, loop=replace(begun.loop, lr=0.001, seed=8))
     assert resolve(kind, "nano", tmp_path).loop == LoopConfig()  # unless it is a new one
+
+
+def test_harmoim_is_of_the_preset_for_single_frames(tmp_path):
+    begun = resolve(HarmoimRecipe, "nano", tmp_path, ["stage.misfit.relit=0.7"])
+    assert begun.preset == frame_wise(nano()) and begun.stage == replace(
+        HarmoimStage(), misfit=replace(HarmoimStage().misfit, relit=0.7))
+    config.save(begun, tmp_path / "config.json")
+    assert resolve(HarmoimRecipe, "nano", tmp_path, resume=True) == begun
+    with pytest.raises(OptionError, match="is of the preset nano-harmoim, not small-harmoim"):
+        resolve(HarmoimRecipe, "small", tmp_path, resume=True)
 
 
 def test_presets_that_cannot_be_trained():
