@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harmovid.errors import InputError
+from harmovid.errors import InputError, OptionError
 from harmovid.screen import bars, errors_as_sentences, note, say
 
 data = typer.Typer(no_args_is_help=True, help="Make training data.")
@@ -111,6 +111,56 @@ def lightstage(
             f"{made.size / 1e6 / (made.made + made.kept):.1f} MB a take")
         if hdri is None:
             note("no HDR maps were given (--hdri): all light will be drawn")
+
+
+@data.command()
+def pairs(
+    footage: Annotated[Path, typer.Argument(help="Folder of shards of real clips: what `harmovid data shards` made.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where pairs go: OUT/SPLIT, OUT/sheets, OUT/manifest.json. "
+                                      "What is there already is left.")],
+    model: Annotated[str, typer.Option(help="What relights single frames: nano, or the folder of a checkpoint, such as "
+                                       "model/ of a run of `harmovid train harmoim`.")],
+    count: Annotated[int, typer.Option(help="Pairs in all.")],
+    frames: Annotated[int, typer.Option(help="Frames of each, at most; 4k + 1.")] = 49,
+    backgrounds: Annotated[Path | None, typer.Option(help="Folder of clips and pictures to put people before, such as "
+                                                     "a text-to-video model made. Default: made environments.")] = None,
+    hdri: Annotated[Path | None, typer.Option(help="Folder of HDR maps; those that the split list names for the split "
+                                              "are filmed beside made environments.")] = None,
+    split: Annotated[Split, typer.Option(help="Which part of the shards.")] = Split.train,
+    steps: Annotated[int, typer.Option(min=8, help="Of sampling; every step has noise of its own.")] = 8,
+    part: Annotated[str, typer.Option(help="i/n: only pairs i, i + n, …, for n machines that share the work.")] = "0/1",
+    device: Where = Device.cpu,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Make pseudo-pairs: people of real clips before backgrounds of other light, relit frame by frame.
+
+    Example: `harmovid data pairs shards/ --out pairs/ --model runs/harmoim/model --count 400 --hdri hdri/`
+    """
+    with errors_as_sentences("run it again to go on; pairs that are whole are left"):
+        from harmovid.data import split as listed
+        from harmovid.data.backdrops import Environments, Pictures
+        from harmovid.data.pairs import Pairing, make_pairs
+        from harmovid.infer.framewise import FrameWise
+        from harmovid.model import checkpoint
+
+        if backgrounds is not None and hdri is not None:
+            raise OptionError("--backgrounds and --hdri are two sources of backgrounds; give one")
+        number, _, of = part.partition("/")
+        if not (number.isdecimal() and of.isdecimal()):
+            raise OptionError(f"--part is i/n, such as 0/4, got {part!r}")
+        maps = []
+        if hdri is not None:
+            maps = [found for name in listed.files(split.value, "hdri") if (found := hdri / Path(name).name).is_file()]
+            if not maps:
+                raise InputError(f"{hdri} has none of the maps that the split list names for {split.value}; name the "
+                                 "folder that holds them")
+        there = _there(device)
+        drawn = Environments(maps) if backgrounds is None else Pictures(backgrounds)
+        harmonizer = FrameWise(checkpoint.load(model, there), steps, 1.0, there)
+        with bars() as progress:
+            made = make_pairs(footage, out, harmonizer, drawn, Pairing(count, frames, split.value, seed),
+                              part=(int(number), int(of)), progress=progress)
+        say(f"wrote {made.made} pairs to {out}; {made.kept} were there")
 
 
 @train.command()

@@ -210,6 +210,26 @@ class TestTrain:
         rows = [json.loads(line) for line in (tmp_path / "im/log.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows if "loss" in row] == [1, 2]
 
+    def test_pairs_are_made_by_a_harmonizer_of_single_frames_and_refused_by_another(self, made, tmp_path):
+        command = f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 2 --frames 5"
+        assert "wrote 2 pairs" in invoke(command).stderr
+        assert "wrote 0 pairs" in (again := invoke(command).stderr) and "; 2 were there" in again
+        one = shards.read(tmp_path / "pairs/train/pair-000000.zip")
+        assert (one.info.source, one.info.frames) == ("clip", 5)
+        kept = json.loads((tmp_path / "pairs/manifest.json").read_text())
+        assert (kept["steps"], kept["eta"], kept["backdrops"]) == (8, 1.0, ["made environments"])
+        assert "made with other steps" in invoke(f"{command} --steps 9", 2).stderr
+
+    @pytest.mark.parametrize(("more", "sentence"), [
+        ("--backgrounds a --hdri b", "two sources of backgrounds"), ("--part 1", "--part is i/n, such as 0/4, got '1'"),
+        ("--part 4/4", "with i from 0 to n − 1, got 4/4"), ("--backgrounds nowhere", "there is no folder nowhere"),
+        ("--hdri .", "has none of the maps that the split list names for train"), ("--frames 6", "--frames is 5, 9"),
+        ("--split test", "holds no shards of clips in test/")])
+    def test_pairs_that_cannot_be_made(self, made, tmp_path, monkeypatch, more, sentence):
+        monkeypatch.chdir(tmp_path)
+        said = invoke(f"data pairs {made}/data -o out --model {made}/net/model --count 1 {more}", 2).stderr
+        assert sentence in said and not Path("out").exists()
+
     def test_without_cuda_the_processor_serves_and_it_is_said(self, made, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         said = invoke(f"train codec --data {made}/data -o {tmp_path}/codec --device cuda {SMALL} --set loop.steps=1")

@@ -6,7 +6,7 @@ target, before that one's), each with a camera of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -83,11 +83,7 @@ class LightStage:
 
     def light(self, frames: int, rate: float, random: np.random.Generator) -> Environment:
         """A random environment, turned at random."""
-        if self.maps and random.random() < self.config.maps:
-            found = self.maps[int(random.integers(len(self.maps)))]
-        else:
-            found = procedural.draw(random, frames, rate)
-        return found.turned(random.uniform(-np.pi, np.pi))
+        return draw_light(self.maps, self.config.maps, frames, rate, random)
 
     def _one(self, frames: int, view: tuple[int, int], random: np.random.Generator) -> StageBatch:
         """One pair, without the axis of the batch."""
@@ -127,6 +123,16 @@ class StagePairs(IterableDataset[StageBatch]):
         while True:
             yield self.stage.draw(self.batch, self.frames, self.view, np.random.default_rng([self.seed, n]))
             n += step
+
+
+def draw_light(maps: Sequence[Environment], share: float, frames: int, rate: float,
+               random: np.random.Generator) -> Environment:
+    """A random environment, turned at random: one of the maps in a share of draws, where there are any, else made."""
+    if maps and random.random() < share:
+        found = maps[int(random.integers(len(maps)))]
+    else:
+        found = procedural.draw(random, frames, rate)
+    return found.turned(random.uniform(-np.pi, np.pi))
 
 
 def _person(take: Buffers, first: int, last: int) -> np.ndarray:

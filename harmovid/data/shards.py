@@ -38,6 +38,7 @@ class ShardInfo:
     name: its file's stem. person: group of the split list. frames: pictures in it. size: (height, width).
     performance: shards of one performance show it pixel by pixel, each in another light; empty of real footage, which
         has only the light that it was filmed in.
+    source, start: of a pseudo-pair, the shard whose frames from `start` on it shows relit before another background.
     """
 
     name: str
@@ -46,6 +47,8 @@ class ShardInfo:
     frames: int
     size: tuple[int, int]
     performance: str = ""
+    source: str = ""
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,19 @@ def write(path: Path, shard: Shard) -> None:
         partial.unlink(missing_ok=True)
 
 
+def info(path: Path) -> ShardInfo:
+    """What a shard is of, without its pictures.
+
+    Raises:
+        InputError: the file is no shard, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return _info(file)
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
+
+
 def read(path: Path) -> Shard:
     """A whole shard, decoded.
 
@@ -89,10 +105,10 @@ def read(path: Path) -> Shard:
     """
     try:
         with zipfile.ZipFile(path) as file:
-            info = _info(file)
+            told = _info(file)
             picture, mask, small, overview = (np.stack(list(_pictures(file, kind)))
                                               for kind in ("picture", "mask", "plate", "overview"))
-            return Shard(info, picture, mask, _plates(picture, mask, small), overview)
+            return Shard(told, picture, mask, _plates(picture, mask, small), overview)
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
 

@@ -73,7 +73,8 @@ def test_it_is_a_plain_zip_that_others_can_read(kept):
                          *(f"mask/{t:04d}.png" for t in range(6)), "overview/0000.jpg", "overview/0001.jpg",
                          "shard.json"}
         assert json.loads(file.read("shard.json")) == {"name": "one", "person": "person-0", "split": "train",
-                                                       "frames": 6, "size": [72, 64], "performance": ""}
+                                                       "frames": 6, "size": [72, 64], "performance": "",
+                                                       "source": "", "start": 0}
         assert cv2.imdecode(np.frombuffer(file.read("plate/0000.jpg"), np.uint8), 1).shape == (36, 32, 3)
 
 

@@ -1,0 +1,132 @@
+"""Step 1: pairs that keep the clip and its mask, are of their number, are never mixed, and flicker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from harmovid.data import pairs, shards
+from harmovid.data.backdrops import Backdrop
+from harmovid.data.pairs import Paired, Pairing, make_pairs
+from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.evaluate.temporal import luminance_jitter
+from harmovid.infer.framewise import FrameWise
+from harmovid.model.presets import frame_wise
+from tests.data.footage import shard
+from tests.infer.tiny import tiny
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PAIRING = Pairing(count=3, frames=9, seed=4)
+
+
+class Flat:
+    """Backgrounds of one colour each."""
+
+    told: tuple[str, ...] = ("flat",)
+
+    def draw(self, frames: int, rate: float, size: tuple[int, int], random: np.random.Generator) -> Backdrop:
+        return Backdrop("flat", np.tile(random.uniform(0.1, 0.9, 3).astype(np.float32), (frames, *size, 1)))
+
+
+def harmonizer(steps: int = 2) -> FrameWise:
+    model = tiny()
+    return FrameWise(replace(model, preset=frame_wise(model.preset)), steps, 1.0)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("footage")
+    (folder / "train").mkdir()
+    for n, (name, frames) in enumerate((("ann", 14), ("bob", 7), ("photo", 1))):
+        shards.write(folder / "train" / f"{name}.zip", shard(name, frames, seed=n))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pairs") / "out"
+    assert make_pairs(footage, out, harmonizer(), Flat(), PAIRING) == Paired(3, 0)
+    return out
+
+
+def read(out: Path) -> list[shards.Shard]:
+    return [shards.read(path) for path in sorted((out / "train").glob("*.zip"))]
+
+
+def test_a_pair_is_of_its_clip_before_another_background(made: Path, footage: Path) -> None:
+    found = read(made)
+    assert [one.info.name for one in found] == ["pair-000000", "pair-000001", "pair-000002"]
+    assert {one.info.source for one in found[:2]} == {"ann", "bob"}  # every clip once before any twice
+    for one in found:
+        clip = shards.read(footage / "train" / f"{one.info.source}.zip")
+        part = slice(one.info.start, one.info.start + one.info.frames)
+        assert one.info.frames == (9 if one.info.source == "ann" else 5) and one.info.person == clip.info.person
+        assert np.array_equal(one.mask, clip.mask[part]) and not one.info.performance
+        gone = cv2.erode((one.mask[0] == 0).astype(np.uint8), np.ones((5, 5))) > 0
+        assert np.abs(one.picture[0][gone].astype(int) - one.plate[0][gone]).max() <= 4  # JPEG
+        far = one.plate[0][cv2.erode(gone.astype(np.uint8), np.ones((17, 17))) > 0]  # beyond the person's JPEG blocks
+        assert len(far) > 500 and np.ptp(far.astype(int), axis=0).max() <= 4
+        assert one.overview.shape == (-(-one.info.frames // 4), 64, 64, 3)
+        inside = one.mask > 250
+        relit, before = one.picture[inside].astype(int), clip.picture[part][inside].astype(int)
+        assert np.abs(relit - before).mean() > 2  # whatever these weights do, they do it
+
+
+def test_it_flickers_as_the_image_model_does_and_no_smoothing_hides_it(made: Path, footage: Path) -> None:
+    one = next(found for found in read(made) if found.info.frames == 9)
+    clip = shards.read(footage / "train" / f"{one.info.source}.zip")
+    source = clip.picture[one.info.start : one.info.start + 9]
+    shown, before, alpha = (part.astype(np.float32) / 255 for part in (one.picture, source, one.mask))
+    assert luminance_jitter(shown, before, alpha) > 0.02
+    assert pairs.OPTIONS.transfer.temporal_sigma == 0
+
+
+def test_the_same_number_gives_the_same_pair_and_a_stopped_run_goes_on(made: Path, footage: Path,
+                                                                      tmp_path: Path) -> None:
+    for part in ((1, 2), (0, 2)):
+        make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), PAIRING, part=part)
+    for path in sorted((made / "train").glob("*.zip")):
+        assert (tmp_path / "out" / "train" / path.name).read_bytes() == path.read_bytes()
+    (tmp_path / "out" / "train" / "pair-000001.zip").unlink()
+    told: list[tuple[str, int, int]] = []
+    again = make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), PAIRING,
+                       progress=lambda *step: told.append(step))
+    assert again == Paired(1, 2) and told == [("pairs", 1, 1)]
+    assert len(list((tmp_path / "out" / "sheets").iterdir())) == 1
+    more = make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), replace(PAIRING, count=4))
+    assert more == Paired(1, 3)
+
+
+def test_a_sheet_shows_clip_and_pair_one_below_the_other(made: Path) -> None:
+    sheet = cv2.imread(str(made / "sheets" / "train-000.jpg"))
+    assert sheet.shape == (2 * 160 * 3, 160 * pairs._SHOWN, 3)
+
+
+def test_pairs_of_other_weights_or_settings_are_not_mixed_in(made: Path, footage: Path) -> None:
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert (manifest["steps"], manifest["eta"], manifest["backdrops"], manifest["seed"]) == (2, 1.0, ["flat"], 4)
+    with pytest.raises(OutputError, match="made with other steps; name another --out"):
+        make_pairs(footage, made, harmonizer(3), Flat(), PAIRING)
+    with pytest.raises(OutputError, match="made with other frames, seed"):
+        make_pairs(footage, made, harmonizer(), Flat(), Pairing(3, 13))
+
+
+@pytest.mark.parametrize(("pairing", "part", "sentence"), [
+    (Pairing(0), (0, 1), "--count is 1 or more, got 0"), (Pairing(1, 12), (0, 1), "--frames is 5, 9, 13"),
+    (Pairing(1, 9), (2, 2), "--part is i/n with i from 0 to n − 1, got 2/2")])
+def test_what_has_no_meaning_is_said_before_anything_is_written(tmp_path: Path, footage: Path, pairing: Pairing,
+                                                                part: tuple[int, int], sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), pairing, part=part)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_clips_nothing_is_written(tmp_path: Path, footage: Path) -> None:
+    with pytest.raises(InputError, match="holds no shards of clips in validation/"):
+        make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), replace(PAIRING, split="validation"))
+    assert not (tmp_path / "out").exists()
