@@ -67,7 +67,7 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
         raise OptionError(f"a path-traced set is of 1 person or more, got {people}")
     files = {name: hdri / f"{name}.hdr" for name in pathtrace.HELD_OUT_MAPS}
     if missing := [path.name for path in files.values() if not path.is_file()]:
-        raise InputError(f"{hdri} lacks {', '.join(missing)}; give the folder that holds the held-out maps of Poly Haven")
+        raise InputError(f"{hdri} lacks {', '.join(missing)}; give the folder that holds these maps of Poly Haven")
     if perform is None:
         from harmovid.lightstage.people import perform as made_people
 
@@ -76,7 +76,8 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
 
     plan = pathtrace.plan(files, people, rotations)
     wanted = Manifest(
-        VERSION, "test", len(plan) // people, clips=tuple(dict.fromkeys(_who(clip) for clip in plan)), kind="pathtraced",
+        VERSION, "test", len(plan) // people, kind="pathtraced",
+        clips=tuple(dict.fromkeys(_who(clip) for clip in plan)),
         backgrounds=testsets.digests(files.values(), lambda path: path.name),
         settings={"rotations": rotations, "frames": frames, "size": list(size), "samples": samples})
     begun = testsets.begin(out, wanted)
