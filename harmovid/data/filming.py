@@ -21,6 +21,7 @@ import numpy as np
 from harmovid.data import split as listed
 from harmovid.data import workers
 from harmovid.errors import InputError, OptionError
+from harmovid.infer.memory import keep_memory
 from harmovid.light import environment, procedural
 from harmovid.lightstage import buffers, render
 from harmovid.lightstage.film import film
@@ -139,6 +140,7 @@ def film_take(who: int | Path, path: Path, filming: Filming, perform: Perform | 
 
 def _film(job: tuple[Path, int | Path], filming: Filming, perform: Perform | None) -> None:
     path, who = job
+    keep_memory()
     film_take(who, path, filming, perform)
 
 
