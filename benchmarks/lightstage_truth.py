@@ -4,7 +4,7 @@ HDRI is a folder of Poly Haven's maps. For each person under each map, of the pe
 pictures developed by one camera, its exposure set on the path-traced one; pixels weigh as much as they are covered.
 `diffuse` is Lambert and direct light alone, `full` all that each renderer knows; `points` of a pixel ask for light; the
 light goes through stored buffers, as in training. Then come the processor's seconds to film and code that frame, and
-last what a frame of 256 pixels takes and how many frames are relit in a second.
+last what a frame of 256 pixels of a take of 24 takes and how many frames are relit in a second (`--speed`: that alone).
 
 What is path-traced is kept in .cache/pathtrace_check.
 """
@@ -21,11 +21,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from harmovid.infer.memory import keep_memory
 from harmovid.light import basis, environment
 from harmovid.lightstage import buffers, pathtrace
 from harmovid.lightstage.buffers import Encoder, Filmed
 from harmovid.lightstage.film import film
-from harmovid.lightstage.people import perform
+from harmovid.lightstage.people import perform, person
 from harmovid.lightstage.radiance import StageConfig, transfer
 from harmovid.lightstage.render import Look, develop, exposure
 from harmovid.lightstage.scene import Performance
@@ -75,16 +76,33 @@ def smooth(performance: Performance) -> Performance:
                                                for s in performance.surfaces))
 
 
-def speed(seed: int, frames: int = 3) -> None:
-    """Print what filming a frame takes, all told, and relighting one."""
-    start = time.process_time()
-    performance = perform(seed, frames)
-    made = time.process_time()
-    film(performance, "one", (256, 256))
-    spent = time.process_time()
-    print(f"a frame of 256 pixels: person {(made - start) / frames:.1f} s, film {(spent - made) / frames:.1f} s "
-          f"(of {frames})")
-    taken = film(perform(seed, 8), "one", (128, 128))
+def speed(seeds: list[int], frames: int = 5, whole: int = 24) -> None:
+    """Print what filming a frame of a take of `whole` takes, as `harmovid data lightstage` films it; then relighting.
+
+    `frames` of it are filmed, as many as the components are learned from: making the person and learning are shared
+    out to all frames of the take, what a process does but once (loading, the basis of directions) is left out.
+    """
+    keep_memory()
+    film(perform(seeds[0], 1), "one", (16, 16))
+    each = []
+    for seed in seeds:
+        person.cache_clear()
+        marks = [time.process_time()]
+        performance = perform(seed, whole)
+        marks.append(time.process_time())
+        seen = [transfer(performance, round(t), (256, 256)) for t in np.linspace(0, whole - 1, frames)]
+        marks.append(time.process_time())
+        encoder = Encoder(seen)
+        marks.append(time.process_time())
+        for frame in seen:
+            encoder.encode(frame)
+        marks.append(time.process_time())
+        spent = np.diff(marks) / [whole, frames, whole, frames]
+        each.append(spent.sum())
+        print(f"{seed}: a frame of 256 pixels {spent.sum():.2f} s: person {spent[0]:.2f}, transfer {spent[1]:.2f}, "
+              f"learning {spent[2]:.2f}, coding {spent[3]:.2f} (of a take of {whole} frames)", flush=True)
+    print(f"mean of {len(each)} people {np.mean(each):.2f} s")
+    taken = film(perform(seeds[0], 8), "one", (128, 128))
     light = basis.project(np.random.default_rng(0).random((128, 256, 3), np.float32))
     for name, given in (("still", light), ("moving", np.tile(light, (8, 1, 1)))):
         start = time.process_time()
@@ -119,8 +137,12 @@ def main() -> None:
     parser.add_argument("--points", nargs="+", type=int, default=[2, 8])
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("--speed", action="store_true", help="only the last lines: filming and relighting")
     parser.add_argument("--sheet", type=Path, help="a picture of truth, ours and difference, a row for each result")
     args = parser.parse_args()
+    if args.speed:
+        speed(args.seeds)
+        return
     maps = {name: environment.shrunk(environment.read(args.hdri / f"{name}.hdr"), HEIGHT) for name in args.maps}
     rows = []
     print(f"{'person':>8} {'map':24} {'light':8} {'points':>6} {'PSNR':>6} {'skin':>6} {'hair':>6} {'cloth':>6} "
@@ -144,9 +166,9 @@ def main() -> None:
                           + " ".join(f"{x:6.1f}" for x in by) + f" {spent:7.1f}", flush=True)
                     cover = both[..., None]
                     rows.append(np.hstack([a * cover, b * cover, 0.5 + (b - a) * cover]))
-    speed(args.seeds[0])
     if args.sheet:
         sheet(rows, args.sheet)
+    speed(args.seeds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Filming: takes of the light stage for training, people drawn by number, several at a time, stopped and gone on with.
 
     OUT/SPLIT/take-000012.safetensors   buffers of one performance: `lightstage.buffers`
+    OUT/train/take-NAME.safetensors     the same, of a scanned head
     OUT/SPLIT/maps/NAME.hdr             the HDR maps that light this split
     OUT/sheets/SPLIT-000.jpg            some takes under some lights, to look at
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from harmovid.data import split as listed
 from harmovid.data import workers
 from harmovid.errors import InputError, OptionError
+from harmovid.infer.memory import keep_memory
 from harmovid.light import environment, procedural
 from harmovid.lightstage import buffers, render
 from harmovid.lightstage.film import film
@@ -31,6 +34,7 @@ Perform = Callable[[int, int], Performance]
 VALIDATION = 500_000
 """People from this number on are for validation; those of the truth set lie beyond `lightstage.people.HELD_OUT`."""
 
+_SCANNED = 1_000_000_000  # numbers of scans: from here on, and below twice as much
 _ASPECTS = (0.8, 1.0, 1.0, 1.25)
 _SHEET = 8  # takes on a sheet
 _LIGHTS = ("sun and sky", "overcast", "dusk", "room", "fire", "neon", "stage", "studio")
@@ -41,13 +45,16 @@ class Filming:
     """What `film_takes` is to make.
 
     count: takes for training; a twentieth as many more, at least one, are for validation. frames: of each.
-    height: of the picture, pixels. stage: how finely it is filmed.
+    height: of the picture, pixels. stage: how finely it is filmed. scans: heads as `lightstage.scan` reads them, a take
+    for training each; upturned: all of them count v from the top.
     """
 
     count: int
     frames: int = 24
     height: int = 128
     stage: StageConfig = StageConfig()
+    scans: tuple[Path, ...] = ()
+    upturned: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,19 +81,25 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
 
     Raises:
         OptionError: fewer than one take, frame or process, or a process was killed.
-        InputError: `hdri` has no map of the list.
+        InputError: `hdri` has no map of the list; a scan is missing or damaged, or two have one name.
         MissingExtra: what the light stage needs is not installed.
     """
     for name, value in (("--count", filming.count), ("--frames", filming.frames), ("--processes", processes)):
         if value < 1:
             raise OptionError(f"{name} is 1 or more, got {value}")
+    names = {path.stem for path in filming.scans}
+    if len(names) < len(filming.scans):
+        raise InputError(f"{len(filming.scans)} scans have {len(names)} names; rename those that have the same")
+    if missing := [path for path in filming.scans if not path.is_file()]:
+        raise InputError(f"there is no scan at {missing[0]}; give the path of a Wavefront mesh (.obj)")
     for split in ("train", "validation"):
         (out / split).mkdir(parents=True, exist_ok=True)
     maps = _copy_maps(hdri, out) if hdri is not None else 0
-    wanted = [("train", n) for n in range(filming.count)]
+    wanted: list[tuple[str, int | Path]] = [("train", n) for n in range(filming.count)]
+    wanted += [("train", path) for path in filming.scans]
     wanted += [("validation", VALIDATION + n) for n in range(max(1, filming.count // 20))]
-    places = {place(out, split, seed): seed for split, seed in wanted}
-    todo = [(path, seed) for path, seed in places.items() if not path.is_file()]
+    places = {place(out, split, who): who for split, who in wanted}
+    todo = [(path, who) for path, who in places.items() if not path.is_file()]
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
     made = {path for path, _ in todo}
@@ -99,25 +112,36 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
     return Made(len(todo), len(places) - len(todo), sum(path.stat().st_size for path in places), maps)
 
 
-def place(out: Path, split: str, seed: int) -> Path:
-    """Where the take of a person goes."""
-    return out / split / f"take-{seed:06d}.safetensors"
+def place(out: Path, split: str, who: int | Path) -> Path:
+    """Where the take of a person goes, by their number or the file of their scan."""
+    return out / split / (f"take-{who:06d}.safetensors" if isinstance(who, int) else f"take-{who.stem}.safetensors")
 
 
-def film_take(seed: int, path: Path, filming: Filming, perform: Perform | None = None) -> None:
-    """Film one person and write the take. Nobody is framed alike: the picture's width goes by the seed."""
-    if perform is None:
-        from harmovid.lightstage.people import perform as made_people
+def film_take(who: int | Path, path: Path, filming: Filming, perform: Perform | None = None) -> None:
+    """Film one person, by their number or the file of their scan, and write the take.
 
-        perform = made_people
+    Nobody is framed alike: the picture's width goes by the number, of a scan by its name.
+    """
+    if isinstance(who, Path):
+        from harmovid.lightstage.scan import scan
+
+        seed = _SCANNED + crc32(who.stem.encode()) % _SCANNED
+        performance = scan(who, filming.frames, seed=seed, upturned=filming.upturned)
+    else:
+        if perform is None:
+            from harmovid.lightstage.people import perform as made_people
+
+            perform = made_people
+        seed, performance = who, perform(who, filming.frames)
     aspect = float(np.random.default_rng([seed, 77]).choice(_ASPECTS))
     size = filming.height, round(filming.height * aspect / 8) * 8
-    buffers.write(path, film(perform(seed, filming.frames), path.stem, size, seed=seed, config=filming.stage))
+    buffers.write(path, film(performance, path.stem, size, seed=seed, config=filming.stage))
 
 
-def _film(job: tuple[Path, int], filming: Filming, perform: Perform | None) -> None:
-    path, seed = job
-    film_take(seed, path, filming, perform)
+def _film(job: tuple[Path, int | Path], filming: Filming, perform: Perform | None) -> None:
+    path, who = job
+    keep_memory()
+    film_take(who, path, filming, perform)
 
 
 def write_sheet(takes: list[Path], path: Path) -> None:

@@ -9,7 +9,7 @@ bad one, scoring_mask/; in each an item is NAME.mkv. What the set is made of sta
 - step: real clips whose light truly steps (`stepset`);
 - things: as lut, of things and animals (`thingset`);
 - free: people on backgrounds of other places, without a truth (`freeset`);
-- pathtraced: made elsewhere, in this layout.
+- pathtraced: made people in light that is known exactly (`pathset`), or such a set made elsewhere in this layout.
 
 Nothing in a set is random but by a seed from the item's name.
 """

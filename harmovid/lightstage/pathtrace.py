@@ -277,7 +277,8 @@ def truth(
     kept.
 
     `maps`: name to map, all of one size; `perform(seed, frames, take)` makes a performance. A clip is NAME.npz with
-    `rgba`, (T, H, W, 4) half floats, scene-linear, premultiplied; manifest.json tells how all of them were made.
+    `rgba`, (T, H, W, 4) half floats, scene-linear, premultiplied, with the camera's `pose` (T, 4, 4) and vertical
+    `angle` of view and the `rate` of frames, a fraction; manifest.json tells how all of them were made.
     """
     clips = plan(maps, people, rotations)
     settings = {"frames": frames, "size": list(size), "samples": samples, "full": full, "rotations": rotations}
@@ -313,7 +314,9 @@ def truth(
             ]
             for number, clip in enumerate(missing):
                 held = io.BytesIO()
-                np.savez_compressed(held, rgba=np.stack([frame[number] for frame in shown]))
+                rate, camera = performance.rate, performance.camera
+                np.savez_compressed(held, rgba=np.stack([frame[number] for frame in shown]), pose=camera.pose,
+                                    angle=camera.height, rate=(rate.numerator, rate.denominator))
                 _written(out / f"{clip.name}.npz", held.getvalue())
         yield from wanted
 

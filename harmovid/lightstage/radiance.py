@@ -95,8 +95,11 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
         several = np.flatnonzero((rank == n) & ~facets.fibre)
         for some in np.array_split(several, len(several) // _CHUNK + 1):
             coloured, gloss = stage.answer(facets[some], open_[some], own[some], share[some], config)
-            diffuse[row[some]] += coloured
-            white[row[some]] += gloss
+            if n == 0:
+                diffuse[row[some]], white[row[some]] = coloured, gloss
+            else:
+                diffuse[row[some]] += coloured
+                white[row[some]] += gloss
     hairs = np.flatnonzero(facets.fibre)
     if len(hairs):
         coloured, gloss = (np.concatenate(x) for x in zip(*(

@@ -49,16 +49,25 @@ def _picture(path: Path) -> Floats:
 
 
 def scan(
-    path: Path, frames: int = 24, *, seed: int = 0, rate: Fraction = Fraction(24), tall: float = 0.235
+    path: Path,
+    frames: int = 24,
+    *,
+    seed: int = 0,
+    rate: Fraction = Fraction(24),
+    tall: float = 0.235,
+    upturned: bool = False,
 ) -> Performance:
     """The bust in `path` (.obj), turning its head gently for `frames` frames.
 
     Beside NAME.obj lie NAME_color.jpg (sRGB, taken as albedo) and, if any, NAME_normal.jpg (tangent space). The mesh
     faces +z, y up; it is scaled so that chin to crown, taken as the upper 55% of the bust, measure `tall` metres.
+    `upturned`: the file counts v from the top of the picture, as glTF does and what is decoded from it may.
     """
     if not path.is_file():
         raise InputError(f"There is no scan at {path}; give the path of a Wavefront mesh (.obj).")
     vertices, faces, uv = read_obj(path)
+    if upturned:
+        uv = uv * [1, -1] + [0, 1]
     low, high = vertices.min(0), vertices.max(0)
     scale = tall / (0.55 * (high[1] - low[1]))
     points = (vertices - [(low[0] + high[0]) / 2, high[1], (low[2] + high[2]) / 2]) * scale  # crown at y = 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from harmovid.errors import InputError, OptionError
 from harmovid.lightstage import buffers
 from harmovid.lightstage.radiance import StageConfig
 from tests.lightstage.stage import performer
+from tests.lightstage.test_scan import bust
 
 SMALL = StageConfig(cells=512, coverage=2, points=1, surfels=50, bounces=1)
 
@@ -81,6 +83,21 @@ def test_maps_of_the_split_list_go_to_their_split(tmp_path):
         assert found <= {Path(file).stem for file in filming.listed.files(split, "hdri")}
     assert "autoshop_01" in got["train"] and len(got["validation"]) == 4
     assert made.maps == len(got["train"]) + len(got["validation"])
+
+
+def test_scans_are_filmed_beside_people(tmp_path):
+    file = bust(tmp_path)
+    wanted = replace(small(1), scans=(file,), upturned=True)
+    assert film_takes(tmp_path / "out", wanted, perform=performer).made == 3
+    assert names(tmp_path / "out")[:2] == ["train/take-000000.safetensors", "train/take-head.safetensors"]
+    take = buffers.read(tmp_path / "out" / "train" / "take-head.safetensors")
+    assert take.alpha.shape[:2] == (2, 16) and take.alpha.max() == 255 and take.info.seed > filming.VALIDATION
+    assert film_takes(tmp_path / "out", wanted, perform=performer).made == 0
+    with pytest.raises(InputError, match="no scan at gone"):
+        film_takes(tmp_path / "other", replace(small(1), scans=(Path("gone.obj"),)), perform=performer)
+    with pytest.raises(InputError, match="2 scans have 1 names"):
+        film_takes(tmp_path / "other", replace(small(1), scans=(file, Path("else/head.obj"))), perform=performer)
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_cannot_be_is_refused(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,29 @@ def test_freed_pictures_leave_no_gaps_behind() -> None:
     assert done.returncode == 0, done.stderr
     most, after = json.loads(done.stdout)
     assert most > 80 and after < 8
+
+
+# The same array over and over: how many pages the system hands out for it.
+AGAIN = """
+import json, resource
+import numpy as np
+from harmovid.infer.memory import keep_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        np.ones(40_000_000, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+first = faults()
+keep_memory()
+faults()
+print(json.dumps([first, faults()]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc's malloc")
+def test_kept_memory_is_used_again() -> None:
+    done = subprocess.run([sys.executable, "-c", AGAIN], capture_output=True, text=True, timeout=60,
+                          cwd=Path(__file__).parents[2], env={**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"})
+    assert done.returncode == 0, done.stderr
+    first, after = json.loads(done.stdout)
+    assert first > 4 * 9000 and after < 200

@@ -37,6 +37,12 @@ def test_a_scan_performs(tmp_path):
     np.testing.assert_array_equal(points, scan(tmp_path / "head.obj", 12, seed=3).surfaces[0].vertices)
 
 
+def test_a_scan_may_count_v_from_the_top(tmp_path):
+    plain, turned = (scan(bust(tmp_path), 1, upturned=upturned).surfaces[0].uv for upturned in (False, True))
+    np.testing.assert_array_equal(turned[..., 0], plain[..., 0])
+    np.testing.assert_array_equal(turned[..., 1], 1 - plain[..., 1])
+
+
 def test_quads_become_triangles(tmp_path):
     vertices, faces, uv = read_obj(bust(tmp_path))
     assert vertices.shape == (36, 3) and faces.shape == (64, 3) and uv.shape == (64, 3, 2)

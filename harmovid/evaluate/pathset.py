@@ -1,0 +1,164 @@
+"""People of the light stage path-traced under every light: what they look like in another light is known exactly.
+
+Nobody can film "the same performance in another light"; `lightstage.pathtrace` renders it, of people and maps that no
+training sees. The same person stands under each held-out map, turned by eighths of a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from harmovid import config
+from harmovid.errors import InputError, OptionError
+from harmovid.evaluate import testsets
+from harmovid.evaluate.fidelity import SquaredError
+from harmovid.evaluate.testsets import MANIFEST, VERSION, Item, Manifest, Progress
+from harmovid.light import environment
+from harmovid.lightstage import pathtrace
+from harmovid.lightstage.render import Look, Shot, develop, exposure, over
+from harmovid.lightstage.scene import Camera, Performance
+from harmovid.video import encode
+from harmovid.video.color import luminance
+
+Perform = Callable[[int, int, int], Performance]
+"""A performance from the person's number, how many frames, and which take."""
+
+PEOPLE = 12
+
+
+def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int = 8, frames: int = 8,
+             size: tuple[int, int] = (128, 128), samples: int = 64, perform: Perform | None = None,
+             progress: Progress = lambda stage, done, total: None) -> Manifest:
+    """Make the set, or what is missing of it; folders as those of `lutset.lut_set`.
+
+    An item is a person in one light. background/ is the view of that light's map, as the camera sees it; truth/ the
+    person in that light before it; mask/ the person's alpha; foreground/ what a user would have filmed: the person in
+    the light of another map, before that one's view. Within all rotations of a map the foreground is one and the same,
+    so that what changes is the background alone. Each light is filmed by one camera, `lightstage.render`: person and
+    background share exposure, white balance and curve. What is path-traced is kept in clips/, scene-linear.
+
+    Args:
+        hdri: folder with the maps of `pathtrace.HELD_OUT_MAPS`, NAME.hdr.
+        out: the set's folder; a set begun there, of the same maps and options, is completed.
+        limit: so many people; None for 12.
+        rotations: of each map. frames, size: of each clip, (height, width) in pixels.
+        samples: rays of light through each pixel.
+        perform: who performs; None: `lightstage.people`.
+        progress: told of every clip.
+
+    Returns:
+        The manifest. An item's `variant` is its map; its settings tell the map, by how many degrees it is turned
+        (`rotation`), the clip that its foreground is (`source`) and, of `dominant_light`, `light` (unit vector in the
+        camera's frame at the middle of the clip), `directed` and `off_axis`, degrees between light and axis of view.
+
+    Raises:
+        OptionError: no people.
+        InputError: a map is missing or damaged.
+        OutputError: another set is in `out`, or it cannot be written.
+        MissingExtra: what the light stage needs is not installed.
+    """
+    people = PEOPLE if limit is None else limit
+    if people < 1:
+        raise OptionError(f"a path-traced set is of 1 person or more, got {people}")
+    files = {name: hdri / f"{name}.hdr" for name in pathtrace.HELD_OUT_MAPS}
+    if missing := [path.name for path in files.values() if not path.is_file()]:
+        raise InputError(f"{hdri} lacks {', '.join(missing)}; give the folder that holds these maps of Poly Haven")
+    if perform is None:
+        from harmovid.lightstage.people import perform as made_people
+
+        def perform(seed: int, count: int, take: int) -> Performance:
+            return made_people(seed, count, take=take)
+
+    plan = pathtrace.plan(files, people, rotations)
+    wanted = Manifest(
+        VERSION, "test", len(plan) // people, kind="pathtraced",
+        clips=tuple(dict.fromkeys(_who(clip) for clip in plan)),
+        backgrounds=testsets.digests(files.values(), lambda path: path.name),
+        settings={"rotations": rotations, "frames": frames, "size": list(size), "samples": samples})
+    begun = testsets.begin(out, wanted)
+    maps = {name: environment.read(path) for name, path in files.items()}
+    made = pathtrace.truth(out / "clips", maps, perform, people=people, rotations=rotations, frames=frames, size=size,
+                           samples=samples)
+    for number, _ in enumerate(made, 1):
+        progress("path tracing", number, len(plan))
+    by_name = {clip.name: clip for clip in plan}
+    if begun is None:
+        cameras = {_who(clip): _load(out, clip)[1] for clip in plan}
+        begun = replace(wanted, items=tuple(_item(clip, plan, maps, cameras[_who(clip)]) for clip in plan))
+        config.save(begun, out / MANIFEST)
+
+    def make(item: Item) -> float:
+        target, source = (_filmed(out, by_name[name], maps) for name in (item.name, item.settings["source"]))
+        rate = _load(out, by_name[item.name])[2]
+        shown = {"truth": target.composite, "background": target.background, "mask": target.alpha,
+                 "foreground": source.composite}
+        for role, pictures in shown.items():
+            path = encode.open_target(out / role / f"{item.name}.mkv", overwrite=True)
+            with encode.Writer(path, size[::-1], rate, grey=role == "mask") as writer:
+                for picture in pictures:
+                    writer.write(picture)
+        error = SquaredError()
+        alphas = testsets.alphas(out, item.name)
+        for true, behind, front, alpha in zip(target.composite, target.background, source.composite, alphas,
+                                              strict=True):
+            error.add(over(front, behind, alpha), true, (alpha >= 0.5).astype(np.float32))
+        return min(100.0, round(error.psnr(), 3))
+
+    return testsets.finish(out, begun, make, progress)
+
+
+def dominant_light(light: np.ndarray) -> tuple[np.ndarray, float]:
+    """Where most light of a map comes from, and how much it does.
+
+    The vector irradiance Σ L d Δω, of luminance L from directions d (Gershun 1936, "The Light Field"); it turns with
+    the map and is linear in it.
+
+    Args:
+        light: (H, 2H, 3) environment map.
+
+    Returns:
+        (3,) unit vector in the world; and its length as a share of Σ L Δω: 0 for even light, 1 for one lamp.
+    """
+    power = luminance(light) * environment.solid_angles(len(light))
+    vector = (power[..., None] * environment.directions(len(light))).sum((0, 1), dtype=np.float64)
+    length = float(np.linalg.norm(vector))
+    return vector / max(length, 1e-12), length / max(float(power.sum()), 1e-12)
+
+
+def _who(clip: pathtrace.Clip) -> str:
+    return f"person{clip.seed}_{clip.take}"
+
+
+def _item(clip: pathtrace.Clip, plan: list[pathtrace.Clip], maps: dict[str, np.ndarray], camera: Camera) -> Item:
+    sources = [other.name for other in plan if _who(other) == _who(clip) and other.map != clip.map]
+    source = sources[testsets.seed(_who(clip), clip.map) % len(sources)]
+    vector, directed = dominant_light(pathtrace.rotated(maps[clip.map], clip.turn))
+    seen = vector @ camera.pose[len(camera.pose) // 2, :3, :3]
+    off_axis = float(np.degrees(np.arccos(np.clip(-seen[2], -1, 1))))
+    return Item(clip.name, _who(clip), background=f"{clip.map}.hdr", variant=clip.map, settings={
+        "map": clip.map, "rotation": round(clip.turn * 360, 3), "source": source, "light": seen.round(4).tolist(),
+        "directed": round(directed, 4), "off_axis": round(off_axis, 2)})
+
+
+def _filmed(out: Path, clip: pathtrace.Clip, maps: dict[str, np.ndarray]) -> Shot:
+    """A path-traced clip before the view of its map, as one camera films both."""
+    rgba, camera, _ = _load(out, clip)
+    light = environment.still(pathtrace.rotated(maps[clip.map], clip.turn))
+    alpha = rgba[..., 3]
+    person = rgba[..., :3] / np.maximum(alpha, 1e-3)[..., None]
+    look = Look()
+    behind = environment.views(light, camera.pose, camera.height, rgba.shape[1:3], look.blur)
+    gain = exposure(person, behind, alpha, look)
+    return Shot(develop(person * gain, look), develop(behind * gain, look), alpha)
+
+
+def _load(out: Path, clip: pathtrace.Clip) -> tuple[np.ndarray, Camera, Fraction]:
+    """(T, H, W, 4) float32, scene-linear, premultiplied; the camera; frames a second."""
+    with np.load(out / "clips" / f"{clip.name}.npz") as held:
+        return (held["rgba"].astype(np.float32), Camera(held["pose"], float(held["angle"])),
+                Fraction(*held["rate"].tolist()))
