@@ -133,8 +133,9 @@ def testset(
     split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
     per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
                                                  "bad mask; of step always 2, of pathtraced 24.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split, or people of pathtraced. "
-                                              "Default: all; of jitter, step and pathtraced 12, of masks 8.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split, or people of "
+                                              "pathtraced. Default: all; of jitter, step and pathtraced 12, of masks "
+                                              "8.")] = None,
     backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
                                                            "place of the split's; may be given again.")] = None,
 ) -> None:
