@@ -58,6 +58,8 @@ def score(
                                              "was fetched.")] = None,
     face: Annotated[Path | None, typer.Option(help="Folder of a face recognizer (YuNet and SFace), for the likeness "
                                               "to the source.")] = None,
+    raft: Annotated[Path | None, typer.Option(help="RAFT's file of OpenCV's model zoo, for motion and warping; without "
+                                              "it DIS finds the flow.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the means as JSON in place of the table.")] = False,
 ) -> None:
     """Score a folder of results: PSNR, SSIM, LPIPS, motion, jitter, texture, light, exactness of the background.
@@ -69,9 +71,9 @@ def score(
         from harmovid.evaluate.rows import summary, table
         from harmovid.evaluate.score import score_folder
 
-        if quick and (clip or face):
-            raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")
-        tools, missing = (Tools(), []) if quick else load_tools(clip, face)
+        if quick and (clip or face or raft):
+            raise OptionError("--quick leaves out what --clip, --face and --raft are for; give one or the other")
+        tools, missing = (Tools(), []) if quick else load_tools(clip, face, raft)
         for remark in missing:
             note(f"left out: {remark}")
         with bars() as progress:
@@ -198,6 +200,7 @@ def run(
     items: Annotated[int | None, typer.Option(help="Only so many items, spread over the set.")] = None,
     clip: Annotated[str | None, typer.Option(help="Folder or hub name of a CLIP, as of score.")] = None,
     face: Annotated[Path | None, typer.Option(help="Folder of a face recognizer, as of score.")] = None,
+    raft: Annotated[Path | None, typer.Option(help="RAFT's file, as of score.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, where networks run.")] = "cpu",
 ) -> None:
     """Put a test set through methods and doing nothing, score them, and print their means.
@@ -208,8 +211,8 @@ def run(
         from harmovid.evaluate import bench, methods
         from harmovid.evaluate.measures import Tools, load_tools
 
-        if quick and (clip or face):
-            raise OptionError("--quick leaves out what --clip and --face are for; give one or the other")
+        if quick and (clip or face or raft):
+            raise OptionError("--quick leaves out what --clip, --face and --raft are for; give one or the other")
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
         if device == "cuda":
@@ -222,7 +225,7 @@ def run(
         chosen = [methods.method(text, detail.value, tuple(set_ or ()), quick) for text in wanted]
         count = items if items is not None or not quick else bench.QUICK_ITEMS
         names = None if count is None else bench.spread(folder, count)
-        tools, missing = (Tools(), []) if quick else load_tools(clip, face)
+        tools, missing = (Tools(), []) if quick else load_tools(clip, face, raft)
         for remark in missing:
             note(f"left out: {remark}")
         with bars() as progress:

@@ -110,12 +110,14 @@ class Tools:
         return {**{measure: tool.name for measure, tool in tools.items() if tool is not None}, **only}
 
 
-def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tuple[Tools, list[str]]:
+def load_tools(clip: Path | str | None = None, face: Path | None = None,
+               raft: Path | None = None) -> tuple[Tools, list[str]]:
     """All tools that are there.
 
     Args:
         clip: folder or hub name of a CLIP; without it EfficientNet-Lite0 takes its place, under its own name.
         face: folder of a face recognizer; without it the same network sees the person's box.
+        raft: RAFT's file; without it flow is DIS's.
 
     Returns:
         The tools, and a sentence for each that is missing.
@@ -125,6 +127,7 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tupl
     """
     from harmovid.evaluate.efficientnet import load_efficientnet
     from harmovid.evaluate.perceptual import load_lpips
+    from harmovid.evaluate.raft import load_raft
     from harmovid.evaluate.semantic import load_clip, load_face
 
     remarks = []
@@ -137,7 +140,8 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None) -> tupl
             return None
 
     embedder = load_clip(clip) if clip is not None else found(load_efficientnet)
-    return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, Dis()), remarks
+    flow = load_raft(raft) if raft is not None else Dis()
+    return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, flow), remarks
 
 
 class Measures:
