@@ -6,36 +6,30 @@ So works HarmoIm, the image model whose results are as expressive as its trainin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harmovid.errors import InputError
-from harmovid.infer.network import NetworkHarmonizer
+from harmovid.infer.network import NetworkHarmonizer, Progress
 from harmovid.infer.sampler import draw, sample
-from harmovid.infer.views import Harmonized, ViewClip, ViewSize
+from harmovid.infer.views import Harmonized, ViewClip
 from harmovid.model.checkpoint import Model
 from harmovid.model.conditions import conditions
 from harmovid.model.palette import palette
 from harmovid.model.tone import toned
 
-Progress = Callable[[str, int, int], None]
-"""Told of each step: name of the stage, frames done, frames in all."""
-
 _TOGETHER = 32  # frames; their noise is drawn together, so what a seed gives depends on this
 
 
-class FrameWise:
+class FrameWise(NetworkHarmonizer):
     """A trained model in the seam of `views.Harmonizer` that knows of no other frame than the one before it.
 
     Args:
-        model: see `harmovid.model.checkpoint`.
-        steps: of sampling; None for the preset's own.
+        model, steps, device, progress: as `NetworkHarmonizer`'s; progress is told after every chunk of frames.
         eta: of `sampler.sample`, 0 to 1: 1 is as random as ancestral sampling. None for the preset's own.
-        device: where the network runs; the model is moved there.
-        progress: told after every chunk of frames.
 
     Raises:
         OptionError: `steps` is not between 1 and what the model's schedule has.
@@ -43,14 +37,8 @@ class FrameWise:
 
     def __init__(self, model: Model, steps: int | None = None, eta: float | None = None, device: str = "cpu",
                  progress: Progress = lambda stage, done, total: None) -> None:
-        view = model.preset.view
-        self.name = model.preset.name
-        self.view = ViewSize(view.area, view.multiple, view.overview)
-        self.model, self.device, self.progress = model.to(device), torch.device(device), progress
-        self.timesteps = model.schedule.timesteps(model.preset.steps if steps is None else steps)
+        super().__init__(model, steps, device, progress)
         self.eta = model.preset.eta if eta is None else eta
-        for part in (model.codec, model.backbone):
-            part.eval()
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
         """Relight each frame of a clip.
@@ -113,10 +101,10 @@ class FrameWise:
         return torch.from_numpy(planes).to(self.device, torch.float32).transpose(0, 1)[:, :, None]
 
 
-def harmonizer(model: Model, steps: int | None = None, device: str = "cpu") -> NetworkHarmonizer | FrameWise:
+def harmonizer(model: Model, steps: int | None = None, device: str = "cpu") -> NetworkHarmonizer:
     """A model as it was trained to work: frame by frame where its window is one frame, else over the whole clip.
 
-    Args, errors: as those of both.
+    Arguments and errors are those of `NetworkHarmonizer`.
     """
     if model.preset.view.window == 1:
         return FrameWise(model, steps, device=device)
