@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from harmovid.data import pairs, shards
 from harmovid.data.backdrops import Backdrop
@@ -39,6 +41,15 @@ def harmonizer(steps: int = 2) -> FrameWise:
 
 
 @pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For what all tests share, too: sums come out the same everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     (folder / "train").mkdir()
@@ -48,7 +59,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(footage: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     out = tmp_path_factory.mktemp("pairs") / "out"
     assert make_pairs(footage, out, harmonizer(), Flat(), PAIRING) == Paired(3, 0)
     return out
