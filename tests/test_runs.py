@@ -49,5 +49,5 @@ def test_every_command_parses_and_every_setting_exists(script, tmp_path):
 
 
 def test_there_are_recipes():
-    assert [path.name for path in SCRIPTS] == ["nano.sh"]
+    assert [path.name for path in SCRIPTS] == ["bench.sh", "nano.sh"]
     assert all(os.access(path, os.X_OK) for path in SCRIPTS)
