@@ -55,7 +55,8 @@ class Pairing:
 class Manifest:
     """What pairs are made by; pairs of another are not put beside them.
 
-    weights: digest of the transformer's. steps, eta: of the sampler. backdrops: what backgrounds are drawn from.
+    model: its name. weights: digest of all that has a say, transformer, codec, tone. steps, eta: of the sampler.
+    backdrops: what backgrounds are drawn from. frames, seed: of `Pairing`. clips: digest of the clips' names.
     """
 
     model: str
@@ -111,6 +112,7 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
     folder.mkdir(parents=True, exist_ok=True)
     mine = range(part[0], pairing.count, part[1])
     todo = [n for n in mine if not _place(folder, n).is_file()]
+    fresh = set(todo)
     for done, n in enumerate(todo, 1):
         random = np.random.default_rng([pairing.seed, n, 11])
         # Every clip once before any twice, each round in another order.
@@ -120,9 +122,10 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
         shards.write(target, pair(clip, harmonizer, backdrops, pairing.frames, random, target.stem))
         progress("pairs", done, len(todo))
     for first in range(0, pairing.count, _SHEET):
-        some = [_place(folder, n) for n in range(first, min(first + _SHEET, pairing.count))]
+        shown = range(first, min(first + _SHEET, pairing.count))
+        some = [_place(folder, n) for n in shown]
         sheet = out / "sheets" / f"{pairing.split}-{first // _SHEET:03d}.jpg"
-        if all(path.is_file() for path in some) and not sheet.is_file():
+        if all(path.is_file() for path in some) and (not sheet.is_file() or not fresh.isdisjoint(shown)):
             _write_sheet(some, footage / pairing.split, sheet)
     return Paired(len(todo), len(mine) - len(todo))
 

@@ -168,8 +168,8 @@ def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
 
 
 def turn_table(folder: Path, outcomes: list[Outcome]) -> str:
-    """Of a set whose environments turn, in Markdown: does each method's light follow, and what is gained where the
-    light is in view and where it is not. Empty of another set, and where no turn is whole.
+    """Of a set whose environments turn, in Markdown: does each method's light follow, and what is gained over the first
+    where the light is in view and where it is not. Empty of another set, and where no turn is whole.
 
     Means are of the items that every method has a score of.
     """

@@ -111,6 +111,7 @@ def test_the_same_number_gives_the_same_pair_and_a_stopped_run_goes_on(made: Pat
     assert len(list((tmp_path / "out" / "sheets").iterdir())) == 1
     more = make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), replace(PAIRING, count=4))
     assert more == Paired(1, 3)
+    assert len(cv2.imread(str(tmp_path / "out" / "sheets" / "train-000.jpg"))) == 2 * 160 * 4  # the fourth is on it
 
 
 def test_a_sheet_shows_clip_and_pair_one_below_the_other(made: Path) -> None:
