@@ -26,6 +26,7 @@ from harmovid.infer import framing, transfer
 from harmovid.infer.compare import Comparison
 from harmovid.infer.memory import give_back_pictures
 from harmovid.infer.plan import Plan
+from harmovid.infer.restore import restored
 from harmovid.infer.views import Harmonized, Harmonizer
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, convert, from_linear, linear_between, to_linear
@@ -197,9 +198,12 @@ def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, so
                        alpha=alpha_out, sound=plan.sound, timecode=plan.timecode,
                        start_number=plan.start_number) as writer:
         if small:
-            for i, result in enumerate(results):
+            for i, (result, (composite, _)) in enumerate(zip(results, views.frames(), strict=True)):
                 with clock("write"):
-                    writer.write(convert(_picture(result.result), SRGB, writer.tags))
+                    shown = _picture(result.result)
+                    if options.restore:
+                        shown = restored(composite, _picture(result.reference), shown)
+                    writer.write(convert(shown, SRGB, writer.tags))
                 progress("finish", i + 1, len(plan))
             return
         pairs = ((_picture(h.reference), _picture(h.result), mask)

@@ -41,6 +41,7 @@ class Options:
     steady: frames on each side that a median holds the mask steady over; 0 for none.
     start, end: frames of the foreground, from 0, end exclusive; None for its own.
     preview: so many frames, spread over the clip, in place of all.
+    restore: in network detail, put back the texture that the harmonizer's codec lost.
     """
 
     fit: place.Fit | None = None
@@ -59,6 +60,7 @@ class Options:
     preview: int | None = None
     sound: bool = True
     seed: int = 0
+    restore: bool = True
     transfer: TransferConfig = field(default_factory=TransferConfig)
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +23,7 @@ from harmovid.infer.compare import Comparison
 from harmovid.infer.pipeline import Summary
 from harmovid.infer.plan import Options, plan
 from harmovid.infer.transfer import TransferConfig
-from harmovid.infer.views import Harmonizer
+from harmovid.infer.views import Harmonized, Harmonizer, ViewClip
 from harmovid.video import io
 from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags, convert, from_linear, luminance, to_linear
 from tests import figures
@@ -312,6 +313,27 @@ def test_network_detail_is_the_harmonizers_own_picture(shoot: Shoot, tmp_path: P
     assert got.shape == (FRAMES, *seen.shape[2:], 3)
     truth = from_linear(to_linear(seen, "srgb") * (1 - 0.5 * alpha), "srgb").transpose(1, 2, 3, 0)
     assert psnr(got, truth) > (55 if out == "out.mkv" else 30)
+
+
+class Blurred(Lamp):
+    """A lamp behind a codec that blurs."""
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        for made in super().harmonize(clip, seed):
+            yield Harmonized(*(np.stack([[cv2.blur(plane, (5, 5)) for plane in channel] for channel in picture])
+                               for picture in (made.reference, made.result)))
+
+
+def test_network_detail_puts_back_what_the_codec_lost(shoot: Shoot, tmp_path: Path) -> None:
+    lamp = Blurred(0.5)
+    run(shoot.cut, shoot.street, tmp_path / "out.mkv", lamp, detail="network")
+    run(shoot.cut, shoot.street, tmp_path / "raw.mkv", lamp, detail="network", restore=False)
+    seen = np.concatenate([views.composite for views in lamp.seen[: len(lamp.seen) // 2]], axis=1)
+    alpha = np.concatenate([views.mask for views in lamp.seen[: len(lamp.seen) // 2]], axis=1)[0]
+    truth = from_linear(to_linear(seen, "srgb") * (1 - 0.5 * alpha), "srgb").transpose(1, 2, 3, 0)
+    sharp, blurred = (figures.read(tmp_path / name)[0] for name in ("out.mkv", "raw.mkv"))
+    inside = np.stack([cv2.erode(plane, np.ones((7, 7))) for plane in alpha]) == 1
+    assert psnr(sharp[inside][None], truth[inside][None]) > psnr(blurred[inside][None], truth[inside][None]) + 10
 
 
 @pytest.mark.parametrize(("out", "frames"), [("c.mp4", FRAMES), ("c.mkv", FRAMES), ("c.png", 1)])
