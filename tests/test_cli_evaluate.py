@@ -183,11 +183,11 @@ class TestRun:
     def test_a_failure_shows_at_the_end_and_in_the_status(self, made, monkeypatch):
         real, calls = pipeline.harmonize, []
 
-        def broken(plan, harmonizer):
+        def broken(plan, harmonizer, **more):
             calls.append(plan)
             if len(calls) == 6:
                 raise RuntimeError("the lamp went out")
-            return real(plan, harmonizer)
+            return real(plan, harmonizer, **more)
 
         monkeypatch.setattr(pipeline, "harmonize", broken)
         result = invoke("evaluate run set --model reinhard --quick", 2)

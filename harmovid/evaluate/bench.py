@@ -14,7 +14,7 @@ from harmovid.evaluate.gains import WORSE, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.rows import Row, summary
-from harmovid.evaluate.run import Progress, read_lines, run_method, score_set
+from harmovid.evaluate.run import Progress, read_lines, run_methods, score_set
 from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
@@ -52,7 +52,7 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
         names: the items; None for all.
         device: where networks run.
         workers: items scored at the same time.
-        progress: told of every item: run, the stage is the method's name, or scored, the stage is "score".
+        progress: told of every item: put through all methods, the stage is "run", or scored, it is "score".
 
     Raises:
         OptionError: two methods have one name.
@@ -67,11 +67,11 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
     names = names or [item.name for item in read_set(folder).items]
     small = [method for method in chosen if method.options.detail == "network"]
     view = next((methods.load(method, device).view for method in small if method.is_network), ViewSize())
-    failed: dict[str, dict[str, str]] = {}
+    failed = run_methods(folder, chosen, names, device, {method.name: view for method in small},
+                         _named(progress, "run"))
     alike: dict[tuple[int | None, ViewSize | None], list[Method]] = {}  # compared with the same pictures
     for method in chosen:
         own = view if method in small else None
-        failed[method.name] = run_method(folder, method, names, device, own, _named(progress, method.name))
         if own is not None and method.is_network:
             own = methods.load(method, device).view
         if len(failed[method.name]) < len(names):

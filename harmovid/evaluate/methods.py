@@ -189,9 +189,9 @@ class Sized:
         return self.method.harmonize(clip, seed)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _network(model: str, device: str) -> Harmonizer:
-    """One is kept, for it is asked for again to know its view, and takes long to load."""
+    """A few are kept, for they are asked for again to know their views, and take long to load."""
     from harmovid.infer.framewise import harmonizer
     from harmovid.model import checkpoint
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from harmovid.evaluate.score import score_folders
 from harmovid.evaluate.testsets import Item, alphas, read_set, scoring_masks
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
+from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import from_linear, to_linear
@@ -32,56 +35,105 @@ Progress = Callable[[str, int, int], None]
 """Told of each step: name of the item, items done, items in all."""
 
 
-def run_method(folder: Path, method: Method, names: Collection[str] | None = None, device: str = "cpu",
-               view: ViewSize | None = None,
-               progress: Progress = lambda name, done, total: None) -> dict[str, str]:
-    """Put a set through a method; results that are there stay, and an item that fails stops no other.
+def run_methods(folder: Path, chosen: Sequence[Method], names: Collection[str] | None = None, device: str = "cpu",
+                views: Mapping[str, ViewSize] | None = None,
+                progress: Progress = lambda name, done, total: None) -> dict[str, dict[str, str]]:
+    """Put a set through methods; results that are there stay, and an item that fails stops no other.
+
+    Of each item what methods see is made once for all of one size of view.
 
     Args:
         folder: of a test set.
-        method: see `methods.method`; its results go to `folder`/results/NAME of it.
+        chosen: see `methods.method`; results go to `folder`/results/NAME of each.
         names: the items; None for all.
         device: where a network runs.
-        view: as `methods.load`.
+        views: by method's name, as the last of `methods.load`; of those that are not named, their own.
         progress: told after every item.
 
     Returns:
-        What failed, by item: what it said. It stands in errors.jsonl too, until it succeeds.
+        By method, what failed: by item, what it said. It stands in errors.jsonl too, until it succeeds.
 
     Raises:
-        InputError: the set is not whole, or the method's weights cannot be read.
-        OutputError: the folder of results holds those of another method, or cannot be written.
+        InputError: the set is not whole, or a method's weights cannot be read.
+        OutputError: a folder of results holds those of another method, or cannot be written.
     """
     items = _items(folder, names)
-    out = folder / "results" / method.name
-    methods.record(method, out)
-    errors = {row["name"]: row["error"] for row in read_lines(out / "errors.jsonl")}
-    failed: dict[str, str] = {}
-    harmonizer: Harmonizer | None = None
+    runs = [_Run(folder, method, device, (views or {}).get(method.name)) for method in chosen]
     for number, item in enumerate(items):
-        path = out / f"{item.name}.mkv"
+        with ExitStack() as stack:
+            looks: dict[tuple[Options, ViewSize], _Look] = {}
+            for run in runs:
+                run.make(item, looks, stack)
+        progress(item.name, number + 1, len(items))
+    return {run.method.name: run.failed for run in runs}
+
+
+def run_method(folder: Path, method: Method, names: Collection[str] | None = None, device: str = "cpu",
+               view: ViewSize | None = None,
+               progress: Progress = lambda name, done, total: None) -> dict[str, str]:
+    """`run_methods` of one."""
+    return run_methods(folder, [method], names, device, {} if view is None else {method.name: view},
+                       progress)[method.name]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The first pass over an item, and how long it took."""
+
+    shown: pipeline.Look
+    seconds: float
+
+
+class _Run:
+    """A method at work on a set."""
+
+    def __init__(self, folder: Path, method: Method, device: str, view: ViewSize | None) -> None:
+        self.folder, self.method, self.device, self.view = folder, method, device, view
+        self.out = folder / "results" / method.name
+        methods.record(method, self.out)
+        self.errors = {row["name"]: row["error"] for row in read_lines(self.out / "errors.jsonl")}
+        self.failed: dict[str, str] = {}
+        self.harmonizer: Harmonizer | None = None
+
+    def make(self, item: Item, looks: dict[tuple[Options, ViewSize], _Look], stack: ExitStack) -> None:
+        """The result of an item, where it is not there; looks are shared, and last as long as `stack`."""
+        path = self.out / f"{item.name}.mkv"
         if not path.exists():
-            harmonizer = harmonizer or methods.load(method, device, view)
+            self.harmonizer = self.harmonizer or methods.load(self.method, self.device, self.view)
             began = time.perf_counter()
             try:
-                if method.model == "background" and method.options.detail == "transfer":
-                    frames = _paint_over(folder, item, path, method.options.end)
+                if self.method.model == "background" and self.method.options.detail == "transfer":
+                    frames, shared = _paint_over(self.folder, item, path, self.method.options.end), 0.0
                 else:
-                    frames = _harmonize(folder, item, path, method.options, harmonizer)
-                _append(out / "seconds.jsonl", {"name": item.name, "seconds": round(time.perf_counter() - began, 3),
-                                                "frames": frames})
+                    frames, shared = self._harmonize(item, path, self.harmonizer, looks, stack)
+                spent = round(time.perf_counter() - began + shared, 3)
+                _append(self.out / "seconds.jsonl", {"name": item.name, "seconds": spent, "frames": frames})
             except HarmoVidError as error:
-                failed[item.name] = str(error)
+                self.failed[item.name] = str(error)
             except Exception as error:  # whatever one item does, the others are run
-                failed[item.name] = f"{type(error).__name__}: {error}"
-        now = {name: said for name, said in errors.items() if name != item.name}
-        if item.name in failed:
-            now[item.name] = failed[item.name]
-        if now != errors:
-            errors = now
-            _write_lines(out / "errors.jsonl", [{"name": name, "error": said} for name, said in errors.items()])
-        progress(item.name, number + 1, len(items))
-    return failed
+                self.failed[item.name] = f"{type(error).__name__}: {error}"
+        now = {name: said for name, said in self.errors.items() if name != item.name}
+        if item.name in self.failed:
+            now[item.name] = self.failed[item.name]
+        if now != self.errors:
+            self.errors = now
+            _write_lines(self.out / "errors.jsonl", [{"name": name, "error": said} for name, said in now.items()])
+
+    def _harmonize(self, item: Item, path: Path, harmonizer: Harmonizer,
+                   looks: dict[tuple[Options, ViewSize], _Look], stack: ExitStack) -> tuple[int, float]:
+        """Frames of the result, and the seconds that another method's run had already spent for this one."""
+        foreground, background, mask = (io.open_clip(self.folder / role / path.name)
+                                        for role in ("foreground", "background", "mask"))
+        work = plan(foreground, background, mask, path, self.method.options)
+        # Whatever is done to the light, it is done to the same views.
+        same = replace(work.options, strength=1.0, detail="transfer", restore=True, transfer=TransferConfig(), seed=0)
+        known = (same, harmonizer.view)
+        shared = looks[known].seconds if known in looks else 0.0
+        if known not in looks:
+            began = time.perf_counter()
+            shown = stack.enter_context(pipeline.look(work, harmonizer.view))
+            looks[known] = _Look(shown, time.perf_counter() - began)
+        return pipeline.harmonize(work, harmonizer, shown=looks[known].shown).frames, shared
 
 
 def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools | None = None,
@@ -146,13 +198,6 @@ def _items(folder: Path, names: Collection[str] | None) -> list[Item]:
 def _in_frame(folder: Path, name: str) -> bool:
     front, mask = (io.open_clip(place / f"{name}.mkv") for place in (folder / "foreground", scoring_masks(folder)))
     return (front.width, front.height) == (mask.width, mask.height)
-
-
-def _harmonize(folder: Path, item: Item, path: Path, options: Options, harmonizer: Harmonizer) -> int:
-    """Frames of the result."""
-    foreground, background, mask = (io.open_clip(folder / role / path.name)
-                                    for role in ("foreground", "background", "mask"))
-    return pipeline.harmonize(plan(foreground, background, mask, path, options), harmonizer).frames
 
 
 def _paint_over(folder: Path, item: Item, path: Path, end: int | None = None) -> int:

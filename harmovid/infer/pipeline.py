@@ -27,7 +27,7 @@ from harmovid.infer.compare import Comparison
 from harmovid.infer.memory import give_back_pictures
 from harmovid.infer.plan import Plan
 from harmovid.infer.restore import restored
-from harmovid.infer.views import Harmonized, Harmonizer
+from harmovid.infer.views import Harmonized, Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, convert, from_linear, linear_between, to_linear
 from harmovid.video.prefetch import prefetch
@@ -93,13 +93,44 @@ class _Clock:
         self._since = now
 
 
-def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None = None,
+@dataclass(frozen=True)
+class Look:
+    """What a harmonizer is shown of a plan, and what the second pass needs to know of that.
+
+    frames: the person's box. soft: whether the mask has a soft edge of its own. views: the clip of views.
+    """
+
+    frames: framing.Framing
+    soft: bool
+    views: framing.SpooledViews
+
+
+@contextmanager
+def look(plan: Plan, view: ViewSize, progress: Progress = lambda stage, done, total: None,
+         clock: _Clock | None = None) -> Iterator[Look]:
+    """The first pass, whose views lie on disk while the context lasts.
+
+    It depends on the plan's clips, lengths, places and masks, and not on what is done to the light or written: several
+    harmonizers of one size of view may share it.
+
+    Raises:
+        InputError: a file turns out damaged, or the mask is empty from beginning to end.
+    """
+    clock = clock or _Clock()
+    frames, soft = _scan(plan, view, clock, progress)
+    with framing.SpooledViews(frames.view, view.overview) as views:
+        _spool(plan, frames, views, clock, progress)
+        yield Look(frames, soft, views)
+
+
+def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, compare: Comparison | None = None,
               progress: Progress = lambda stage, done, total: None) -> Summary:
     """Run a plan with a harmonizer.
 
     Args:
         plan: from `plan.plan`.
         harmonizer: fills the seam: the network, or a baseline.
+        shown: the first pass over this very plan, where it was made before; see `look`.
         compare: collects source, composite and result side by side.
         progress: told after every frame of every stage.
 
@@ -117,13 +148,11 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, compare: Comparison | None 
     clock = _Clock()
     try:
         with clock("other"), ExitStack() as stack:
-            frames, soft = _scan(plan, harmonizer, clock, progress)
-            views = stack.enter_context(framing.SpooledViews(frames.view, harmonizer.view.overview))
-            _look(plan, frames, views, clock, progress)
+            shown = shown or stack.enter_context(look(plan, harmonizer.view, progress, clock))
             if compare is not None:
                 stack.enter_context(compare)
-            results = clock.each("harmonize", _unchunked(harmonizer.harmonize(views, plan.options.seed)))
-            _finish(plan, frames, views, soft, results, compare, clock, progress)
+            results = clock.each("harmonize", _unchunked(harmonizer.harmonize(shown.views, plan.options.seed)))
+            _finish(plan, shown, results, compare, clock, progress)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OutputError(f"{plan.target.path} cannot be written: the disk is full, there or in the folder for "
@@ -143,7 +172,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress) -> tuple[framing.Framing, bool]:
+def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tuple[framing.Framing, bool]:
     """Where the person is in each frame, and whether the mask has a soft edge of its own."""
     found, soft = [], []
     for i, alpha in enumerate(clock.each("read", _masks(plan))):
@@ -156,12 +185,12 @@ def _scan(plan: Plan, harmonizer: Harmonizer, clock: _Clock, progress: Progress)
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
     # An alpha of the foreground's own is kept as it is: its colour ends where it does.
-    return framing.frame(found, plan.size, harmonizer.view), _is_cut_out(plan) or 2 * sum(soft) > len(soft)
+    return framing.frame(found, plan.size, view), _is_cut_out(plan) or 2 * sum(soft) > len(soft)
 
 
-def _look(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
-          progress: Progress) -> None:
-    """The first pass: fill `views`."""
+def _spool(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
+           progress: Progress) -> None:
+    """Fill `views`."""
     triples = prefetch(zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True))
     for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
         with clock("look"):
@@ -187,10 +216,10 @@ def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
 
 
-def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, soft: bool,
-            results: Iterator[Harmonized], compare: Comparison | None, clock: _Clock, progress: Progress) -> None:
+def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Comparison | None, clock: _Clock,
+            progress: Progress) -> None:
     """The second pass: carry the light over, composite, write."""
-    options = plan.options
+    options, frames, views = plan.options, shown.frames, shown.views
     small = options.detail == "network"
     size = frames.view[::-1] if small else plan.size
     alpha_out = options.output == "foreground"
@@ -200,16 +229,16 @@ def _finish(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, so
         if small:
             for i, (result, (composite, _)) in enumerate(zip(results, views.frames(), strict=True)):
                 with clock("write"):
-                    shown = _picture(result.result)
+                    own = _picture(result.result)
                     if options.restore:
-                        shown = restored(composite, _picture(result.reference), shown)
-                    writer.write(convert(shown, SRGB, writer.tags))
+                        own = restored(composite, _picture(result.reference), own)
+                    writer.write(convert(own, SRGB, writer.tags))
                 progress("finish", i + 1, len(plan))
             return
         pairs = ((_picture(h.reference), _picture(h.result), mask)
                  for h, (_, mask) in zip(results, views.frames(), strict=True))
         lights = clock.each("fit", transfer.lights(pairs, options.transfer))
-        triples = prefetch(zip(_foregrounds(plan), _refined(plan, soft), _backgrounds(plan), strict=True))
+        triples = prefetch(zip(_foregrounds(plan), _refined(plan, shown.soft), _backgrounds(plan), strict=True))
         clips = clock.each("read", triples)
         for i, (light, (rgb, alpha, background)) in enumerate(zip(lights, clips, strict=True)):
             with clock("transfer"):

@@ -26,7 +26,7 @@ def test_all_is_run_scored_timed_and_resumed(made, monkeypatch):
     outcomes = bench.compare(made, chosen, Tools(), progress=lambda *step: told.append(step))
     assert [(outcome.name, len(outcome.rows), outcome.failed) for outcome in outcomes] == [
         (name, 4, {}) for name in ("untouched", "background", "reinhard")]
-    assert ("reinhard", 4, 4) in told and ("score", 12, 12) in told
+    assert ("run", 4, 4) in told and ("score", 12, 12) in told
     row = outcomes[2].rows[0]
     assert row["amplitude"] is not None and row["texture"] is not None and row["background_exact"] is not None
     times = run.read_lines(made / "results" / "reinhard" / "seconds.jsonl")
@@ -40,10 +40,10 @@ def test_a_failure_loses_nothing_else_is_noted_and_tried_again(made, monkeypatch
     items = read_set(made).items
     real = pipeline.harmonize
 
-    def broken(plan, harmonizer):
+    def broken(plan, harmonizer, **more):
         if plan.target.path.stem == items[1].name:
             raise RuntimeError("the lamp went out")
-        return real(plan, harmonizer)
+        return real(plan, harmonizer, **more)
 
     monkeypatch.setattr(pipeline, "harmonize", broken)
     (outcome,) = bench.compare(made, [method("reinhard")], Tools())
@@ -58,11 +58,11 @@ def test_a_failure_loses_nothing_else_is_noted_and_tried_again(made, monkeypatch
 def test_a_run_killed_in_the_middle_goes_on(made, monkeypatch):
     real, calls = pipeline.harmonize, []
 
-    def killed(plan, harmonizer):
+    def killed(plan, harmonizer, **more):
         calls.append(plan.target.path.stem)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(plan, harmonizer)
+        return real(plan, harmonizer, **more)
 
     monkeypatch.setattr(pipeline, "harmonize", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -75,7 +75,7 @@ def test_a_run_killed_in_the_middle_goes_on(made, monkeypatch):
 
 
 def test_nothing_left_and_unreadable_results(made, monkeypatch):
-    def broken(plan, harmonizer):
+    def broken(plan, harmonizer, **more):
         raise ValueError("no")
 
     monkeypatch.setattr(pipeline, "harmonize", broken)

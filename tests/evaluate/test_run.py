@@ -1,5 +1,6 @@
 """Methods over a test set, against gains known by hand."""
 
+import shutil
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ from harmovid.evaluate import methods, run
 from harmovid.evaluate.gains import gains
 from harmovid.evaluate.measures import Tools
 from harmovid.evaluate.methods import method
+from harmovid.infer import pipeline
 from harmovid.infer.views import Harmonized, ViewSize
 from tests import figures
 from tests.evaluate import recoloured
@@ -74,6 +76,26 @@ def test_painting_over_shows_no_person(made):
         inside = np.stack([cv2.erode(m[..., 0], np.ones((3, 3))) for m in mask]) == 1
         assert np.abs(result[inside] - behind.mean((0, 1, 2))).max() <= 1 / 255
         assert figures.same(result, behind)[:, :2].all()
+
+
+def test_methods_of_one_view_share_what_they_see_and_their_results_are_as_alone(made, monkeypatch):
+    folder, manifest, _ = made
+    chosen = [method("reinhard"), method("classical"), method("classical", "network")]
+    for one in chosen:
+        run.run_method(folder, one)
+    alone = {one.name: [figures.read(folder / "results" / one.name / f"{item.name}.mkv")[0]
+                        for item in manifest.items] for one in chosen}
+    for one in chosen:
+        shutil.rmtree(folder / "results" / one.name)
+    real, looks = pipeline.look, []
+    monkeypatch.setattr(pipeline, "look", lambda *given: looks.append(given) or real(*given))
+    assert run.run_methods(folder, chosen) == {one.name: {} for one in chosen}
+    assert len(looks) == len(manifest.items)
+    for one in chosen:
+        for item, before in zip(manifest.items, alone[one.name], strict=True):
+            np.testing.assert_array_equal(figures.read(folder / "results" / one.name / f"{item.name}.mkv")[0], before)
+    for one in chosen:
+        shutil.rmtree(folder / "results" / one.name)
 
 
 def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):
