@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harmovid.errors import InputError, OptionError
 from harmovid.screen import bars, errors_as_sentences, note, say
+
+if TYPE_CHECKING:
+    from harmovid.infer.views import Harmonizer
 
 data = typer.Typer(no_args_is_help=True, help="Make training data.")
 train = typer.Typer(no_args_is_help=True, help="Train the networks.")
@@ -46,6 +49,7 @@ Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmov
 Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint; "
                                            "for presets that have one, as nano.")]
 Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
+Part = Annotated[str, typer.Option(help="i/n: only pairs i, i + n, …, for n machines that share the work.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
 
 
@@ -133,7 +137,9 @@ def pairs(
                                               "are filmed beside made environments.")] = None,
     split: Annotated[Split, typer.Option(help="Which part of the shards.")] = Split.train,
     steps: Annotated[int, typer.Option(min=8, help="Of sampling; every step has noise of its own.")] = 8,
-    part: Annotated[str, typer.Option(help="i/n: only pairs i, i + n, …, for n machines that share the work.")] = "0/1",
+    part: Part = "0/1",
+    latents: Annotated[bool, typer.Option(help="Keep the latents of the model's answer beside each pair: 8 kB a frame "
+                                          "of 128 × 128 pixels.")] = True,
     device: Where = Device.cpu,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
@@ -148,11 +154,9 @@ def pairs(
         from harmovid.infer.framewise import FrameWise
         from harmovid.model import checkpoint
 
+        share = _share(part)
         if backgrounds is not None and hdri is not None:
             raise OptionError("--backgrounds and --hdri are two sources of backgrounds; give one")
-        number, _, of = part.partition("/")
-        if not (number.isdecimal() and of.isdecimal()):
-            raise OptionError(f"--part is i/n, such as 0/4, got {part!r}")
         maps = []
         if hdri is not None:
             maps = [found for name in listed.files(split.value, "hdri") if (found := hdri / Path(name).name).is_file()]
@@ -164,8 +168,46 @@ def pairs(
         harmonizer = FrameWise(checkpoint.load(model, there), steps, 1.0, there)
         with bars() as progress:
             made = make_pairs(footage, out, harmonizer, drawn, Pairing(count, frames, split.value, seed),
-                              part=(int(number), int(of)), progress=progress)
+                              part=share, latents=latents, progress=progress)
         say(f"wrote {made.made} pairs to {out}; {made.kept} were there")
+
+
+@data.command()
+def refine(
+    made: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder of pseudo-pairs: what `harmovid data pairs` "
+                                         "made.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where refined pairs go: OUT/SPLIT, OUT/report.jsonl, "
+                                      "OUT/sheets, OUT/README.md. What is done already is left.")],
+    model: Annotated[str, typer.Option(help="What steadies light: the folder of a deflickering checkpoint; or bvd, "
+                                       "blind deflickering, which steadies the global part alone.")],
+    footage: Annotated[Path | None, typer.Option(help="Folder of shards that the pairs were made of. Default: beside "
+                                                 "the pairs.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of sampling. Default: as it was trained for.")] = None,
+    part: Part = "0/1",
+    device: Where = Device.cpu,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A gate, e.g. texture=0.8 or amplitude=[0.7,1.3]; "
+                                                   "all of them stand in OUT/manifest.json.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Refine pseudo-pairs: take out their flicker, and keep those that lost nothing else by it.
+
+    Example: `harmovid data refine pairs/ --out refined/ --model runs/deflicker/model --footage shards/`
+    """
+    with errors_as_sentences("run it again to go on; pairs that are done are left"):
+        from harmovid import config
+        from harmovid.data.refine import GATES, refine_pairs
+
+        share, gates = _share(part), config.override(GATES, set_ or [])
+        harmonizer = _deflickerer(model, steps, _there(device))
+        with bars() as progress:
+            told = refine_pairs(made, out, harmonizer, footage=footage, keep=gates, seed=seed, part=share,
+                                progress=progress)
+        say(f"refined {told.done} pairs; {told.before} were done. {out} holds {len(told.kept)} of {len(told.told)}")
+        for reason, count in told.dropped.items():
+            say(f"dropped {count}: {reason}")
+        say(", ".join(f"{name} {told.mean(field):.4f}" for name, field in (
+            ("jitter before", "jitter_before"), ("after", "jitter"), ("gain field's correlation", "correlation"),
+            ("amplitude", "amplitude"), ("texture", "texture"))) + " (means of all)")
 
 
 @train.command()
@@ -263,6 +305,26 @@ def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, d
         with bars() as progress:
             figures = run(chosen, data, out, device=there, resume=resume, progress=progress, **more)
         say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+
+
+def _share(part: str) -> tuple[int, int]:
+    number, _, of = part.partition("/")
+    if not (number.isdecimal() and of.isdecimal()):
+        raise OptionError(f"--part is i/n, such as 0/4, got {part!r}")
+    return int(number), int(of)
+
+
+def _deflickerer(model: str, steps: int | None, device: str) -> Harmonizer:
+    if model == "bvd":
+        from harmovid.baselines.bvd import BlindDeflickering
+
+        if steps is not None:
+            raise OptionError("--steps is a sampled network's, and bvd is none; leave it out")
+        return BlindDeflickering(device=device)
+    from harmovid.infer.framewise import harmonizer
+    from harmovid.model import checkpoint
+
+    return harmonizer(checkpoint.load(model, device), steps, device)
 
 
 def _there(device: Device) -> str:

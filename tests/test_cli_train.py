@@ -220,6 +220,27 @@ class TestTrain:
         assert (kept["steps"], kept["eta"], kept["backdrops"]) == (8, 1.0, ["made environments"])
         assert "made with other steps" in invoke(f"{command} --steps 9", 2).stderr
 
+    def test_pairs_are_refined_and_it_is_said_what_became_of_them(self, made, tmp_path):
+        pairs = f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 1 --frames 5 --no-latents"
+        invoke(pairs)
+        command = f"data refine {tmp_path}/pairs --model {made}/net/model --steps 1 --footage {made}/data -o"
+        all_pass = "--set correlation=-1 --set amplitude=[-9,9] --set texture=-1 --set jitter=9"
+        said = invoke(f"{command} {tmp_path}/refined {all_pass}").stderr
+        assert "refined 1 pairs; 0 were done" in said and "holds 1 of 1" in said and "jitter before" in said
+        assert shards.read(tmp_path / "refined/train/pair-000000.zip").info.source == "clip"
+        assert "made with other gates" in invoke(f"{command} {tmp_path}/refined", 2).stderr
+        said = invoke(f"{command} {tmp_path}/none --set correlation=1.01").stderr
+        assert "holds 0 of 1" in said and "dropped 1: light lies elsewhere" in said
+
+    @pytest.mark.parametrize(("more", "sentence"), [
+        ("--model bvd --steps 2", "--steps is a sampled network's, and bvd is none"),
+        ("--model bvd --part 2", "--part is i/n, such as 0/4, got '2'"),
+        ("--model bvd --set blur=1", "there is no setting 'blur'"), ("--model bvd", "holds no pseudo-pairs"),
+        ("--model nowhere", "there is no checkpoint nowhere")])
+    def test_pairs_that_cannot_be_refined(self, made, tmp_path, monkeypatch, more, sentence):
+        monkeypatch.chdir(tmp_path)
+        assert sentence in invoke(f"data refine {made}/data -o out {more}", 2).stderr and not Path("out").exists()
+
     @pytest.mark.parametrize(("more", "sentence"), [
         ("--backgrounds a --hdri b", "two sources of backgrounds"), ("--part 1", "--part is i/n, such as 0/4, got '1'"),
         ("--part 4/4", "with i from 0 to n − 1, got 4/4"), ("--backgrounds nowhere", "there is no folder nowhere"),

@@ -26,10 +26,11 @@ _VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A background. name: what it is. pictures: (T, H, W, 3) float32, display sRGB in [0, 1]."""
+    """A background. name: what it is. pictures: (T, H, W, 3) float32, display sRGB in [0, 1]. kind: of what kind."""
 
     name: str
     pictures: np.ndarray
+    kind: str = "other"
 
 
 class Backdrops(Protocol):
@@ -73,7 +74,9 @@ class Environments:
         light = environment.views(found, poses, angle, size, look.blur)
         nobody = np.zeros(light.shape[:3], np.float32)
         exposed = light * render.exposure(np.zeros_like(light), light, nobody, look)
-        return Backdrop(found.name, render.develop(exposed, look))
+        filmed = {one.name for one in self.maps}
+        return Backdrop(found.name, render.develop(exposed, look),
+                        "HDR map" if found.name in filmed else f"made: {found.name}")
 
 
 class Pictures:
@@ -109,7 +112,8 @@ class Pictures:
         except HarmoVidError as error:
             raise InputError(f"the background {path} cannot be used ({error}); remove it, or mend it") from error
         where = random.random(2)
-        return Backdrop(path.stem, np.stack([_covering(read[n - first], size, where) for n in order]))
+        return Backdrop(path.stem, np.stack([_covering(read[n - first], size, where) for n in order]),
+                        "clip" if clip.frames > 1 else "picture")
 
 
 def _pose(yaw: float, pitch: float) -> np.ndarray:

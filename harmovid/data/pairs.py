@@ -3,39 +3,50 @@
     OUT/SPLIT/pair-000012.zip   a shard: V^S, the mask, the new background; its `source` is the shard of V^R
     OUT/sheets/SPLIT-000.jpg    some pairs: a row of the clip, a row of what became of it
     OUT/manifest.json           what made them: weights, sampler, backgrounds; nothing made otherwise is mixed in
+    OUT/README.md               the data card, out of OUT/records (see `card`)
 
 V^S = HarmoIm(V_F^R, V_B^S, V^M), every frame with noise of its own: expressive, and flickering. It goes through the
 straight path, light transfer and all, but without smoothing over time, so that it has the clip's own texture and the
-image model's own flicker.
+image model's own flicker. Pairs of a model of ours also keep the latents of its answer.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
-from harmovid import config
-from harmovid.data import shards
-from harmovid.data.backdrops import Backdrop, Backdrops
-from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
-from harmovid.errors import InputError, OptionError, OutputError
-from harmovid.infer import pipeline
+from harmovid.data import card, gates, shards
+from harmovid.data.backdrops import Backdrops
+from harmovid.data.card import Made, Section
+from harmovid.data.relighting import RATE, check_part, digest, freeze, relit, to_bytes, weights, write_sheet
+from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Latents, Shard, ShardInfo
+from harmovid.errors import InputError, OptionError
+from harmovid.infer import framing
 from harmovid.infer.framewise import FrameWise
-from harmovid.infer.plan import Options, plan
-from harmovid.infer.transfer import TransferConfig
-from harmovid.video import encode, io
+from harmovid.infer.views import Harmonizer
 
-MANIFEST = "manifest.json"
-OPTIONS = Options(sound=False, transfer=TransferConfig(temporal_sigma=0))
-_RATE = 24.0  # frames a second, of light that moves
 _SHEET, _SHOWN = 4, 8  # pairs on a sheet, frames of each
+_LIMITS = """\
+- V^S is an image model's answer, frame by frame: no truth, and it flickers. Video is trained on it only after \
+refining (`harmovid data refine`), or as the input.
+- Light lies as the image model would have it; of hard shadows and shine it knows what its training had.
+- Backgrounds show nobody, and nothing that the person touches.
+- Pictures are small: the person's box has about 136 × 136 pixels."""
+
+
+class ImageModel(Harmonizer, Protocol):
+    """A harmonizer that is sampled, each frame for itself. told: what else it goes by, such as a prompt."""
+
+    timesteps: Tensor
+    eta: float
+    told: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,7 @@ class Manifest:
 
     model: its name. weights: digest of all that has a say, transformer, codec, tone. steps, eta: of the sampler.
     backdrops: what backgrounds are drawn from. frames, seed: of `Pairing`. clips: digest of the clips' names.
+    told: what else the model goes by, such as a prompt.
     """
 
     model: str
@@ -67,6 +79,7 @@ class Manifest:
     frames: int
     seed: int
     clips: str
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,8 @@ class Paired:
     kept: int
 
 
-def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backdrops, pairing: Pairing, *,
-               part: tuple[int, int] = (0, 1),
+def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Backdrops, pairing: Pairing, *,
+               part: tuple[int, int] = (0, 1), latents: bool = True,
                progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Paired:
     """Make pseudo-pairs of clips; what is there already is left, so that a stopped run goes on where it was.
 
@@ -88,6 +101,7 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
         harmonizer: relights single frames.
         backdrops: where backgrounds come from.
         part: (i, n): only pairs i, i + n, …, so that n machines share the work.
+        latents: keep those of the answer, where the harmonizer is a `FrameWise`.
         progress: told after every pair.
 
     Raises:
@@ -99,19 +113,21 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
         raise OptionError(f"--count is 1 or more, got {pairing.count}")
     if pairing.frames < 5 or pairing.frames % 4 != 1:
         raise OptionError(f"--frames is 5, 9, 13 and so on, as latents hold four, got {pairing.frames}")
-    if not 0 <= part[0] < part[1]:
-        raise OptionError(f"--part is i/n with i from 0 to n − 1, got {part[0]}/{part[1]}")
+    check_part(part)
     clips = [path for path in sorted((footage / pairing.split).glob("*.zip")) if shards.info(path).frames >= 5]
     if not clips:
         raise InputError(f"{footage} holds no shards of clips in {pairing.split}/; make them with `harmovid data "
                          "shards`")
-    _freeze(out, Manifest(harmonizer.name, _digest(harmonizer), len(harmonizer.timesteps), harmonizer.eta,
-                          backdrops.told, pairing.frames, pairing.seed,
-                          _hash(*(path.name.encode() for path in clips))))
+    whose = card.licences(footage)
+    manifest = Manifest(harmonizer.name, weights(harmonizer), len(harmonizer.timesteps), harmonizer.eta,
+                        backdrops.told, pairing.frames, pairing.seed, digest(path.name.encode() for path in clips),
+                        harmonizer.told)
+    freeze(out, manifest)
     folder = out / pairing.split
     folder.mkdir(parents=True, exist_ok=True)
     mine = range(part[0], pairing.count, part[1])
-    todo = [n for n in mine if not _place(folder, n).is_file()]
+    todo = [n for n in mine if not (_place(folder, n).is_file()
+                                    and card.place(out, pairing.split, _place(folder, n).stem).is_file())]
     fresh = set(todo)
     for done, n in enumerate(todo, 1):
         random = np.random.default_rng([pairing.seed, n, 11])
@@ -119,7 +135,9 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
         round_, within = divmod(n, len(clips))
         order = np.random.default_rng([pairing.seed, round_, 13]).permutation(len(clips))
         clip, target = shards.read(clips[order[within]]), _place(folder, n)
-        shards.write(target, pair(clip, harmonizer, backdrops, pairing.frames, random, target.stem))
+        shard, kept, told = pair(clip, harmonizer, backdrops, pairing.frames, random, target.stem)
+        shards.write(target, shard, kept if latents else None)
+        card.keep(out, pairing.split, target.stem, replace(told, licence=whose.get(told.source, card.UNKNOWN)))
         progress("pairs", done, len(todo))
     for first in range(0, pairing.count, _SHEET):
         shown = range(first, min(first + _SHEET, pairing.count))
@@ -127,96 +145,64 @@ def make_pairs(footage: Path, out: Path, harmonizer: FrameWise, backdrops: Backd
         sheet = out / "sheets" / f"{pairing.split}-{first // _SHEET:03d}.jpg"
         if all(path.is_file() for path in some) and (not sheet.is_file() or not fresh.isdisjoint(shown)):
             _write_sheet(some, footage / pairing.split, sheet)
+    _write_card(out, manifest)
     return Paired(len(todo), len(mine) - len(todo))
 
 
-def pair(clip: Shard, harmonizer: FrameWise, backdrops: Backdrops, frames: int, random: np.random.Generator,
-         name: str) -> Shard:
-    """One pseudo-pair of a clip: 4k + 1 consecutive frames, `frames` at most, before a background drawn for them."""
+def pair(clip: Shard, harmonizer: ImageModel, backdrops: Backdrops, frames: int, random: np.random.Generator,
+         name: str) -> tuple[Shard, Latents | None, Made]:
+    """One pseudo-pair of a clip: 4k + 1 consecutive frames, `frames` at most, before a background drawn for them.
+
+    Returns:
+        The pair, its latents where the harmonizer is a `FrameWise`, and what is told of it.
+    """
     count = min(frames, clip.info.frames - (clip.info.frames - 1) % 4)
     start = int(random.integers(clip.info.frames - count + 1))
     picture, mask = (part[start : start + count] for part in (clip.picture, clip.mask))
-    behind = backdrops.draw(count, _RATE, clip.info.size, random)
-    relit = _relit(picture, mask, behind, harmonizer, int(random.integers(2**31)))
-    overview = np.stack([cv2.resize(shown, (OVERVIEW, OVERVIEW), interpolation=cv2.INTER_AREA)
-                         for shown in behind.pictures[::OVERVIEW_EVERY]])
+    behind = backdrops.draw(count, RATE, clip.info.size, random)
+    answers: list[Tensor] = []
+    if isinstance(harmonizer, FrameWise):
+        harmonizer.on_latents = lambda answer: answers.append(answer.half().cpu())  # (16, N, h, w)
+    shown = relit(picture, mask, to_bytes(behind.pictures), harmonizer, int(random.integers(2**31)))
+    latents = None
+    if isinstance(harmonizer, FrameWise):
+        harmonizer.on_latents = lambda answer: None
+        boxes = framing.frame([framing.find(alpha.astype(np.float32) / 255) for alpha in mask],
+                              (mask.shape[2], mask.shape[1]), harmonizer.view).boxes
+        latents = Latents(torch.cat(answers, 1).numpy(), boxes)
+    overview = np.stack([cv2.resize(whole, (OVERVIEW, OVERVIEW), interpolation=cv2.INTER_AREA)
+                         for whole in behind.pictures[::OVERVIEW_EVERY]])
     info = ShardInfo(name, clip.info.person, clip.info.split, count, clip.info.size, source=clip.info.name, start=start)
-    return Shard(info, relit, mask, _bytes(behind.pictures), _bytes(overview))
+    told = Made(name, info.split, info.source, info.person, count, behind.name, behind.kind,
+                jitter=gates.jitter(shown, picture, mask), texture=gates.texture(shown, picture, mask))
+    return Shard(info, shown, mask, to_bytes(behind.pictures), to_bytes(overview)), latents, told
 
 
-def _relit(picture: np.ndarray, mask: np.ndarray, behind: Backdrop, harmonizer: FrameWise, seed: int) -> np.ndarray:
-    """(T, H, W, 3) uint8, by the straight path that users take."""
-    size = picture.shape[2], picture.shape[1]
-    with TemporaryDirectory(prefix="harmovid-") as folder:
-        files = {role: Path(folder) / f"{role}.mkv" for role in ("foreground", "background", "mask", "result")}
-        for role, pictures in (("foreground", picture), ("background", _bytes(behind.pictures)), ("mask", mask)):
-            with encode.Writer(encode.open_target(files[role]), size, Fraction(int(_RATE)),
-                               grey=role == "mask") as writer:
-                for shown in pictures:
-                    writer.write(shown.astype(np.float32) / 255)
-        front, back, matte = (io.open_clip(files[role]) for role in ("foreground", "background", "mask"))
-        pipeline.harmonize(plan(front, back, matte, files["result"], replace(OPTIONS, seed=seed)), harmonizer)
-        return _bytes(np.stack([frame.rgb for frame in io.read(io.open_clip(files["result"]))]))
+def _write_card(out: Path, manifest: Manifest) -> None:
+    made = card.records(Made, out)
+    flicker = ("Luminance jitter of the relit person against the clip, 0 for a gain that is steady, in natural log of "
+               "light per frame²; and how much of the clip's texture is left, of 1.\n\n" + card.spread({
+                   "luminance jitter": [pair.jitter for pair in made], "texture": [pair.texture for pair in made]}))
+    sections = [
+        Section("What this is", "Pseudo-pairs, step 1 of HarmoVid: people of real clips before other backgrounds, "
+                "relit frame by frame by an image model. Each zip is a shard (`harmovid/data/shards.py`); `source` "
+                "and `start` in its shard.json name the clip's shard, and its first frame."),
+        card.counted(made), card.tallied("Backgrounds", "kind", made, lambda pair: pair.kind),
+        Section("Flicker", flicker), card.settings(asdict(manifest)),
+        card.tallied("Licences of the clips", "licence", made, lambda pair: pair.licence), Section("Limits", _LIMITS)]
+    card.write(out, "Pseudo-pairs", sections)
 
 
-def _freeze(out: Path, manifest: Manifest) -> None:
-    """Write what pairs are made by, or hold it against what stands there."""
-    path = out / MANIFEST
-    if path.exists():
-        before = config.load(Manifest, path)
-        if before != manifest:
-            other = ", ".join(name for name, value in asdict(manifest).items() if asdict(before)[name] != value)
-            raise OutputError(f"{out} holds pairs that were made with other {other}; name another --out")
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        config.save(manifest, path)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}); name another --out") from error
-
-
-def _write_sheet(paths: list[Path], clips: Path, sheet: Path) -> None:
+def _write_sheet(paths: Sequence[Path], clips: Path, sheet: Path) -> None:
     rows = []
     for path in paths:
         made = shards.read(path)
         source = shards.read(clips / f"{made.info.source}.zip")
         order = np.linspace(0, made.info.frames - 1, _SHOWN).round().astype(int)
-        for pictures in (source.picture[order + made.info.start], made.picture[order]):
-            rows.append(np.concatenate([_fitted(shown) for shown in pictures], 1))
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    partial = sheet.with_name(f".{sheet.name}.part.jpg")
-    cv2.imwrite(str(partial), np.concatenate(rows)[..., ::-1])
-    partial.replace(sheet)
-
-
-def _fitted(picture: np.ndarray, side: int = 160) -> np.ndarray:
-    """On a black square of `side` pixels."""
-    scale = side / max(picture.shape[:2])
-    height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
-    square = np.zeros((side, side, 3), np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return square
+        rows += [source.picture[order + made.info.start], made.picture[order]]
+    write_sheet(rows, sheet)
 
 
 def _place(folder: Path, number: int) -> Path:
     return folder / f"pair-{number:06d}.zip"
 
-
-def _digest(harmonizer: FrameWise) -> str:
-    """Of all weights that have a say: transformer, codec, tone."""
-    model = harmonizer.model
-    parts = [part for part in (model.backbone, model.codec, model.tone) if part is not None]
-    return _hash(*(value.detach().cpu().contiguous().numpy().tobytes()
-                   for part in parts for value in part.state_dict().values()))
-
-
-def _hash(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]
-
-
-def _bytes(pictures: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)

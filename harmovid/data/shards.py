@@ -7,8 +7,9 @@ A shard is a plain zip of pictures of one clip or photo, at the size that traini
     plate/0000.jpg     the same place without the person, half its sides: a fill is smooth
     overview/0000.jpg  the whole background without the person, squeezed to a square, every fourth frame
     shard.json         `ShardInfo`
+    latents.safetensors    of a pseudo-pair, where they were kept: `Latents`
 
-All pictures are display sRGB. About 10 kB a frame.
+All pictures are display sRGB. About 10 kB a frame; latents of 128 × 128 pixels are 8 kB more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
 
 from harmovid.errors import InputError
 
@@ -29,6 +32,7 @@ _SEEN = 5  # of 255: the person is where alpha is above it
 _GROWN = 0.03  # of the height: a little more than what was filled around the person
 OVERVIEW = 64  # side of the overview, pixels
 OVERVIEW_EVERY = 4  # frames
+_LATENTS = "latents.safetensors"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,19 @@ class Shard:
     overview: np.ndarray
 
 
-def write(path: Path, shard: Shard) -> None:
+@dataclass(frozen=True)
+class Latents:
+    """What the image model itself answered, before its light was carried over to the shard's picture.
+
+    values: (16, T, h, w) float16, the relit composite of the view, each frame coded on its own. boxes: (T, 4) int64,
+    the view's box in the shard's picture, x0, y0, x1, y1; it is scaled to 8 h × 8 w.
+    """
+
+    values: np.ndarray
+    boxes: np.ndarray
+
+
+def write(path: Path, shard: Shard, latents: Latents | None = None) -> None:
     """Write a shard, whole or not at all."""
     partial = path.with_name(path.name + ".part")
     try:
@@ -78,6 +94,8 @@ def write(path: Path, shard: Shard) -> None:
                 _write(file, "plate", t, cv2.resize(shard.plate[t], half, interpolation=cv2.INTER_AREA))
             for n, whole in enumerate(shard.overview):
                 _write(file, "overview", n, whole)
+            if latents is not None:
+                _put(file, _LATENTS, safetensors.save({"values": latents.values, "boxes": latents.boxes}))
             _put(file, "shard.json", json.dumps(asdict(shard.info)).encode())
         partial.replace(path)
     finally:
@@ -110,6 +128,19 @@ def read(path: Path) -> Shard:
                                               for kind in ("picture", "mask", "plate", "overview"))
             return Shard(told, picture, mask, _plates(picture, mask, small), overview)
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, cv2.error) as error:
+        raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
+
+
+def read_latents(path: Path) -> Latents | None:
+    """The latents kept in a shard; None where there are none.
+
+    Raises:
+        InputError: the file is no shard, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return Latents(**safetensors.load(file.read(_LATENTS))) if _LATENTS in file.namelist() else None
+    except (zipfile.BadZipFile, TypeError, ValueError, SafetensorError) as error:
         raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
 
 

@@ -6,7 +6,7 @@ So works HarmoIm, the image model whose results are as expressive as its trainin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ class FrameWise(NetworkHarmonizer):
         model, steps, device, progress: as `NetworkHarmonizer`'s; progress is told after every chunk of frames.
         eta: of `sampler.sample`, 0 to 1: 1 is as random as ancestral sampling. None for the preset's own.
 
+    on_latents is told of each chunk's answer, (16, T, h, w), before it is decoded; set it to keep them.
+
     Raises:
         OptionError: `steps` is not between 1 and what the model's schedule has.
     """
@@ -38,7 +40,8 @@ class FrameWise(NetworkHarmonizer):
     def __init__(self, model: Model, steps: int | None = None, eta: float | None = None, device: str = "cpu",
                  progress: Progress = lambda stage, done, total: None) -> None:
         super().__init__(model, steps, device, progress)
-        self.eta = model.preset.eta if eta is None else eta
+        self.eta, self.told = model.preset.eta if eta is None else eta, ""  # it is told nothing in words
+        self.on_latents: Callable[[Tensor], None] = lambda latents: None
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
         """Relight each frame of a clip.
@@ -92,6 +95,7 @@ class FrameWise(NetworkHarmonizer):
         if not bool(torch.isfinite(answer).all()):
             raise InputError(f"the network {self.name} gave numbers that are not finite: its weights are damaged, or "
                              "too large for half precision; load them again, or in full precision")
+        self.on_latents(answer[0])  # (16, N, h, w)
         for latents in (plain, answer.transpose(0, 2)):
             video = codec.decode(latents)[:, :, 0].clamp(0, 1).float()  # (N, 3, H, W)
             yield video.transpose(0, 1).cpu().numpy()  # (3, N, H, W)

@@ -39,7 +39,10 @@ def test_environments_are_pictures_that_belong_to_their_number() -> None:
 def test_maps_light_about_half_of_the_draws_and_an_even_one_is_even(tmp_path: Path) -> None:
     source = Environments([write_map(tmp_path / "red.hdr", (1.0, 0.1, 0.1))])
     assert source.told == ("made environments", "red")
-    names = [source.draw(1, 24.0, (4, 4), np.random.default_rng(seed)).name for seed in range(30)]
+    some = [source.draw(1, 24.0, (4, 4), np.random.default_rng(seed)) for seed in range(30)]
+    names = [one.name for one in some]
+    assert {one.kind for one in some if one.name == "red"} == {"HDR map"}
+    assert all(one.kind == f"made: {one.name}" for one in some if one.name != "red")
     assert 5 < names.count("red") < 25
     red = drawn(source, next(seed for seed, name in enumerate(names) if name == "red"))
     assert red[..., 0].min() > 1.2 * red[..., 1].max() and red.std((1, 2)).max() < 0.02
@@ -66,6 +69,7 @@ def test_pictures_of_a_folder_cover_the_shape_and_short_clips_go_back_and_forth(
     cv2.imwrite(str(tmp_path / "still.png"), still)
     (tmp_path / "ramp.mkv").unlink()
     shown = drawn(Pictures(tmp_path), 1, size=(8, 16))
+    assert Pictures(tmp_path).draw(1, 24.0, (8, 16), np.random.default_rng(1)).kind == "picture"
     assert np.ptp(shown, axis=0).max() == 0 and 0.05 < np.ptp(shown[0, :, 0, 0]) < 0.2  # cut out, not squeezed
 
 

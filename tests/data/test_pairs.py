@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from harmovid.data import pairs, shards
+from harmovid.data import pairs, relighting, shards
 from harmovid.data.backdrops import Backdrop
 from harmovid.data.pairs import Paired, Pairing, make_pairs
 from harmovid.errors import InputError, OptionError, OutputError
@@ -32,7 +32,8 @@ class Flat:
     told: tuple[str, ...] = ("flat",)
 
     def draw(self, frames: int, rate: float, size: tuple[int, int], random: np.random.Generator) -> Backdrop:
-        return Backdrop("flat", np.tile(random.uniform(0.1, 0.9, 3).astype(np.float32), (frames, *size, 1)))
+        shown = np.tile(random.uniform(0.1, 0.9, 3).astype(np.float32), (frames, *size, 1))
+        return Backdrop("flat", shown, "flat")
 
 
 def harmonizer(steps: int = 2) -> FrameWise:
@@ -94,7 +95,7 @@ def test_it_flickers_as_the_image_model_does_and_no_smoothing_hides_it(made: Pat
     source = clip.picture[one.info.start : one.info.start + 9]
     shown, before, alpha = (part.astype(np.float32) / 255 for part in (one.picture, source, one.mask))
     assert luminance_jitter(shown, before, alpha) > 0.02
-    assert pairs.OPTIONS.transfer.temporal_sigma == 0
+    assert relighting.OPTIONS.transfer.temporal_sigma == 0
 
 
 def test_the_same_number_gives_the_same_pair_and_a_stopped_run_goes_on(made: Path, footage: Path,
@@ -112,6 +113,32 @@ def test_the_same_number_gives_the_same_pair_and_a_stopped_run_goes_on(made: Pat
     more = make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), replace(PAIRING, count=4))
     assert more == Paired(1, 3)
     assert len(cv2.imread(str(tmp_path / "out" / "sheets" / "train-000.jpg"))) == 2 * 160 * 4  # the fourth is on it
+
+
+def test_the_latents_of_the_answer_are_kept_with_the_view_that_they_show(made: Path, footage: Path,
+                                                                         tmp_path: Path) -> None:
+    path = made / "train" / "pair-000000.zip"
+    kept, one = shards.read_latents(path), shards.read(path)
+    assert kept is not None and kept.values.dtype == np.float16
+    assert kept.values.shape[:2] == (16, one.info.frames) and kept.boxes.shape == (one.info.frames, 4)
+    width, height = kept.boxes[0, 2:] - kept.boxes[0, :2]
+    assert width / height == pytest.approx(kept.values.shape[3] / kept.values.shape[2], rel=0.35)
+    for alpha, (x0, y0, x1, y1) in zip(one.mask, kept.boxes, strict=True):
+        assert (alpha[max(y0, 0):y1, max(x0, 0):x1] > 127).sum() == (alpha > 127).sum() > 0  # all of the person
+    make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), Pairing(1, 9, seed=4), latents=False)
+    assert shards.read_latents(tmp_path / "out" / "train" / path.name) is None
+
+
+def test_the_card_tells_of_all_pairs_and_is_written_anew_with_them(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make_pairs(footage, out, harmonizer(), Flat(), Pairing(1, 5), latents=False)
+    before = (out / "README.md").read_text()
+    assert "| train | 1 | 5 | 1 | 1 |" in before and "| flat | 1 |" in before and "| eta | 1.0 |" in before
+    assert "| luminance jitter | 0." in before and "| not known | 1 |" in before
+    make_pairs(footage, out, harmonizer(), Flat(), Pairing(1, 5), latents=False)
+    assert (out / "README.md").read_text() == before
+    make_pairs(footage, out, harmonizer(), Flat(), Pairing(2, 5), latents=False)
+    assert "| train | 2 | 10 | 2 | 2 |" in (out / "README.md").read_text()
 
 
 def test_a_sheet_shows_clip_and_pair_one_below_the_other(made: Path) -> None:

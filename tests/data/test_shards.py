@@ -131,3 +131,19 @@ def test_a_write_that_is_cut_short_leaves_no_shard(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.zip"))
     shards.write(path, shard(frames=2))
     assert [p.name for p in tmp_path.iterdir()] == ["one.zip"]
+
+
+def test_latents_lie_beside_the_pictures_and_are_read_where_there_are_any(tmp_path: Path, kept: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(16, 6, 2, 3)).astype(np.float16)
+    boxes = np.arange(24).reshape(6, 4)
+    shards.write(tmp_path / "one.zip", shard(frames=6), shards.Latents(values, boxes))
+    found = shards.read_latents(tmp_path / "one.zip")
+    assert found is not None and np.array_equal(found.values, values) and np.array_equal(found.boxes, boxes)
+    assert found.values.dtype == np.float16 and shards.read_latents(kept) is None
+    assert np.array_equal(shards.read(tmp_path / "one.zip").picture, shards.read(kept).picture)
+    more = (tmp_path / "one.zip").stat().st_size - kept.stat().st_size
+    assert values.nbytes + boxes.nbytes < more < values.nbytes + boxes.nbytes + 500
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as file:
+        file.writestr("latents.safetensors", b"nothing")
+    with pytest.raises(InputError, match="not a whole shard"):
+        shards.read_latents(tmp_path / "bad.zip")
