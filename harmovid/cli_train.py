@@ -13,6 +13,7 @@ from harmovid.errors import InputError, OptionError
 from harmovid.screen import bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
+    from harmovid.data.pairs import ImageModel
     from harmovid.infer.views import Harmonizer
 
 data = typer.Typer(no_args_is_help=True, help="Make training data.")
@@ -127,16 +128,20 @@ def pairs(
     footage: Annotated[Path, typer.Argument(help="Folder of shards of real clips: what `harmovid data shards` made.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where pairs go: OUT/SPLIT, OUT/sheets, OUT/manifest.json. "
                                       "What is there already is left.")],
-    model: Annotated[str, typer.Option(help="What relights single frames: nano, or the folder of a checkpoint, such as "
-                                       "model/ of a run of `harmovid train harmoim`.")],
     count: Annotated[int, typer.Option(help="Pairs in all.")],
+    model: Annotated[str | None, typer.Option(help="What relights single frames: nano, or the folder of a checkpoint, "
+                                              "such as model/ of a run of `harmovid train harmoim`.")] = None,
+    harmonizer: Annotated[Path | None, typer.Option(help="In its place IC-Light: a folder of Stable Diffusion 1.5 with "
+                                                    "iclight_sd15_fbc.safetensors in it.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What IC-Light is told; it has a prompt of its own.")] = None,
     frames: Annotated[int, typer.Option(help="Frames of each, at most; 4k + 1.")] = 49,
     backgrounds: Annotated[Path | None, typer.Option(help="Folder of clips and pictures to put people before, such as "
                                                      "a text-to-video model made. Default: made environments.")] = None,
     hdri: Annotated[Path | None, typer.Option(help="Folder of HDR maps; those that the split list names for the split "
                                               "are filmed beside made environments.")] = None,
     split: Annotated[Split, typer.Option(help="Which part of the shards.")] = Split.train,
-    steps: Annotated[int, typer.Option(min=8, help="Of sampling; every step has noise of its own.")] = 8,
+    steps: Annotated[int | None, typer.Option(min=8, help="Of sampling; every step has noise of its own. Default: 8, "
+                                              "of IC-Light 20.")] = None,
     part: Part = "0/1",
     latents: Annotated[bool, typer.Option(help="Keep the latents of the model's answer beside each pair: 8 kB a frame "
                                           "of 128 × 128 pixels.")] = True,
@@ -151,9 +156,11 @@ def pairs(
         from harmovid.data import split as listed
         from harmovid.data.backdrops import Environments, Pictures
         from harmovid.data.pairs import Pairing, make_pairs
-        from harmovid.infer.framewise import FrameWise
-        from harmovid.model import checkpoint
 
+        if (model is None) == (harmonizer is None):
+            raise OptionError("--model and --harmonizer are two kinds of image model; give one of them")
+        if prompt is not None and harmonizer is None:
+            raise OptionError("--prompt is what IC-Light is told; give it with --harmonizer")
         share = _share(part)
         if backgrounds is not None and hdri is not None:
             raise OptionError("--backgrounds and --hdri are two sources of backgrounds; give one")
@@ -165,9 +172,9 @@ def pairs(
                                  "folder that holds them")
         there = _there(device)
         drawn = Environments(maps) if backgrounds is None else Pictures(backgrounds)
-        harmonizer = FrameWise(checkpoint.load(model, there), steps, 1.0, there)
+        image_model = _image_model(model, harmonizer, prompt, steps, there)
         with bars() as progress:
-            made = make_pairs(footage, out, harmonizer, drawn, Pairing(count, frames, split.value, seed),
+            made = make_pairs(footage, out, image_model, drawn, Pairing(count, frames, split.value, seed),
                               part=share, latents=latents, progress=progress)
         say(f"wrote {made.made} pairs to {out}; {made.kept} were there")
 
@@ -312,6 +319,19 @@ def _share(part: str) -> tuple[int, int]:
     if not (number.isdecimal() and of.isdecimal()):
         raise OptionError(f"--part is i/n, such as 0/4, got {part!r}")
     return int(number), int(of)
+
+
+def _image_model(model: str | None, stable: Path | None, prompt: str | None, steps: int | None,
+                 device: str) -> ImageModel:
+    """One of ours by name or folder, in 8 steps where nothing is said, or IC-Light of a folder."""
+    if stable is not None:
+        from harmovid.baselines import iclight
+
+        return iclight.IcLight(stable, steps or iclight.STEPS, device, prompt or iclight.PROMPT)
+    from harmovid.infer.framewise import FrameWise
+    from harmovid.model import checkpoint
+
+    return FrameWise(checkpoint.load(str(model), device), steps or 8, 1.0, device)
 
 
 def _deflickerer(model: str, steps: int | None, device: str) -> Harmonizer:

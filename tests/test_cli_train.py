@@ -13,6 +13,7 @@ import pytest
 import torch
 from typer.testing import Result
 
+from harmovid.baselines.iclight import IcLight
 from harmovid.data import pack, shards, split
 from harmovid.data.shards import Shard, ShardInfo
 from harmovid.data.split import Entry
@@ -20,6 +21,7 @@ from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.train import recipe
 from tests import commands
+from tests.model import diffusion
 from tests.odd import Clip, Still, draw, tree
 
 LISTED = (
@@ -39,7 +41,7 @@ TONE = ("--set loop.steps=2 --set loop.log_every=1 --set preset.tone.width=8 --s
         "--set stage.area=1024")
 
 
-def invoke(arguments: str, status: int = 0) -> Result:
+def invoke(arguments: str | list[str], status: int = 0) -> Result:
     result = commands.invoke(arguments, status)
     assert result.stdout == ""
     return result
@@ -220,6 +222,17 @@ class TestTrain:
         assert (kept["steps"], kept["eta"], kept["backdrops"]) == (8, 1.0, ["made environments"])
         assert "made with other steps" in invoke(f"{command} --steps 9", 2).stderr
 
+    def test_pairs_are_made_by_ic_light(self, made, tmp_path, monkeypatch):
+        monkeypatch.setattr(IcLight.__init__, "__defaults__",
+                            tuple(32 * 32 if value == 512 * 512 else value for value in IcLight.__init__.__defaults__))
+        stable = diffusion.folder(tmp_path / "stable", 0.1)
+        command = f"data pairs {made}/data -o {tmp_path}/pairs --harmonizer {stable} --count 1 --frames 5 --steps 8"
+        assert "wrote 1 pairs" in invoke(command).stderr
+        kept = json.loads((tmp_path / "pairs/manifest.json").read_text())
+        assert (kept["model"], kept["steps"], kept["eta"]) == ("iclight", 8, 1.0) and "best quality" in kept["told"]
+        assert shards.read_latents(tmp_path / "pairs/train/pair-000000.zip") is None
+        assert "made with other told" in invoke([*command.split(), "--prompt", "night"], 2).stderr
+
     def test_pairs_are_refined_and_it_is_said_what_became_of_them(self, made, tmp_path):
         pairs = f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 1 --frames 5 --no-latents"
         invoke(pairs)
@@ -242,6 +255,7 @@ class TestTrain:
         assert sentence in invoke(f"data refine {made}/data -o out {more}", 2).stderr and not Path("out").exists()
 
     @pytest.mark.parametrize(("more", "sentence"), [
+        ("--harmonizer a", "--model and --harmonizer are two kinds"), ("--prompt sun", "give it with --harmonizer"),
         ("--backgrounds a --hdri b", "two sources of backgrounds"), ("--part 1", "--part is i/n, such as 0/4, got '1'"),
         ("--part 4/4", "with i from 0 to n − 1, got 4/4"), ("--backgrounds nowhere", "there is no folder nowhere"),
         ("--hdri .", "has none of the maps that the split list names for train"), ("--frames 6", "--frames is 5, 9"),

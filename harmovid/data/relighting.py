@@ -15,8 +15,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from torch import nn
 
 from harmovid import config
+from harmovid.baselines.iclight import IcLight
 from harmovid.errors import OptionError, OutputError
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
@@ -88,13 +90,15 @@ def check_part(part: tuple[int, int]) -> None:
 
 
 def weights(harmonizer: Harmonizer) -> str:
-    """Digest of all weights that have a say: transformer, codec, tone; its own word of others; "" where none are."""
+    """Digest of all weights that have a say, such as transformer, codec, tone; empty of a method that has none."""
     model = getattr(harmonizer, "model", None)
-    if not isinstance(model, Model):
-        return str(getattr(harmonizer, "weights", ""))
-    parts = [part for part in (model.backbone, model.codec, model.tone) if part is not None]
-    return digest(value.detach().cpu().contiguous().numpy().tobytes()
-                  for part in parts for value in part.state_dict().values())
+    parts: list[nn.Module | None] = []
+    if isinstance(model, Model):
+        parts = [model.backbone, model.codec, model.tone]
+    elif isinstance(harmonizer, IcLight):
+        parts = [harmonizer.parts.unet, harmonizer.parts.vae]
+    values = (value for part in parts if part is not None for value in part.state_dict().values())
+    return digest(value.detach().cpu().contiguous().numpy().tobytes() for value in values) if parts else ""
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -64,7 +64,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
     Args:
         text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
             classical, histogram, gaussian (the person's mean colour smoothed over time), bvd (blind deflickering),
-            codec (through nano's codec and back), nano, or a folder.
+            codec (through nano's codec and back), nano, or the folder of a checkpoint, or of
+            IC-Light (known by its unet/).
         detail: of the straight path.
         settings: name=value of the straight path's options, as its --set takes them.
         quick: the first 17 frames alone.
@@ -192,9 +193,13 @@ class Sized:
 @lru_cache(maxsize=4)
 def _network(model: str, device: str) -> Harmonizer:
     """A few are kept, for they are asked for again to know their views, and take long to load."""
+    from harmovid.baselines.iclight import IcLight
     from harmovid.infer.framewise import harmonizer
     from harmovid.model import checkpoint
+    from harmovid.model.stable import is_stable
 
+    if is_stable(Path(model)):
+        return IcLight(Path(model), device=device)
     return harmonizer(checkpoint.load(model, device), device=device)
 
 

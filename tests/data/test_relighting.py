@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from harmovid.baselines import classical
+from harmovid.baselines.iclight import IcLight
 from harmovid.data import relighting
 from harmovid.errors import OptionError, OutputError
 from harmovid.infer.framewise import FrameWise
 from harmovid.infer.views import Harmonized, ViewClip, ViewSize
 from tests.data.footage import shard
 from tests.infer.tiny import tiny
+from tests.model import diffusion
 
 
 @dataclass
@@ -72,12 +74,16 @@ def test_a_manifest_holds_what_it_was_written_for(tmp_path: Path) -> None:
         relighting.freeze(tmp_path / "file" / "out", One(3))
 
 
-def test_a_digest_is_of_all_weights() -> None:
+def test_a_digest_is_of_all_weights(tmp_path: Path) -> None:
     one = tiny()
     before = relighting.weights(FrameWise(one))
     assert before == relighting.weights(FrameWise(tiny())) and len(before) == 16
     next(one.codec.parameters()).data.add_(1)
     assert relighting.weights(FrameWise(one)) != before
+    light = IcLight(diffusion.folder(tmp_path / "stable"), 1)
+    before = relighting.weights(light)
+    next(light.parts.vae.parameters()).data.add_(1)
+    assert len(before) == 16 and relighting.weights(light) != before
     assert relighting.weights(classical.by_name("reinhard")) == ""
 
 

@@ -1,14 +1,18 @@
 """Methods by name: what they are called, what they do, and whose results lie where."""
 
+import json
+
 import numpy as np
 import pytest
 
 from harmovid import config
 from harmovid.baselines import bvd
+from harmovid.baselines.iclight import IcLight
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate import methods
 from harmovid.evaluate.methods import Record, method
 from harmovid.infer.views import Views, ViewSize
+from tests.model import diffusion
 
 
 @pytest.mark.parametrize(("given", "name"), [
@@ -120,3 +124,12 @@ def test_results_of_unknown_origin_are_taken_for_a_classical_methods_only(tmp_pa
         with pytest.raises(OutputError, match="other weights"):
             methods.record(method(name), tmp_path)
     methods.record(method("reinhard"), tmp_path)
+
+
+def test_a_folder_of_stable_diffusion_is_ic_light(tmp_path):
+    chosen = methods.method(f"iclight={diffusion.folder(tmp_path / 'sd15')}")
+    assert chosen.name == "iclight" and chosen.is_network
+    assert isinstance(methods.load(chosen), IcLight)
+    methods.record(chosen, tmp_path / "results")
+    kept = json.loads((tmp_path / "results/method.json").read_text())["weights"]
+    assert any(line.startswith("iclight_sd15_fbc.safetensors ") for line in kept)
