@@ -180,6 +180,41 @@ def pairs(
 
 
 @data.command()
+def backgrounds(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where clips go; then `harmovid data pairs --backgrounds "
+                                      "OUT`. What is there already is left.")],
+    model: Annotated[str, typer.Option(help="A text-to-video model in diffusers' layout: a folder, or a hub name such "
+                                       "as THUDM/CogVideoX-5b.")],
+    count: Annotated[int, typer.Option(help="Clips in all; each of 200 prompts once before any twice.")],
+    frames: Annotated[int, typer.Option(help="Of each clip.")] = 49,
+    height: Annotated[int | None, typer.Option(help="Of the picture, with --width. Default: the model's own.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of the picture.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of sampling. Default: the model's own.")] = None,
+    fps: Annotated[int, typer.Option(min=1, help="Frames a second that the model's clips have: 8 of CogVideoX, 16 of "
+                                     "1.5.")] = 8,
+    part: Part = "0/1",
+    device: Where = Device.cpu,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Make backgrounds of diverse light with a text-to-video model.
+
+    Example: `harmovid data backgrounds --model THUDM/CogVideoX-5b --out backgrounds/ --count 200 --device cuda`
+    """
+    with errors_as_sentences("run it again to go on; clips that are whole are left"):
+        from harmovid.data.generated import Generating, make_backgrounds
+        from harmovid.model.textvideo import TextToVideo
+
+        if (height is None) != (width is None):
+            raise OptionError("--height and --width go together; give both, or none for the model's own")
+        share, size = _share(part), None if height is None or width is None else (height, width)
+        maker = TextToVideo(model, _there(device))
+        with bars() as progress:
+            made = make_backgrounds(out, maker, Generating(count, frames, size, steps, fps, seed), part=share,
+                                    progress=progress)
+        say(f"wrote {made.made} clips to {out}; {made.kept} were there")
+
+
+@data.command()
 def refine(
     made: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder of pseudo-pairs: what `harmovid data pairs` "
                                          "made.")],

@@ -21,7 +21,7 @@ from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.train import recipe
 from tests import commands
-from tests.model import diffusion
+from tests.model import diffusion, published
 from tests.odd import Clip, Still, draw, tree
 
 LISTED = (
@@ -221,6 +221,18 @@ class TestTrain:
         kept = json.loads((tmp_path / "pairs/manifest.json").read_text())
         assert (kept["steps"], kept["eta"], kept["backdrops"]) == (8, 1.0, ["made environments"])
         assert "made with other steps" in invoke(f"{command} --steps 9", 2).stderr
+
+    def test_backgrounds_are_made_of_text_and_pairs_are_drawn_before_them(self, made, tmp_path):
+        model = published.text_to_video(tmp_path / "cog")
+        command = f"data backgrounds --model {model} -o {tmp_path}/clips --count 2 --frames 9 --steps 1"
+        assert "wrote 2 clips" in invoke(f"{command} --height 16 --width 32").stderr
+        assert "wrote 0 clips" in invoke(f"{command} --height 16 --width 32").stderr
+        assert "--height and --width go together" in invoke(f"{command} --height 16", 2).stderr
+        assert "makes no clip of 9 frames of (16, 24)" in invoke(f"{command} --height 16 --width 24".replace(
+            "/clips", "/others"), 2).stderr
+        invoke(f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 1 --frames 5 "
+               f"--backgrounds {tmp_path}/clips")
+        assert "| clip | 1 |" in (tmp_path / "pairs/README.md").read_text()
 
     def test_pairs_are_made_by_ic_light(self, made, tmp_path, monkeypatch):
         monkeypatch.setattr(IcLight.__init__, "__defaults__",

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +18,7 @@ import torch
 
 from harmovid.errors import InputError
 from harmovid.evaluate.fidelity import check_frames
+from harmovid.model.quiet import quiet_loading
 
 _FACE_FILES = ("face_detection_yunet_2023mar.onnx", "face_recognition_sface_2021dec.onnx")
 
@@ -187,7 +186,7 @@ def load_clip(path_or_name: str | Path, device: torch.device | str = "cpu") -> C
             tower = config.vision_config
             tower.projection_dim = config.projection_dim
         processor = CLIPImageProcessorPil.from_pretrained(text, local_files_only=local)
-        with _quiet():
+        with quiet_loading():  # the text tower's weights are left where they are, and listed
             loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
                 text, config=tower, local_files_only=local, output_loading_info=True)
     except InputError:
@@ -202,22 +201,6 @@ def load_clip(path_or_name: str | Path, device: torch.device | str = "cpu") -> C
                          "checkpoint with its projection")
     name = folder.resolve().name if local else text
     return ClipEmbedder(network.eval().to(device), processor, name if "clip" in name.lower() else f"CLIP {name}")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its list of the text tower's weights, which are left where they are."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 class FaceEmbedder:

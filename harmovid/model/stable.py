@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from harmovid.errors import HarmoVidError, InputError
+from harmovid.model.quiet import quiet_loading
 from harmovid.model.schedule import Schedule, ScheduleConfig
 
 OFFSETS = "iclight_sd15_fbc.safetensors"
@@ -84,9 +85,10 @@ def load_stable(folder: Path, prompt: str, negative: str, device: torch.device |
         raise InputError(f"{folder} is no Stable Diffusion folder: it lacks unet/config.json; expected unet/, vae/, "
                          f"text_encoder/, tokenizer/, scheduler/, and {OFFSETS} of IC-Light")
     try:
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype)
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=dtype)
-        prompts = _encode(folder, [prompt, negative])
+        with quiet_loading():
+            unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=dtype)
+            vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=dtype)
+            prompts = _encode(folder, [prompt, negative])
         schedule = _schedule(json.loads((folder / "scheduler" / "scheduler_config.json").read_text()))
     except HarmoVidError:
         raise

@@ -30,7 +30,8 @@ def folder(path: Path, strength: float = 0.0) -> Path:
     text = CLIPTextModel(CLIPTextConfig(
         vocab_size=len(words), hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=20, bos_token_id=len(words) - 2, eos_token_id=len(words) - 1))
-    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
+                              clip_sample=False)
     for name, part in (("unet", unet), ("vae", vae), ("text_encoder", text), ("scheduler", scheduler)):
         part.save_pretrained(path / name)
     tokenizer = path / "tokenizer"
@@ -42,4 +43,15 @@ def folder(path: Path, strength: float = 0.0) -> Path:
     shape = list(offsets["conv_in.weight"].shape)
     offsets["conv_in.weight"] = strength * torch.randn(shape[0], CHANNELS, *shape[2:])
     save_file(offsets, path / OFFSETS)
+    return path
+
+
+def pipeline(path: Path) -> Path:
+    """The same, as a pipeline of diffusers' own that makes pictures."""
+    folder(path)
+    parts = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+             "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
+             "scheduler": ["diffusers", "DDIMScheduler"], "safety_checker": [None, None],
+             "feature_extractor": [None, None]}
+    (path / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline", **parts}))
     return path

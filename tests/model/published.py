@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    CogVideoXDDIMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+)
+from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 _TINY = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 2, "time_embed_dim": 16,
          "text_embed_dim": 8, "max_text_seq_length": 3, "sample_height": 8, "sample_width": 12, "sample_frames": 9}
@@ -48,4 +54,21 @@ def folder(kind: str, path: Path) -> Path:
         part.save_pretrained(path / name)
     index = '{"_class_name": "CogVideoXPipeline", "transformer": ["diffusers", "CogVideoXTransformer3DModel"]}'
     (path / "model_index.json").write_text(index)
+    return path
+
+
+def text_to_video(path: Path) -> Path:
+    """A whole text-to-video pipeline, with a text encoder that knows letters."""
+    torch.manual_seed(2)
+    letters = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0),
+               *((letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz,.")]
+    widths = {"block_out_channels": (8, 8, 8, 8), "layers_per_block": 1, "norm_num_groups": 2, "latent_channels": 4}
+    CogVideoXPipeline(
+        T5Tokenizer(vocab=letters, extra_ids=0),
+        T5EncoderModel(T5Config(vocab_size=len(letters), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)),
+        AutoencoderKLCogVideoX(**widths),
+        CogVideoXTransformer3DModel(num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4,
+                                    time_embed_dim=8, text_embed_dim=32, num_layers=1, sample_height=2, sample_width=3,
+                                    sample_frames=9, max_text_seq_length=226),
+        CogVideoXDDIMScheduler()).save_pretrained(path)
     return path
