@@ -91,8 +91,9 @@ def harmonize(
     mask: Annotated[Path | None, typer.Option(help="Where the person is: white on black, video or pictures. Without it "
                                               "the foreground's own alpha serves, else a mask is made.",
                                               rich_help_panel=_MASK)] = None,
-    model: Annotated[str, typer.Option(help="nano: the network that comes with the program; the folder of another "
-                                       "checkpoint; or classical, reinhard, histogram: no network.",
+    model: Annotated[str, typer.Option(help="nano: the network that comes with the program; harmoim: frame by frame; "
+                                       "the folder of another checkpoint; or classical, reinhard, histogram: no "
+                                       "network.",
                                        rich_help_panel=_LIGHT)] = _DEFAULT_MODEL,
     steps: Annotated[int | None, typer.Option(help="How often the network is asked. Default: as it was trained for.",
                                               rich_help_panel=_LIGHT)] = None,
@@ -288,12 +289,13 @@ def _interrupt(number: int, frame: object) -> None:
 def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
     """The harmonizer, once it is given somebody to tell of its progress; and what is to be noted."""
     from harmovid.baselines import classical
+    from harmovid.model.names import SHIPPED, full_name
 
     try:
         method = classical.by_name(model)
     except OptionError as error:
-        if model != "nano" and not Path(model).is_dir():
-            raise OptionError(f"{error}; a network is nano, or the folder of a checkpoint") from error
+        if full_name(model) not in SHIPPED and not Path(model).is_dir():
+            raise OptionError(f"{error}; a network is {', '.join(SHIPPED)}, or the folder of a checkpoint") from error
         return _network(model, steps, device)
     if steps is not None:
         raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")

@@ -129,8 +129,8 @@ def pairs(
     out: Annotated[Path, typer.Option("-o", "--out", help="Where pairs go: OUT/SPLIT, OUT/sheets, OUT/manifest.json. "
                                       "What is there already is left.")],
     count: Annotated[int, typer.Option(help="Pairs in all.")],
-    model: Annotated[str | None, typer.Option(help="What relights single frames: nano, or the folder of a checkpoint, "
-                                              "such as model/ of a run of `harmovid train harmoim`.")] = None,
+    model: Annotated[str | None, typer.Option(help="What relights single frames: harmoim, or the folder of a "
+                                              "checkpoint: model/ of a run of `harmovid train harmoim`.")] = None,
     harmonizer: Annotated[Path | None, typer.Option(help="In its place IC-Light: a folder of Stable Diffusion 1.5 with "
                                                     "iclight_sd15_fbc.safetensors in it.")] = None,
     prompt: Annotated[str | None, typer.Option(help="What IC-Light is told; it has a prompt of its own.")] = None,

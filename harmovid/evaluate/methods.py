@@ -17,6 +17,7 @@ from harmovid.baselines.gaussian import TemporalGaussian
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.plan import Options
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
+from harmovid.model.names import SHIPPED, full_name
 
 WEIGHTLESS = ("untouched", "background", "reinhard", "classical", "histogram", "gaussian")
 BUILT_IN = (*WEIGHTLESS, "bvd", "codec")
@@ -30,9 +31,9 @@ _SAMPLE = 1 << 20  # bytes of a file's beginning and end that its digest is of
 class Method:
     """A method as it is run.
 
-    name: of its folder of results: the model's with what is not the default, nano__network. model: one of BUILT_IN,
-    nano, or a folder of weights. options: of the straight path. settings: those of `options` that were given as
-    name=value.
+    name: of its folder of results: the model's with what is not the default, nano__network. model: one of BUILT_IN or
+    of the networks SHIPPED, or a folder of weights. options: of the straight path. settings: those of `options` that
+    were given as name=value.
     """
 
     name: str
@@ -64,8 +65,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
     Args:
         text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
             classical, histogram, gaussian (the person's mean colour smoothed over time), bvd (blind deflickering),
-            codec (through nano's codec and back), nano, or the folder of a checkpoint, or of
-            IC-Light (known by its unet/).
+            codec (through nano's codec and back), nano, nano-harmoim or harmoim (frame by frame), or the folder of a
+            checkpoint, or of IC-Light (known by its unet/).
         detail: of the straight path.
         settings: name=value of the straight path's options, as its --set takes them.
         quick: the first 17 frames alone.
@@ -74,10 +75,11 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         OptionError: there is no such method, folder, or setting.
     """
     name, _, model = text.rpartition("=")
+    model = full_name(model)
     if not name:
-        name = text if text in (*BUILT_IN, "nano") else Path(model).resolve().name
-    if model not in (*BUILT_IN, "nano") and not Path(model).is_dir():
-        raise OptionError(f"there is no method {model!r}; give {', '.join(BUILT_IN)}, nano, or the folder of a "
+        name = model if model in (*BUILT_IN, *SHIPPED) else Path(model).resolve().name
+    if model not in (*BUILT_IN, *SHIPPED) and not Path(model).is_dir():
+        raise OptionError(f"there is no method {model!r}; give {', '.join((*BUILT_IN, *SHIPPED))}, or the folder of a "
                           "checkpoint")
     if "/" in name or name.startswith(".") or "__" in name:
         raise OptionError(f"{name!r} cannot be the name of a folder of results; give another as NAME=FOLDER, without "
@@ -221,8 +223,8 @@ def _weights(model: str) -> tuple[str, ...]:
     from harmovid.baselines import bvd
     from harmovid.model import checkpoint
 
-    nano = checkpoint.WEIGHTS / "nano"
-    folder = {"nano": nano, "codec": nano / "vae", "bvd": bvd.WEIGHTS}.get(model) or Path(model)
+    folder = {"codec": checkpoint.WEIGHTS / "nano" / "vae", "bvd": bvd.WEIGHTS}.get(model) or (
+        checkpoint.WEIGHTS / model if model in SHIPPED else Path(model))
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file())
     if not files:
         raise InputError(f"{folder} holds no weights; give the folder of a checkpoint, the one with config.json")

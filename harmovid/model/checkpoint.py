@@ -36,11 +36,12 @@ from harmovid import config
 from harmovid.errors import HarmoVidError, InputError, OutputError
 from harmovid.model.backbone import Backbone, TransformerConfig
 from harmovid.model.codec import CausalCodec, CogVideoXCodec
+from harmovid.model.names import SHIPPED, full_name
 from harmovid.model.presets import PRESETS, Preset, cogvideox_1_5_5b, cogvideox_2b, cogvideox_5b
 from harmovid.model.schedule import Schedule, ScheduleConfig
 from harmovid.model.tone import Tone, ToneConfig
 
-WEIGHTS = Path(__file__).parent / "weights"  # shipped with the package, a folder for each preset
+WEIGHTS = Path(__file__).parent / "weights"  # shipped with the package, a folder for each of `SHIPPED`
 _WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 _NULL_TEXT = "null_text"
 _PALETTE_FILE = "palette_embedding.safetensors"
@@ -116,22 +117,22 @@ def load(path_or_name: str | Path, device: torch.device | str = "cpu", dtype: to
 
     Args:
         path_or_name: a preset's name, which is its weights in this package or on the hub (a folder so named is
-            ./nano); a folder of ours; a published CogVideoX folder; or a hub name such as THUDM/CogVideoX-2b.
+            ./nano), or another name of weights in this package, nano-harmoim, for short harmoim; a folder of ours; a
+            published CogVideoX folder; or a hub name such as THUDM/CogVideoX-2b.
         device: where to.
         dtype: of the weights in memory, however they are kept.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be read.
     """
-    folder, name = Path(path_or_name), str(path_or_name)
-    if name in PRESETS:
-        preset = PRESETS[name]()
-        if preset.source is not None:
-            return load_published(preset, preset.source, device, dtype)
+    folder, name = Path(path_or_name), full_name(str(path_or_name))
+    if name in PRESETS and (preset := PRESETS[name]()).source is not None:
+        return load_published(preset, preset.source, device, dtype)
+    if name in (*PRESETS, *SHIPPED):
         if (WEIGHTS / name / "config.json").is_file():
             return _load_ours(WEIGHTS / name, dtype).to(device)
-        raise InputError(f"this installation has no weights of {name}; train them with `harmovid train`, or give "
-                         f"the folder of a checkpoint")
+        raise InputError(f"this installation has no weights of {name}; train them with "
+                         f"`{SHIPPED.get(name, 'harmovid train')}`, or give the folder of a checkpoint")
     if folder.is_dir():
         if (folder / "config.json").is_file():
             return _load_ours(folder, dtype).to(device)
@@ -139,7 +140,7 @@ def load(path_or_name: str | Path, device: torch.device | str = "cpu", dtype: to
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return load_published(None, name, device, dtype)
     raise InputError(f"there is no checkpoint {name}: it is neither a folder, nor a name on the hub, nor one of "
-                     f"{', '.join(PRESETS)}")
+                     f"{', '.join(dict.fromkeys((*PRESETS, *SHIPPED)))}")
 
 
 def load_published(preset: Preset | None, path_or_name: str | Path, device: torch.device | str = "cpu",

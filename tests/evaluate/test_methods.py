@@ -12,12 +12,15 @@ from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate import methods
 from harmovid.evaluate.methods import Record, method
 from harmovid.infer.views import Views, ViewSize
+from harmovid.model import checkpoint
 from tests.model import diffusion
 
 
 @pytest.mark.parametrize(("given", "name"), [
     (("classical",), "classical"),
     (("nano",), "nano"),
+    (("harmoim",), "nano-harmoim"),
+    (("frames=harmoim",), "frames"),
     (("classical", "network"), "classical__network"),
     (("nano", "transfer", ("transfer.temporal_sigma=0",)), "nano__temporal_sigma=0"),
     (("nano", "network", ("transfer.temporal_sigma=0",)), "nano__network"),  # it has no light transfer
@@ -99,6 +102,17 @@ def test_the_record_names_the_weights_of_what_has_some(tmp_path, name, file):
     found = config.load(Record, tmp_path / "method.json")
     assert found.model == name
     assert (file in {weights.split()[0] for weights in found.weights}) if file else found.weights == ()
+
+
+def test_weights_of_a_shipped_network_are_looked_up_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path / "weights")
+    with pytest.raises(InputError, match="nano-harmoim holds no weights"):
+        methods.record(method("harmoim"), tmp_path / "results")
+    (tmp_path / "weights/nano-harmoim").mkdir(parents=True)
+    (tmp_path / "weights/nano-harmoim/config.json").write_text("{}")
+    methods.record(method("harmoim"), tmp_path / "results")
+    found = config.load(Record, tmp_path / "results/method.json")
+    assert found.model == "nano-harmoim" and found.weights[0].startswith("config.json ")
 
 
 def test_results_of_other_weights_are_not_mixed(tmp_path):

@@ -245,6 +245,11 @@ def test_a_name_of_ours_is_found_in_the_package(tmp_path, monkeypatch):
         load("nano")
     save(tiny(), tmp_path / "nano")
     assert load("nano").preset == TINY
+    for word in ("harmoim", "nano-harmoim"):
+        with pytest.raises(InputError, match="no weights of nano-harmoim; train them with `harmovid train harmoim`"):
+            load(word)
+    save(tiny(), tmp_path / "nano-harmoim")
+    assert load("harmoim").preset == load("nano-harmoim").preset == TINY
 
 
 @pytest.mark.parametrize(("name", "asked"), [
