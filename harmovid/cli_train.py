@@ -50,7 +50,7 @@ Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmov
 Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint; "
                                            "for presets that have one, as nano.")]
 Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
-Part = Annotated[str, typer.Option(help="i/n: only pairs i, i + n, …, for n machines that share the work.")]
+Part = Annotated[str, typer.Option(help="i/n: only every n-th from i on, for n machines that share the work.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
 
 
@@ -221,7 +221,7 @@ def refine(
     out: Annotated[Path, typer.Option("-o", "--out", help="Where refined pairs go: OUT/SPLIT, OUT/report.jsonl, "
                                       "OUT/sheets, OUT/README.md. What is done already is left.")],
     model: Annotated[str, typer.Option(help="What steadies light: the folder of a deflickering checkpoint; or bvd, "
-                                       "blind deflickering, which steadies the global part alone.")],
+                                       "blind deflickering, for comparison.")],
     footage: Annotated[Path | None, typer.Option(help="Folder of shards that the pairs were made of. Default: beside "
                                                  "the pairs.")] = None,
     steps: Annotated[int | None, typer.Option(help="Of sampling. Default: as it was trained for.")] = None,

@@ -96,7 +96,8 @@ def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Back
     """Make pseudo-pairs of clips; what is there already is left, so that a stopped run goes on where it was.
 
     Args:
-        footage: shards of real clips, footage/SPLIT/NAME.zip. Photos are left out: what flickers is video.
+        footage: shards of real clips, footage/SPLIT/NAME.zip. Photos are left out, for what flickers is video, and so
+            are people of the light stage.
         out: see the top of this module.
         harmonizer: relights single frames.
         backdrops: where backgrounds come from.
@@ -114,7 +115,7 @@ def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Back
     if pairing.frames < 5 or pairing.frames % 4 != 1:
         raise OptionError(f"--frames is 5, 9, 13 and so on, as latents hold four, got {pairing.frames}")
     check_part(part)
-    clips = [path for path in sorted((footage / pairing.split).glob("*.zip")) if shards.info(path).frames >= 5]
+    clips = [path for path in sorted((footage / pairing.split).glob("*.zip")) if _is_real(shards.info(path))]
     if not clips:
         raise InputError(f"{footage} holds no shards of clips in {pairing.split}/; make them with `harmovid data "
                          "shards`")
@@ -201,6 +202,11 @@ def _write_sheet(paths: Sequence[Path], clips: Path, sheet: Path) -> None:
         order = np.linspace(0, made.info.frames - 1, _SHOWN).round().astype(int)
         rows += [source.picture[order + made.info.start], made.picture[order]]
     write_sheet(rows, sheet)
+
+
+def _is_real(told: ShardInfo) -> bool:
+    """Whether it is a clip of somebody filmed: no photo, no take of the light stage, no pair."""
+    return told.frames >= 5 and not told.performance and not told.source
 
 
 def _place(folder: Path, number: int) -> Path:

@@ -18,6 +18,7 @@ import numpy as np
 from torch import nn
 
 from harmovid import config
+from harmovid.baselines.bvd import BlindDeflickering
 from harmovid.baselines.iclight import IcLight
 from harmovid.errors import OptionError, OutputError
 from harmovid.infer import pipeline
@@ -97,6 +98,8 @@ def weights(harmonizer: Harmonizer) -> str:
         parts = [model.backbone, model.codec, model.tone]
     elif isinstance(harmonizer, IcLight):
         parts = [harmonizer.parts.unet, harmonizer.parts.vae]
+    elif isinstance(harmonizer, BlindDeflickering):
+        parts = [harmonizer.networks]
     values = (value for part in parts if part is not None for value in part.state_dict().values())
     return digest(value.detach().cpu().contiguous().numpy().tobytes() for value in values) if parts else ""
 

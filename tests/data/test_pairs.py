@@ -17,6 +17,7 @@ from harmovid.data.backdrops import Backdrop
 from harmovid.data.pairs import Paired, Pairing, make_pairs
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate.temporal import luminance_jitter
+from harmovid.infer import framing
 from harmovid.infer.framewise import FrameWise
 from harmovid.model.presets import frame_wise
 from tests.data.footage import shard
@@ -54,8 +55,10 @@ def one_thread() -> Iterator[None]:
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     (folder / "train").mkdir()
-    for n, (name, frames) in enumerate((("ann", 14), ("bob", 7), ("photo", 1))):
-        shards.write(folder / "train" / f"{name}.zip", shard(name, frames, seed=n))
+    for n, (name, frames) in enumerate((("ann", 14), ("bob", 7), ("photo", 1), ("made", 9), ("pair", 9))):
+        one = shard(name, frames, seed=n)
+        info = replace(one.info, performance="take" if name == "made" else "", source="ann" if name == "pair" else "")
+        shards.write(folder / "train" / f"{name}.zip", replace(one, info=info))
     return folder
 
 
@@ -115,8 +118,8 @@ def test_the_same_number_gives_the_same_pair_and_a_stopped_run_goes_on(made: Pat
     assert len(cv2.imread(str(tmp_path / "out" / "sheets" / "train-000.jpg"))) == 2 * 160 * 4  # the fourth is on it
 
 
-def test_the_latents_of_the_answer_are_kept_with_the_view_that_they_show(made: Path, footage: Path,
-                                                                         tmp_path: Path) -> None:
+def test_the_latents_of_the_answer_are_kept_with_the_view_that_they_show(
+        made: Path, footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made / "train" / "pair-000000.zip"
     kept, one = shards.read_latents(path), shards.read(path)
     assert kept is not None and kept.values.dtype == np.float16
@@ -125,8 +128,13 @@ def test_the_latents_of_the_answer_are_kept_with_the_view_that_they_show(made: P
     assert width / height == pytest.approx(kept.values.shape[3] / kept.values.shape[2], rel=0.35)
     for alpha, (x0, y0, x1, y1) in zip(one.mask, kept.boxes, strict=True):
         assert (alpha[max(y0, 0):y1, max(x0, 0):x1] > 127).sum() == (alpha > 127).sum() > 0  # all of the person
+    framed = []
+    of_clip = framing.frame
+    monkeypatch.setattr(framing, "frame", lambda *given: framed.append(of_clip(*given)) or framed[-1])
     make_pairs(footage, tmp_path / "out", harmonizer(), Flat(), Pairing(1, 9, seed=4), latents=False)
     assert shards.read_latents(tmp_path / "out" / "train" / path.name) is None
+    assert len(framed) == 2 and all(np.array_equal(one.boxes, kept.boxes) for one in framed)  # the path's own is one
+    assert framed[0].view == (8 * kept.values.shape[2], 8 * kept.values.shape[3])
 
 
 def test_the_card_tells_of_all_pairs_and_is_written_anew_with_them(footage: Path, tmp_path: Path) -> None:

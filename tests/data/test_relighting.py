@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harmovid.baselines import classical
+from harmovid.baselines.bvd import BlindDeflickering
 from harmovid.baselines.iclight import IcLight
 from harmovid.data import relighting
 from harmovid.errors import OptionError, OutputError
@@ -84,6 +85,7 @@ def test_a_digest_is_of_all_weights(tmp_path: Path) -> None:
     before = relighting.weights(light)
     next(light.parts.vae.parameters()).data.add_(1)
     assert len(before) == 16 and relighting.weights(light) != before
+    assert len(relighting.weights(BlindDeflickering())) == 16
     assert relighting.weights(classical.by_name("reinhard")) == ""
 
 
