@@ -209,6 +209,6 @@ def _write_card(out: Path, refined: Refining) -> None:
                     "texture before": [one.texture_before for one in of], "texture": [one.texture for one in of],
                     "gain field, correlation": [one.correlation for one in of],
                     "gain field, amplitude": [one.amplitude for one in of]})),
-        card.settings({**asdict(manifest), "gates": config.to_dict(manifest.gates), "pairs": manifest.pairs.model,
-                       "pairs' weights": manifest.pairs.weights}),
+        card.settings({**asdict(manifest), "pairs": manifest.pairs.model, "pairs' weights": manifest.pairs.weights,
+                       "gates": [f"{name} {bound}" for name, bound in asdict(manifest.gates).items()]}),
         card.tallied("Licences of the clips", "licence", kept, lambda pair: pair.licence), Section("Limits", _LIMITS)])
