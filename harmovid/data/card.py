@@ -134,7 +134,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _short(value: object, most: int = 8) -> str:
-    """Of a long list, how many; nothing of what lies in another manifest."""
+    """In one line; of a long list the first few, and how many more."""
     if isinstance(value, list | tuple) and len(value) > most:
         return f"{', '.join(map(str, value[:most]))} and {len(value) - most} more"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harmovid.data import generated
 from harmovid.data.backdrops import Pictures
 from harmovid.data.generated import Generated, Generating, make_backgrounds, prompts
 from harmovid.errors import OptionError, OutputError
@@ -80,10 +81,8 @@ def test_a_stopped_run_goes_on_and_parts_make_the_same(tmp_path: Path) -> None:
 
 
 def test_each_prompt_comes_once_before_any_twice() -> None:
-    from harmovid.data.generated import _prompt
-
     texts = prompts()
-    rounds = [[_prompt(texts, n, 3) for n in range(200 * k, 200 * (k + 1))] for k in range(2)]
+    rounds = [[generated._prompt(texts, n, 3) for n in range(200 * k, 200 * (k + 1))] for k in range(2)]
     assert all(sorted(found) == sorted(texts) for found in rounds) and rounds[0] != rounds[1]
 
 

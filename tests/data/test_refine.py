@@ -110,7 +110,8 @@ def test_report_manifest_sheets_and_card_say_it(made: Path, refined: tuple[Path,
     sheet = cv2.imread(str(out / "sheets" / "train" / "pair-000000.jpg"))
     assert sheet.shape == (3 * 160, 8 * 160, 3)
     text = (out / "README.md").read_text()
-    assert "| train | 3 | 27 | 3 | 3 |" in text and "| gates | correlation 0.9, " in text and "| CC0 | 1 |" in text and "| not known | 2 |" in text
+    assert "| train | 3 | 27 | 3 | 3 |" in text and "| CC0 | 1 |" in text and "| not known | 2 |" in text
+    assert "| gates | correlation 0.9, amplitude (0.8, 1.2), " in text
 
 
 @pytest.mark.parametrize(("harmonizer", "gates", "reason"), [
