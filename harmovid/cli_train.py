@@ -336,6 +336,30 @@ def harmoim(
            codec=codec, tone=tone, init=init)
 
 
+@train.command()
+def deflicker(
+    data: Shards,
+    out: Out,
+    codec: Codec,
+    pairs: Annotated[Path | None, typer.Option(help="Pseudo-pairs of the shards, to learn from beside made flicker: "
+                                               "what `harmovid data pairs` made.")] = None,
+    init: Init = None,
+    preset: Preset = "nano",
+    resume: Resume = False,
+    device: Where = Device.cpu,
+    set_: Settings = None,
+    seed: Seed = None,
+) -> None:
+    """Train the network that steadies light, on clips whose light is made to jump, and to move.
+
+    Example: `harmovid train deflicker --data shards/ --out runs/deflicker --codec nano/ --init nano`
+    """
+    from harmovid.train import recipe
+
+    _train(recipe.DeflickerRecipe, recipe.train_deflicker, preset, data, out, resume, device, set_, seed,
+           codec=codec, pairs=pairs, init=init)
+
+
 def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, data: Path, out: Path, resume: bool,
            device: Device, settings: list[str] | None, seed: int | None, **more: Any) -> None:
     """What the stages' commands share; `more` is for `run` alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,40 +65,43 @@ class _Take:
 class Footage:
     """Real footage in memory, from which views are drawn without end."""
 
-    def __init__(self, takes: Iterable[Shard], device: torch.device | str = "cpu") -> None:
+    def __init__(self, takes: Iterable[Shard], device: torch.device | str = "cpu",
+                 pairs: Iterable[Shard] = ()) -> None:
         self.device = torch.device(device)
         self.takes = [_take(shard, self.device) for shard in takes]
         if not self.takes:
             raise InputError("there is no footage to train on; make shards with `harmovid data shards`")
         real = [n for n, take in enumerate(self.takes) if not take.performance] or list(range(len(self.takes)))
-        self._videos = [n for n in real if len(self.takes[n].layers) > 1]
+        self.videos = [n for n in real if len(self.takes[n].layers) > 1]
         self._photos = [n for n in real if len(self.takes[n].layers) == 1]
         same: dict[str, list[int]] = {}
         for n, take in enumerate(self.takes):
             if take.performance:
                 same.setdefault(take.performance, []).append(n)
         self.performances = [takes for takes in same.values() if len(takes) > 1]
+        self.pairs = self._paired(pairs)
 
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
-             progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Footage:
+             progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+             pairs: Path | None = None) -> Footage:
         """All shards of a folder, by name.
 
         progress: told after every shard.
+        pairs: folder of pseudo-pairs of them, such as `data.pairs` makes.
 
         Raises:
-            InputError: there is none, or one is damaged.
+            InputError: there is none, one is damaged, or a pair is of none of them.
         """
-        paths = sorted(folder.glob("*.zip"))
-        if not paths:
-            raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
-
-        def each() -> Iterator[Shard]:
+        def each(place: Path, makes: str) -> Iterator[Shard]:
+            paths = sorted(place.glob("*.zip"))
+            if not paths:
+                raise InputError(f"there are no shards in {place}; make them with `harmovid data {makes}`")
             for n, path in enumerate(paths, 1):
                 yield shards.read(path)
-                progress(folder.name, n, len(paths))
+                progress(place.name, n, len(paths))
 
-        return cls(each(), device)
+        return cls(each(folder, "shards"), device, () if pairs is None else each(pairs, "pairs"))
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig = CropConfig()) -> ViewBatch:
@@ -129,14 +132,42 @@ class Footage:
         one, other = zip(*pairs, strict=True)
         return _stacked(one), _stacked(other)
 
+    def draw_pairs(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
+                   config: CropConfig = CropConfig()) -> tuple[ViewBatch, ViewBatch]:
+        """Random views of random pseudo-pairs and of the clips that they were made of, alike; arguments as in `draw`.
+
+        There must be `pairs`. Both batches have the same masks.
+        """
+        drawn = []
+        for _ in range(batch):
+            pair = self.pairs[int(random.integers(len(self.pairs)))]
+            seed = int(random.integers(2**62))  # the same choices for both
+            drawn.append([self._one(take, frames, view, np.random.default_rng(seed), config) for take in pair])
+        made, filmed = zip(*drawn, strict=True)
+        return _stacked(made), _stacked(filmed)
+
     def steady(self, index: int, frames: int, view: tuple[int, int], start: int = 0) -> ViewBatch:
         """The view of take `index` from frame `start` as the straight path would cut it; a batch of one."""
         random = np.random.default_rng(0)
         return _stacked([self._one(self.takes[index], frames, view, random, STEADY, start)])
 
+    def _paired(self, pairs: Iterable[Shard]) -> list[tuple[_Take, _Take]]:
+        """Each pseudo-pair, and the frames of the clip that it was made of."""
+        filmed = {take.name: take for take in self.takes}
+        found = []
+        for shard in pairs:
+            source, start, stop = filmed.get(shard.info.source), shard.info.start, shard.info.start + shard.info.frames
+            if source is None or len(source.layers) < stop or source.layers.shape[2:] != shard.mask.shape[1:]:
+                raise InputError(f"the pair {shard.info.name} is of {shard.info.source or 'no clip'}, which is not "
+                                 "among the shards, or is another one now; give the shards that it was made of")
+            found.append((_take(shard, self.device), replace(
+                source, layers=source.layers[start:stop], boxes=source.boxes[start:stop],
+                overview=source.overview[start // OVERVIEW_EVERY :])))
+        return found
+
     def _choose(self, random: np.random.Generator, config: CropConfig) -> _Take:
-        pick_photo = random.random() < config.photos if self._videos and self._photos else bool(self._photos)
-        pool: Sequence[int] = self._photos if pick_photo else self._videos
+        pick_photo = random.random() < config.photos if self.videos and self._photos else bool(self._photos)
+        pool: Sequence[int] = self._photos if pick_photo else self.videos
         return self.takes[pool[int(random.integers(len(pool)))]]
 
     def _one(self, take: _Take, frames: int, view: tuple[int, int], random: np.random.Generator,

@@ -38,6 +38,7 @@ class Preset:
     codec: None is the `AutoencoderKLCogVideoX` of the published folder, which knows its own sizes.
     steps: of sampling, where the user names none. eta: how random it is, 0 to 1; see `infer.sampler.sample`.
     tone: of what tones the composite before the network sees it; None where nothing does.
+    background: whether the network is told the background beside the composite; one that only steadies is not.
     source: the hub name of the published weights it begins from; None is from nothing.
     """
 
@@ -49,6 +50,7 @@ class Preset:
     steps: int = 50
     eta: float = 0.0
     tone: ToneConfig | None = None
+    background: bool = True
     source: str | None = None
 
 
@@ -126,6 +128,14 @@ def frame_wise(preset: Preset) -> Preset:
     what is plausible, the same in every frame.
     """
     return replace(preset, name=f"{preset.name}-harmoim", view=replace(preset.view, window=1), steps=8, eta=1.0)
+
+
+def deflickering(preset: Preset) -> Preset:
+    """The same model for step 2, which steadies light: told the composite and the mask, and neither background, palette
+    nor tone; in one step, for there is one answer.
+    """
+    return replace(preset, name=f"{preset.name}-deflicker", transformer=replace(preset.transformer, palette=False),
+                   steps=1, tone=None, background=False)
 
 
 PRESETS: dict[str, Callable[[], Preset]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harmovid import config
 from harmovid.data.dataset import Footage
@@ -16,9 +16,10 @@ from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
-from harmovid.model.presets import PRESETS, Preset, frame_wise
+from harmovid.model.presets import PRESETS, Preset, deflickering, frame_wise
 from harmovid.model.tone import Tone
 from harmovid.train.codec import Codec, CodecStage
+from harmovid.train.deflicker import Deflicker, DeflickerStage
 from harmovid.train.harmoim import Harmoim, HarmoimStage
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import LoopConfig, Task, train
@@ -55,6 +56,15 @@ class HarmoimRecipe:
 
 
 @dataclass(frozen=True)
+class DeflickerRecipe:
+    """How a deflickering network is trained."""
+
+    preset: Preset
+    loop: LoopConfig = LoopConfig()
+    stage: DeflickerStage = field(default_factory=DeflickerStage)
+
+
+@dataclass(frozen=True)
 class ToneRecipe:
     """How a tone is trained."""
 
@@ -63,7 +73,10 @@ class ToneRecipe:
     stage: ToneStage = field(default_factory=ToneStage)
 
 
-Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, HarmoimRecipe, ToneRecipe)
+Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, HarmoimRecipe, DeflickerRecipe, ToneRecipe)
+
+
+_CHANGED: dict[type[Any], Callable[[Preset], Preset]] = {HarmoimRecipe: frame_wise, DeflickerRecipe: deflickering}
 
 
 def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[str] = (), *, seed: int | None = None,
@@ -83,7 +96,7 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
     """
     if preset not in PRESETS:
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    begun = PRESETS[preset]() if kind is not HarmoimRecipe else frame_wise(PRESETS[preset]())
+    begun = _CHANGED.get(kind, lambda preset: preset)(PRESETS[preset]())
     recipe = kind(begun, LoopConfig(precision="bf16" if device == "cuda" else "no"))
     if recipe.preset.codec is None:
         raise OptionError(f"{preset} begins from published weights, which cannot be trained here yet; choose one of "
@@ -167,8 +180,31 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     return _run(task, recipe, out, device, progress)
 
 
-def _run(task: Task, recipe: CodecRecipe | HarmonizeRecipe | HarmoimRecipe | ToneRecipe, out: Path, device: str,
-         progress: Report) -> dict[str, float]:
+def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Path, pairs: Path | None = None,
+                    init: str | None = None, device: str = "cpu", resume: bool = False,
+                    progress: Report = lambda stage, done, total: None) -> dict[str, float]:
+    """Train a deflickering network; out/model is then a checkpoint for `harmovid deflicker --model`.
+
+    Args:
+        data, out, codec, init, device, resume, progress: as in `train_harmonizer`.
+        pairs: folder of pseudo-pairs of the shards, train/, to learn from beside made flicker.
+
+    Returns:
+        The last validation figures.
+
+    Raises:
+        OutputError, InputError: as `train_harmonizer`; or there are no clips, or pairs are of other shards.
+    """
+    _check_new(out, resume)
+    coder = _read_codec(codec, recipe.preset)
+    begun = None if init is None else _read_backbone(init, recipe.preset, device)
+    train = Footage.read(data / "train", device, progress, None if pairs is None else pairs / "train")
+    validation = Footage.read(data / "validation", device, progress)
+    task = Deflicker(recipe.preset, coder, train, validation, recipe.stage, recipe.loop.seed, begun)
+    return _run(task, recipe, out, device, progress)
+
+
+def _run(task: Task, recipe: Recipe, out: Path, device: str, progress: Report) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     config.save(recipe, _record(out))
     # Whether it is a new one was checked before.
@@ -213,7 +249,10 @@ def _read_tone(folder: Path | None, preset: Preset) -> Tone | None:
 
 def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:
     model = checkpoint.load(init, device)
-    if model.preset.transformer != preset.transformer:
+    found = model.preset.transformer
+    if not preset.transformer.palette:  # what read it is left behind, the rest fits
+        found, model.backbone.palette_embedding = replace(found, palette=False), None
+    if found != preset.transformer:
         raise InputError(f"the transformer of {init} is of other sizes than the preset {preset.name}'s; leave out "
                          "--init, or name the preset that it is of")
     return model.backbone

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from harmovid import config
@@ -16,6 +17,7 @@ from harmovid.data.dataset import CropConfig, Footage, ViewBatch
 from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize
+from harmovid.light.grade import srgb_to_linear
 from harmovid.model.presets import Preset
 
 _ASPECTS = (0.5, 0.65, 0.8, 1.0, 1.0, 1.25, 1.6)  # of training views; a person's box is seldom wider
@@ -93,6 +95,20 @@ def psnr(result: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
     weight = torch.ones_like(truth[:, :1]) if mask is None else (mask >= 0.5).float()
     error = ((result - truth).square() * weight).sum() / (3 * weight.sum()).clamp(min=1)
     return float(-10 * error.clamp(min=1e-10).log10())
+
+
+def light_cells(mask: Tensor, *pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Mean linear light of the person in 8 × 8 cells, and 1 where they fill one.
+
+    Args:
+        mask: (B, 1, T, H, W). pictures: (B, 3, T, H, W), display sRGB in [0, 1].
+
+    Returns:
+        For each picture (B, 3, T, H/8, W/8), a little above 0; and (B, 1, T, H/8, W/8).
+    """
+    weight = F.avg_pool3d(mask, (1, 8, 8))
+    cells = [F.avg_pool3d(srgb_to_linear(p) * mask, (1, 8, 8)) / weight.clamp(min=0.5) + 0.01 for p in pictures]
+    return cells, (weight > 0.9).float()
 
 
 def gain_figures(before: list[float], after: list[float], slopes: list[tuple[float, float]]) -> dict[str, float]:
