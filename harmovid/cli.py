@@ -21,6 +21,7 @@ from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
+    from harmovid.infer.pipeline import Summary
     from harmovid.infer.views import Harmonizer
     from harmovid.video.clip import Clip
 
@@ -71,7 +72,7 @@ class Segmenter(StrEnum):
     rembg = "rembg"
 
 
-_DEFAULT_MODEL = "nano"
+_DEFAULT_MODEL, _STEADY_MODEL = "nano", "nano-deflicker"
 _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
@@ -212,14 +213,55 @@ def harmonize(
             summary.notes = ("no mask given: one was made", *summary.notes)
         if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
             summary.notes = (*summary.notes, _fps_unused(front))
-        summary.notes = (*summary.notes, *remarks)
-        for remark in summary.notes:
-            note(remark)
-        if as_json:
-            sys.stdout.write(json.dumps(config.to_dict(summary)) + "\n")
-        else:
-            spent = sum(summary.seconds.values())
-            say(f"wrote {summary.output}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, {spent:.1f} s")
+        _report(summary, remarks, as_json)
+
+
+@app.command()
+def deflicker(
+    video: Annotated[Path, typer.Argument(help="The clip: a video, a folder or pattern of pictures.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
+                                      "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)],
+    mask: Annotated[Path | None, typer.Option(help="What is steadied, white on black; the rest stays as it is. Without "
+                                              "it the video's own alpha serves, else it is the whole picture.",
+                                              rich_help_panel=_MASK)] = None,
+    model: Annotated[str, typer.Option(help="nano-deflicker, or the folder of a checkpoint: model/ of a run of "
+                                       "`harmovid train deflicker`.", rich_help_panel=_LIGHT)] = _STEADY_MODEL,
+    strength: Annotated[float, typer.Option(help="How much of the correction: 0 none, 1 all, up to 2.",
+                                            rich_help_panel=_LIGHT)] = 1.0,
+    detail: Annotated[Detail, typer.Option(help="transfer: the clip at full size in steady light; network: the "
+                                           "network's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
+    fps: Fps = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
+                                        rich_help_panel=_LIGHT)] = "cpu",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take out light that jumps from frame to frame; light that really moves stays.
+
+    Example: `harmovid deflicker timelapse.mp4 -o steady.mp4`
+    """
+    with errors_as_sentences():
+        from dataclasses import replace
+
+        from harmovid.infer.deflicker import OPTIONS
+        from harmovid.infer.deflicker import deflicker as steadied
+        from harmovid.model.names import SHIPPED, full_name
+
+        if device not in ("cpu", "cuda"):
+            raise OptionError(f"--device is cpu or cuda, got {device!r}")
+        options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
+        clip, matte_clip = _open(video, fps, None), _open(mask, fps, None) if mask else None
+        if full_name(model) not in SHIPPED and not Path(model).is_dir():
+            raise OptionError(f"there is no model {model!r}; give {_STEADY_MODEL}, or the folder of a checkpoint of "
+                              "`harmovid train deflicker`")
+        network, remarks = _network(model, None, device, relights=False)
+        with bars() as progress:
+            summary = steadied(clip, matte_clip, out, network(progress), options, overwrite=overwrite,
+                               progress=progress)
+        if fps and not any(each.files for each in (clip, matte_clip) if each):
+            remarks.append(_fps_unused(clip))
+        _report(summary, remarks, as_json)
 
 
 @app.command()
@@ -286,6 +328,20 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _report(summary: Summary, remarks: list[str], as_json: bool) -> None:
+    """Say what a run did, and what is to be noted."""
+    from harmovid import config
+
+    summary.notes = (*summary.notes, *remarks)
+    for remark in summary.notes:
+        note(remark)
+    if as_json:
+        sys.stdout.write(json.dumps(config.to_dict(summary)) + "\n")
+    else:
+        spent = sum(summary.seconds.values())
+        say(f"wrote {summary.output}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, {spent:.1f} s")
+
+
 def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
     """The harmonizer, once it is given somebody to tell of its progress; and what is to be noted."""
     from harmovid.baselines import classical
@@ -296,14 +352,16 @@ def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[R
     except OptionError as error:
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
             raise OptionError(f"{error}; a network is {', '.join(SHIPPED)}, or the folder of a checkpoint") from error
-        return _network(model, steps, device)
+        return _network(model, steps, device, relights=True)
     if steps is not None:
         raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")
     remark = f"the {model} model runs on the processor; --device cuda has no effect"
     return lambda report: method, [remark] if device == "cuda" else []
 
 
-def _network(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
+def _network(model: str, steps: int | None, device: str, *,
+             relights: bool) -> tuple[Callable[[Report], Harmonizer], list[str]]:
+    """As `_harmonizer`; `relights` is whether it is to relight, or to steady."""
     import torch
 
     from harmovid.infer.framewise import harmonizer
@@ -314,6 +372,11 @@ def _network(model: str, steps: int | None, device: str) -> tuple[Callable[[Repo
         device = "cpu"
         remarks.append("there is no CUDA device here: the network ran on the processor")
     network = harmonizer(checkpoint.load(model, device), steps, device)
+    if network.model.preset.background != relights:
+        raise InputError(f"the model {network.name} steadies light and relights nobody; run `harmovid deflicker` with "
+                         "it, or give another --model" if relights else
+                         f"the model {network.name} relights people and was not trained to steady light; give --model "
+                         "the folder of one that was, of `harmovid train deflicker`")
 
     def telling(report: Report) -> Harmonizer:
         network.progress = report

@@ -189,8 +189,8 @@ def testset(
 def run(
     folder: Annotated[Path, typer.Argument(metavar="SET", help="A test set.")],
     models: Annotated[list[str], typer.Option("--model", help="background, reinhard, classical, histogram, "
-                                              "gaussian, bvd, codec, nano, the folder of a checkpoint, or NAME=FOLDER; "
-                                              "may be given again.")],
+                                              "gaussian, bvd, codec, nano, nano-deflicker, the folder of a checkpoint, "
+                                              "or NAME=FOLDER; may be given again.")],
     detail: Annotated[Detail, typer.Option(help="transfer: full pictures; network: the methods' own small ones, "
                                            "compared at one size.")] = Detail.transfer,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A finer setting, e.g. transfer.temporal_sigma=0; it "

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from harmovid.errors import OptionError
 from harmovid.infer import pipeline
 from harmovid.infer.views import ViewSize
 from harmovid.model.checkpoint import save
+from harmovid.model.presets import deflickering
 from tests.commands import invoke
 from tests.infer.tiny import tiny
 from tests.odd import FRAMES, SIZE, Clip, Maker, Pictures, draw, look, tree
@@ -453,6 +455,46 @@ class TestNetwork:
                 "print('torch' in sys.modules)")
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         assert ran.stdout == "False\n", ran.stderr
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a network that steadies, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "steady"
+    model = tiny()
+    save(replace(model, preset=deflickering(model.preset)), folder)
+    return folder
+
+
+@pytest.mark.usefixtures("one_thread")
+class TestDeflicker:
+    def test_end_to_end(self, work, steady):
+        said = json.loads(invoke(f"deflicker fg.mkv -o out.mkv --json --model {steady}").stdout)
+        assert (said["frames"], said["size"], said["harmonizer"], said["notes"]) == (
+            FRAMES, list(SIZE), "tiny-deflicker", [])
+        whole = look(Path("out.mkv")).pictures.astype(int)
+        invoke(f"deflicker fg.mkv -o out.mkv --overwrite --mask mask.mkv --model {steady}")
+        masked = look(Path("out.mkv")).pictures.astype(int)
+        own, mask = look(Path("fg.mkv")).pictures.astype(int), look(Path("mask.mkv")).pictures[..., 0]
+        rest = mask == 0
+        assert np.array_equal(masked[rest], own[rest]) and not np.array_equal(masked, own)
+        assert not np.array_equal(whole[rest], own[rest])
+
+    def test_the_networks_own_picture(self, work, steady):
+        invoke(f"deflicker fg.mkv -o out.mkv --detail network --model {steady}")
+        height, width = look(Path("out.mkv")).pictures.shape[1:3]
+        assert height % 16 == width % 16 == 0 and height * width < 40 * 40
+
+    def test_models_that_cannot(self, work, checkpoint, steady, monkeypatch):
+        before = tree(work)
+        assert "tiny relights people" in invoke(f"deflicker fg.mkv -o out.mkv --model {checkpoint}", 2).stderr
+        assert "tiny-deflicker steadies light and relights nobody" in invoke(f"{RUN} --model {steady}", 2).stderr
+        assert "there is no model 'gone'; give nano-deflicker" in invoke("deflicker fg.mkv -o out.mkv --model gone",
+                                                                         2).stderr
+        monkeypatch.setattr("harmovid.model.checkpoint.WEIGHTS", work / "none")
+        assert "train them with `harmovid train deflicker`" in invoke("deflicker fg.mkv -o out.mkv", 2).stderr
+        assert "--device is cpu or cuda" in invoke("deflicker fg.mkv -o out.mkv --device tpu", 2).stderr
+        assert tree(work) == before
 
 
 class TestMatte:

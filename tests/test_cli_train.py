@@ -212,6 +212,18 @@ class TestTrain:
         rows = [json.loads(line) for line in (tmp_path / "im/log.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows if "loss" in row] == [1, 2]
 
+    def test_deflicker_begins_from_a_harmonizer_and_learns_from_pairs_too(self, made, tmp_path):
+        net, small = made / "net/model", SMALL.replace("--set preset.tone.width=8", "")
+        invoke(f"data pairs {made}/data -o {tmp_path}/pairs --model {net} --count 1 --frames 5")
+        said = invoke(f"train deflicker --data {made}/data -o {tmp_path}/steady --codec {net} --init {net} {small} "
+                      f"--pairs {tmp_path}/pairs --set stage.lengths=[[5,2,1.0]] --set stage.paired=0.9").stderr
+        assert "removed " in said and "moving_slope " in said
+        model = checkpoint.load(tmp_path / "steady/model")
+        assert (model.preset.name, model.preset.background, model.tone) == ("nano-deflicker", False, None)
+        assert model.backbone.palette_embedding is None
+        other = f"train deflicker --data {made}/data -o {tmp_path}/other --codec {net} --pairs {tmp_path} {small}"
+        assert "there are no shards in" in invoke(other, 2).stderr and not (tmp_path / "other").exists()
+
     def test_pairs_are_made_by_a_harmonizer_of_single_frames_and_refused_by_another(self, made, tmp_path):
         command = f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 2 --frames 5"
         assert "wrote 2 pairs" in invoke(command).stderr

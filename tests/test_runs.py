@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from harmovid import cli
-from harmovid.train.recipe import CodecRecipe, HarmonizeRecipe, ToneRecipe, resolve
+from harmovid.train.recipe import CodecRecipe, DeflickerRecipe, HarmonizeRecipe, ToneRecipe, resolve
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(ROOT.glob("runs/*.sh"))
@@ -44,10 +44,11 @@ def test_every_command_parses_and_every_setting_exists(script, tmp_path):
         values = command.make_context("harmovid", rest).params  # parses, or raises
         if words[0] == "train":
             assert values["resume"], "a recipe can be stopped and resumed"
-            kind: Any = {"codec": CodecRecipe, "tone": ToneRecipe, "harmonize": HarmonizeRecipe}[words[1]]
+            kind: Any = {"codec": CodecRecipe, "tone": ToneRecipe, "harmonize": HarmonizeRecipe,
+                         "deflicker": DeflickerRecipe}[words[1]]
             resolve(kind, values["preset"], values["out"], values["set_"])
 
 
 def test_there_are_recipes():
-    assert [path.name for path in SCRIPTS] == ["bench.sh", "nano.sh"]
+    assert [path.name for path in SCRIPTS] == ["bench.sh", "deflicker.sh", "nano.sh"]
     assert all(os.access(path, os.X_OK) for path in SCRIPTS)

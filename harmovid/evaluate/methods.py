@@ -16,6 +16,7 @@ from harmovid.baselines import classical
 from harmovid.baselines.gaussian import TemporalGaussian
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.plan import Options
+from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
 from harmovid.model.names import SHIPPED, full_name
 
@@ -65,8 +66,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
     Args:
         text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
             classical, histogram, gaussian (the person's mean colour smoothed over time), bvd (blind deflickering),
-            codec (through nano's codec and back), nano, nano-harmoim or harmoim (frame by frame), or the folder of a
-            checkpoint, or of IC-Light (known by its unet/).
+            codec (through nano's codec and back), nano, nano-harmoim or harmoim (frame by frame),
+            nano-deflicker (steadies light), or the folder of a checkpoint, or of IC-Light (known by its unet/).
         detail: of the straight path.
         settings: name=value of the straight path's options, as its --set takes them.
         quick: the first 17 frames alone.
@@ -89,7 +90,9 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         settings = tuple(item for item in settings if not item.strip().startswith("transfer."))
     if model == "background":
         settings = ()
-    options = config.override(Options(), list(settings))
+    # Of a network that steadies light each frame's correction is its own: smoothed, it would correct nothing.
+    options = Options(transfer=TransferConfig(temporal_sigma=0.0)) if _steadies(model) else Options()
+    options = config.override(options, list(settings))
     options = replace(options, detail=detail, sound=False, strength=0.0 if model == "untouched" else options.strength,
                       end=QUICK_FRAMES if quick else options.end)
     parts = [name, *(["network"] if detail == "network" else []),
@@ -223,12 +226,29 @@ def _weights(model: str) -> tuple[str, ...]:
     from harmovid.baselines import bvd
     from harmovid.model import checkpoint
 
-    folder = {"codec": checkpoint.WEIGHTS / "nano" / "vae", "bvd": bvd.WEIGHTS}.get(model) or (
-        checkpoint.WEIGHTS / model if model in SHIPPED else Path(model))
+    special = {"codec": checkpoint.WEIGHTS / "nano" / "vae", "bvd": bvd.WEIGHTS}
+    folder = special.get(model) or _folder(model)
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file())
     if not files:
         raise InputError(f"{folder} holds no weights; give the folder of a checkpoint, the one with config.json")
     return tuple(f"{path.relative_to(folder).as_posix()} {_digest(path)}" for path in files)
+
+
+def _folder(model: str) -> Path:
+    """Of a network's weights."""
+    from harmovid.model import checkpoint
+
+    return checkpoint.WEIGHTS / model if model in SHIPPED else Path(model)
+
+
+def _steadies(model: str) -> bool:
+    """Whether a method is a network that only steadies light."""
+    if model in BUILT_IN:
+        return False
+    from harmovid.model.presets import Preset
+
+    written = _folder(model) / "config.json"
+    return written.is_file() and not config.load(Preset, written).background
 
 
 def _digest(path: Path) -> str:

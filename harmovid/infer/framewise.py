@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from harmovid.errors import InputError
+from harmovid.infer.deflicker import Deflickering
 from harmovid.infer.network import NetworkHarmonizer, Progress
 from harmovid.infer.sampler import draw, sample
 from harmovid.infer.views import Harmonized, ViewClip
@@ -106,10 +107,13 @@ class FrameWise(NetworkHarmonizer):
 
 
 def harmonizer(model: Model, steps: int | None = None, device: str = "cpu") -> NetworkHarmonizer:
-    """A model as it was trained to work: frame by frame where its window is one frame, else over the whole clip.
+    """A model as it was trained to work: frame by frame where its window is one frame, else over the whole clip; as one
+    that only steadies light where it is not told the background.
 
     Arguments and errors are those of `NetworkHarmonizer`.
     """
+    if not model.preset.background:
+        return Deflickering(model, steps, device)
     if model.preset.view.window == 1:
         return FrameWise(model, steps, device=device)
     return NetworkHarmonizer(model, steps, device)

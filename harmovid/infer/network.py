@@ -69,19 +69,23 @@ class NetworkHarmonizer:
         Raises:
             InputError: the network's answer is not finite.
         """
-        # A transformer that takes latents by twos takes an even number of them.
-        multiple = self.model.preset.transformer.patch_size_t or 1
-        latents = -(-_latents(len(clip)) // multiple) * multiple
+        latents = self._count(clip)
         tone, seen = self.model.tone, clip
         if tone is not None:
             seen = tone_clip(clip, self._palettes(clip, latents), tone)
         pictures, told = self._encode(seen, latents)
         plain = pictures[:1] if seen is clip else self._encode_composite(clip, latents)  # (1, 16, Tl, h, w)
         palettes = self._palettes(seen, latents) if self.model.preset.transformer.palette else None
-        answer = self._sample(clip, pictures, told, palettes, seed)
+        answer = self._sample(clip, pictures[:1], pictures[1:], told, palettes, seed)
         for video in decode_clip(self.model.codec, torch.cat([plain, answer]), len(clip)):
             reference, result = video.clamp(0, 1).float().cpu().numpy()  # (3, T, H, W) each
             yield Harmonized(reference, result)
+
+    def _count(self, clip: ViewClip) -> int:
+        """Latents that a clip is worked on as."""
+        # A transformer that takes latents by twos takes an even number of them.
+        multiple = self.model.preset.transformer.patch_size_t or 1
+        return -(-_latents(len(clip)) // multiple) * multiple
 
     @torch.inference_mode()
     def _encode(self, clip: ViewClip, latents: int) -> tuple[Tensor, Tensor]:
@@ -114,19 +118,20 @@ class NetworkHarmonizer:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def _sample(self, clip: ViewClip, pictures: Tensor, overview: Tensor, palettes: Tensor | None,
-                seed: int) -> Tensor:
+    def _sample(self, clip: ViewClip, composite: Tensor, background: Tensor | None, overview: Tensor | None,
+                palettes: Tensor | None, seed: int) -> Tensor:
         """(1, 16, Tl, h, w), the latents of the harmonized clip."""
         def predict(noisy: Tensor, frames: Tensor, t: int) -> Tensor:
-            told = torch.cat([self._conditions(clip, pictures, overview, some) for some in frames.tolist()])
+            told = torch.cat([self._conditions(clip, composite, background, overview, some)
+                              for some in frames.tolist()])
             step = torch.full((len(noisy),), t, device=self.device)  # (N,)
             colours = None if palettes is None else palettes[frames].mean(1)  # (N, 153)
             return self.model.backbone(noisy, told, step, colours)  # (N, 16, n, h, w)
 
         window = _latents(self.model.preset.view.window)
-        tokens = window * pictures[0, 0, 0].numel() // self.model.preset.transformer.patch_size**2
+        tokens = window * composite[0, 0, 0].numel() // self.model.preset.transformer.patch_size**2
         fusion = Fusion(window, overlap=window // 3, batch=max(1, _TOKENS // tokens))
-        noise = draw(pictures[:1].shape, torch.Generator().manual_seed(seed), self.device)  # (1, 16, Tl, h, w)
+        noise = draw(composite.shape, torch.Generator().manual_seed(seed), self.device)  # (1, 16, Tl, h, w)
         answer = sample(MultiDiffusion(predict, fusion), noise, self.timesteps, self.model.schedule,
                         progress=lambda done, total: self.progress("sample", done, total))
         if not bool(torch.isfinite(answer).all()):
@@ -134,13 +139,15 @@ class NetworkHarmonizer:
                              "too large for half precision; load them again, or in full precision")
         return answer
 
-    def _conditions(self, clip: ViewClip, pictures: Tensor, overview: Tensor, latents: list[int]) -> Tensor:
+    def _conditions(self, clip: ViewClip, composite: Tensor, background: Tensor | None, overview: Tensor | None,
+                    latents: list[int]) -> Tensor:
         """(1, 304, n, h, w) of the given latents."""
         # `conditions` lets its first latent stand for one frame, as a clip's first does. Here each stands for the
         # frames that it has in the clip; so one more goes before them and is taken away again.
         led = [latents[0], *latents]
         mask = self._tensor(_mask(clip, latents))  # (1, 1, 4n + 1, H, W)
-        told = conditions(pictures[:1, :, led], pictures[1:, :, led], overview[:, :, led], mask)
+        behind, whole = (None if part is None else part[:, :, led] for part in (background, overview))
+        told = conditions(composite[:, :, led], behind, whole, mask)
         return told[:, :, 1:]  # (1, 304, n, h, w)
 
     def _tensor(self, planes: np.ndarray) -> Tensor:

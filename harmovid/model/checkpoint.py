@@ -117,8 +117,8 @@ def load(path_or_name: str | Path, device: torch.device | str = "cpu", dtype: to
 
     Args:
         path_or_name: a preset's name, which is its weights in this package or on the hub (a folder so named is
-            ./nano), or another name of weights in this package, nano-harmoim, for short harmoim; a folder of ours; a
-            published CogVideoX folder; or a hub name such as THUDM/CogVideoX-2b.
+            ./nano), or another name of weights in this package, nano-harmoim, for short harmoim, or nano-deflicker; a
+            folder of ours; a published CogVideoX folder; or a hub name such as THUDM/CogVideoX-2b.
         device: where to.
         dtype: of the weights in memory, however they are kept.
 

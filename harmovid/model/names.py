@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-SHIPPED = {"nano": "harmovid train harmonize", "nano-harmoim": "harmovid train harmoim"}
+SHIPPED = {"nano": "harmovid train harmonize", "nano-harmoim": "harmovid train harmoim",
+           "nano-deflicker": "harmovid train deflicker"}
 """By name, the command that trains one."""
 
 _SHORT = {"harmoim": "nano-harmoim"}

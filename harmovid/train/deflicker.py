@@ -55,7 +55,8 @@ class Deflicker(OnLatents):
 
     def __init__(self, preset: Preset, codec: CausalCodec, train: Footage, validation: Footage,
                  stage: DeflickerStage = DeflickerStage(), seed: int = 0, backbone: Backbone | None = None) -> None:
-        if not train.videos or not validation.videos:
+        # Where there is nothing else, performances count as clips; held out they are not looked at.
+        if not train.videos or all(validation.takes[n].performance for n in validation.videos):
             raise InputError("there are no clips among the shards for training, or for validation, and photos do not "
                              "flicker; make shards of clips with `harmovid data shards`")
         super().__init__(preset, codec, train, validation, stage, seed, backbone)
@@ -115,8 +116,9 @@ class Deflicker(OnLatents):
             for case, (kind, amount, moves) in enumerate(cases):
                 generator = torch.Generator(views.picture.device)
                 generator.manual_seed(1000 * index + case)
-                yield kind, _jumping(views, number % 3 == 2,
-                                     FlickerConfig(untouched=float(amount == 0), amounts=(amount, amount)),
+                # No flashes: in so few frames there may be none, and nothing to gain.
+                jumps = FlickerConfig(float(amount == 0), (amount, amount), times=(0.5, 0.25, 0.25, 0))
+                yield kind, _jumping(views, number % 3 == 2, jumps,
                                      MovingConfig(share=moves, amounts=(1, 1), alone=0), generator)
 
     def _before(self, target: Tensor, jumping: Tensor, plate: Tensor, mask: Tensor) -> Batch:

@@ -74,6 +74,7 @@ class ToneRecipe:
 
 
 Recipe = TypeVar("Recipe", CodecRecipe, HarmonizeRecipe, HarmoimRecipe, DeflickerRecipe, ToneRecipe)
+AnyRecipe = CodecRecipe | HarmonizeRecipe | HarmoimRecipe | DeflickerRecipe | ToneRecipe
 
 
 _CHANGED: dict[type[Any], Callable[[Preset], Preset]] = {HarmoimRecipe: frame_wise, DeflickerRecipe: deflickering}
@@ -204,7 +205,7 @@ def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Pa
     return _run(task, recipe, out, device, progress)
 
 
-def _run(task: Task, recipe: Recipe, out: Path, device: str, progress: Report) -> dict[str, float]:
+def _run(task: Task, recipe: AnyRecipe, out: Path, device: str, progress: Report) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     config.save(recipe, _record(out))
     # Whether it is a new one was checked before.

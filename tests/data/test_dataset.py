@@ -186,6 +186,27 @@ def test_steady_keeps_the_whole_person_in_view(height, width, x, y, frames):
         assert 0.2 * size < extent[-1] + 1 - extent[0] <= size
 
 
+def test_a_pair_is_drawn_with_the_frames_of_its_clip_alike(tmp_path):
+    clip = numbered(21)
+    part = replace(clip.info, name="pair-000000", frames=9, source=clip.info.name, start=7)
+    made = replace(clip, info=part, overview=clip.overview[:3],
+                   **{name: getattr(clip, name)[7:16] for name in ("picture", "mask", "plate")})
+    lighter = replace(made, picture=made.picture + 100)
+    footage = Footage([clip], pairs=[lighter])
+    relit, filmed = footage.draw_pairs(3, 5, (32, 32), np.random.default_rng(0), MOVING)
+    assert torch.equal(relit.mask, filmed.mask) and relit.mask.max() > 0.5
+    shown = numbers(filmed)
+    assert numbers(relit) == [[number + 100 for number in row] for row in shown]
+    assert all(7 <= number < 16 for row in shown for number in row)
+    assert draw(footage, 4, 5).picture.max() < 50 / 255  # pairs are not drawn as clips
+    for wrong in (replace(part, source="gone"), replace(part, start=15)):
+        with pytest.raises(InputError, match=r"the pair pair-000000 is of .* not among the shards"):
+            Footage([clip], pairs=[replace(made, info=wrong)])
+    shards.write(tmp_path / "one.zip", clip)
+    with pytest.raises(InputError, match=r"no shards in .*harmovid data pairs"):
+        Footage.read(tmp_path, pairs=tmp_path / "none")
+
+
 def test_steady_begins_where_it_is_told_and_is_the_same_each_time():
     footage = Footage([numbered(5), numbered(21)])
     assert numbers(footage.steady(1, 5, (16, 16), start=7)) == [[7, 8, 9, 10, 11]]

@@ -1,6 +1,7 @@
 """Methods by name: what they are called, what they do, and whose results lie where."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from harmovid.evaluate import methods
 from harmovid.evaluate.methods import Record, method
 from harmovid.infer.views import Views, ViewSize
 from harmovid.model import checkpoint
+from harmovid.model.presets import nano
 from tests.model import diffusion
 
 
@@ -39,6 +41,17 @@ def test_options_and_names_of_folders(tmp_path):
     chosen = method("classical", settings=("transfer.temporal_sigma=0", "seed=3"), quick=True)
     assert (chosen.options.transfer.temporal_sigma, chosen.options.seed, chosen.options.end) == (0, 3, 17)
     assert method("untouched").options.strength == 0 and not method("untouched").is_network
+
+
+def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_for(tmp_path):
+    for name, background in (("steady", False), ("other", True)):
+        (tmp_path / name).mkdir()
+        config.save(replace(nano(), background=background), tmp_path / name / "config.json")
+    smoothed = [method(str(tmp_path / name)).options.transfer.temporal_sigma for name in ("steady", "other")]
+    assert smoothed == [0.0, 1.0]
+    asked = method(str(tmp_path / "steady"), settings=("transfer.temporal_sigma=2",))
+    assert asked.options.transfer.temporal_sigma == 2
+    assert method("nano-deflicker").name == "nano-deflicker" and method("nano-deflicker").is_network
 
 
 @pytest.mark.parametrize(("text", "settings", "sentence"), [
@@ -119,7 +132,7 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, text in ((one, "1"), (two, "2")):
         folder.mkdir()
-        (folder / "config.json").write_text(text)
+        (folder / "weights.safetensors").write_text(text)
     results = tmp_path / "results"
     methods.record(method(f"ours={one}"), results)
     methods.record(method(f"ours={one.rename(tmp_path / 'moved')}"), results)  # the same weights in another place

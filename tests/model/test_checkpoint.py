@@ -250,6 +250,15 @@ def test_a_name_of_ours_is_found_in_the_package(tmp_path, monkeypatch):
             load(word)
     save(tiny(), tmp_path / "nano-harmoim")
     assert load("harmoim").preset == load("nano-harmoim").preset == TINY
+    with pytest.raises(InputError, match=r"no weights of nano-deflicker; train them with `harmovid train deflicker`"):
+        load("nano-deflicker")
+    steady = replace(TINY, background=False)
+    save(replace(tiny(), preset=steady), tmp_path / "nano-deflicker")
+    assert load("nano-deflicker").preset == steady
+    old = json.loads((tmp_path / "nano/config.json").read_text())
+    del old["background"]  # as it was written before there was a network without
+    (tmp_path / "nano/config.json").write_text(json.dumps(old))
+    assert load("nano").preset == TINY
 
 
 @pytest.mark.parametrize(("name", "asked"), [

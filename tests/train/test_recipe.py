@@ -11,13 +11,23 @@ from pathlib import Path
 import pytest
 
 from harmovid import config
+from harmovid.data.flicker import FlickerConfig
 from harmovid.errors import InputError, OptionError, OutputError
-from harmovid.model.presets import PRESETS, frame_wise, nano, small
+from harmovid.model.presets import PRESETS, deflickering, frame_wise, nano, small
 from harmovid.train.codec import CodecStage
+from harmovid.train.deflicker import DeflickerStage
 from harmovid.train.harmoim import HarmoimStage
 from harmovid.train.harmonize import HarmonizeStage
 from harmovid.train.loop import LoopConfig
-from harmovid.train.recipe import CodecRecipe, HarmoimRecipe, HarmonizeRecipe, resolve, train_codec, train_harmonizer
+from harmovid.train.recipe import (
+    CodecRecipe,
+    DeflickerRecipe,
+    HarmoimRecipe,
+    HarmonizeRecipe,
+    resolve,
+    train_codec,
+    train_harmonizer,
+)
 from harmovid.train.stages import Length
 
 NEW = Path("nowhere")
@@ -64,6 +74,15 @@ def test_harmoim_is_of_the_preset_for_single_frames(tmp_path):
     assert resolve(HarmoimRecipe, "nano", tmp_path, resume=True) == begun
     with pytest.raises(OptionError, match="is of the preset nano-harmoim, not small-harmoim"):
         resolve(HarmoimRecipe, "small", tmp_path, resume=True)
+
+
+def test_deflicker_is_of_the_preset_that_is_told_the_clip_alone(tmp_path):
+    begun = resolve(DeflickerRecipe, "nano", tmp_path, ["stage.flicker.untouched=0.2", "stage.whole=0.5"])
+    assert begun.preset == deflickering(nano()) and begun.preset.name == "nano-deflicker"
+    assert not begun.preset.background and not begun.preset.transformer.palette and begun.preset.tone is None
+    assert begun.stage == DeflickerStage(flicker=FlickerConfig(untouched=0.2), whole=0.5)
+    config.save(begun, tmp_path / "config.json")
+    assert resolve(DeflickerRecipe, "nano", tmp_path, resume=True) == begun
 
 
 def test_presets_that_cannot_be_trained():

@@ -1,0 +1,126 @@
+"""Deflickering, step 2 of the method for itself: light that jumps from frame to frame is steadied, shot by shot.
+
+The network of stage `deflicker` is told a clip and what of it is the subject, and gives the clip in steady light. What
+it is held against is each frame through the codec on its own, with that frame's own light: so the difference is each
+frame's own correction, and light transfer carries that to the full size, without smoothing over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from harmovid.infer import pipeline
+from harmovid.infer.network import NetworkHarmonizer, decode_clip
+from harmovid.infer.pipeline import Progress, Summary
+from harmovid.infer.plan import Options, plan
+from harmovid.infer.transfer import TransferConfig
+from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
+from harmovid.video import cuts, encode, io
+from harmovid.video.clip import Clip
+
+OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
+"""Of the straight path: each frame's correction is its own, and what the mask does not cover stays."""
+
+_CHUNK = 32  # frames that are looked at, or go through the codec, together
+
+
+class Deflickering(NetworkHarmonizer):
+    """A model that was trained by stage `deflicker`, in the seam of `views.Harmonizer`.
+
+    Arguments and errors are those of `NetworkHarmonizer`.
+    """
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """Steady a clip of any length, each of its shots by itself.
+
+        Args:
+            clip: read in windows, for its cuts, its pictures and its mask; background and overview go unread.
+            seed: of the noise.
+
+        Yields:
+            Chunks of (3, T, H, W) float32 display sRGB in [0, 1]; the reference is each frame through the codec alone.
+
+        Raises:
+            InputError: the network's answer is not finite.
+        """
+        starts = cuts.shots(_pictures(clip))
+        for start, stop in zip(starts, [*starts[1:], len(clip)], strict=True):
+            shot = _Shot(clip, start, stop)
+            composite = self._encode_composite(shot, self._count(shot))  # (1, 16, Tl, h, w)
+            answer = self._sample(shot, composite, None, None, None, seed)  # (1, 16, Tl, h, w)
+            done = 0
+            for video in decode_clip(self.model.codec, answer, len(shot)):
+                result = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
+                yield Harmonized(self._alone(shot.window(done, done + result.shape[1]).composite), result)
+                done += result.shape[1]
+
+    @torch.inference_mode()
+    def _alone(self, frames: np.ndarray) -> np.ndarray:
+        """(3, T, H, W), each frame through the codec as if there were no other."""
+        coded = []
+        for start in range(0, frames.shape[1], _CHUNK):
+            each = self._tensor(frames[:, start : start + _CHUNK]).transpose(0, 1)[:, :, None]  # (N, 3, 1, H, W)
+            decoded = self.model.codec.decode(self.model.codec.encode(each))[:, :, 0]  # (N, 3, H, W)
+            coded.append(decoded.clamp(0, 1).float().transpose(0, 1).cpu().numpy())
+        return np.concatenate(coded, 1)
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """Frames start <= t < stop of a clip, as a clip."""
+
+    clip: ViewClip
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def window(self, start: int, stop: int) -> Views:
+        return self.clip.window(self.start + start, self.start + stop)
+
+
+def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Harmonizer, options: Options = OPTIONS, *,
+              overwrite: bool = False, progress: Progress = lambda stage, done, total: None) -> Summary:
+    """Steady the light of a clip, whose sound, rate, colour and size are kept.
+
+    Args:
+        video: the clip; where it has alpha and no mask is given, that is the mask, and kept.
+        mask: what of it is steadied, the rest stays; None is the whole picture.
+        output: where the result goes.
+        harmonizer: what steadies.
+        options: of the straight path.
+        overwrite: allow an existing output to be replaced.
+        progress: told after every frame of every stage.
+
+    Raises:
+        InputError, OutputError, OptionError: as `plan.plan` and `pipeline.harmonize`.
+    """
+    mask = mask and io.drop_opaque_alpha(mask)
+    video = io.drop_opaque_alpha(video) if mask is None else video
+    # The video is the background too: where it is left alone it keeps its own bits.
+    behind = replace(video, notes=())
+    if mask is not None or video.alpha:
+        if mask is None and options.detail == "transfer":  # the network's own picture has none
+            options = replace(options, output="foreground")
+        work = plan(video, behind, mask, output, options, overwrite=overwrite)
+        return pipeline.harmonize(work, harmonizer, progress=progress)
+    with TemporaryDirectory(prefix="harmovid-") as folder:
+        everywhere = encode.open_target(Path(folder) / "mask.mkv")
+        with encode.Writer(everywhere, (video.width, video.height), video.rate, grey=True) as writer:
+            writer.write(np.ones((video.height, video.width), np.float32))
+        work = plan(video, behind, io.open_clip(everywhere.path), output, options, overwrite=overwrite)
+        work = replace(work, notes=tuple(note for note in work.notes if not note.startswith("mask:")))
+        return pipeline.harmonize(work, harmonizer, progress=progress)
+
+
+def _pictures(clip: ViewClip) -> Iterator[np.ndarray]:
+    """(H, W, 3) of each frame, in order."""
+    for start in range(0, len(clip), _CHUNK):
+        yield from clip.window(start, min(start + _CHUNK, len(clip))).composite.transpose(1, 2, 3, 0)
