@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -243,12 +244,11 @@ def _folder(model: str) -> Path:
 
 def _steadies(model: str) -> bool:
     """Whether a method is a network that only steadies light."""
-    if model in BUILT_IN:
+    try:
+        written = json.loads((_folder(model) / "config.json").read_text())
+    except (OSError, ValueError):  # it has none; of a damaged one loading tells
         return False
-    from harmovid.model.presets import Preset
-
-    written = _folder(model) / "config.json"
-    return written.is_file() and not config.load(Preset, written).background
+    return isinstance(written, dict) and written.get("background") is False
 
 
 def _digest(path: Path) -> str:
