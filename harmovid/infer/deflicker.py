@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 import torch
 
 from harmovid.infer import pipeline
+from harmovid.infer.correction import corrected
 from harmovid.infer.network import NetworkHarmonizer, decode_clip
 from harmovid.infer.pipeline import Progress, Summary
 from harmovid.infer.plan import Options, plan
@@ -24,15 +24,11 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
 from harmovid.video import cuts, encode, io
 from harmovid.video.clip import Clip
-from harmovid.video.color import from_linear, to_linear
 
 OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
 """Of the straight path: each frame's correction is its own, and what the mask does not cover stays."""
 
 _CHUNK = 32  # frames that are looked at, or go through the codec, together
-_SIGMA = 0.8  # pixels of the view, of the change of light
-_EPS = np.float32(0.01)  # scene-linear: nearer to black a quotient is the codec's noise
-_NOWHERE = np.float32(1e-4)
 
 
 class Deflickering(NetworkHarmonizer):
@@ -64,7 +60,7 @@ class Deflickering(NetworkHarmonizer):
                 result = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
                 views = shot.window(done, done + result.shape[1])
                 reference = self._alone(views.composite)
-                yield Harmonized(reference, smoothed(reference, result, views.mask))
+                yield Harmonized(reference, corrected(reference, result, views.mask))
                 done += result.shape[1]
 
     @torch.inference_mode()
@@ -76,37 +72,6 @@ class Deflickering(NetworkHarmonizer):
             decoded = self.model.codec.decode(self.model.codec.encode(each))[:, :, 0]  # (N, 3, H, W)
             coded.append(decoded.clamp(0, 1).float().transpose(0, 1).cpu().numpy())
         return np.concatenate(coded, 1)
-
-
-def smoothed(reference: np.ndarray, result: np.ndarray, mask: np.ndarray, sigma: float = _SIGMA) -> np.ndarray:
-    """The result whose change of light is smooth in space: what is left of texture in it is the codec's, not light's.
-
-    With blur(·) a Gaussian over the subject, all in scene-linear light:
-
-        gain = (blur(α result) + ε blur(α)) / (blur(α reference) + ε blur(α))
-        result' = reference + α (gain − 1) (reference + ε)
-
-    Args:
-        reference, result: (3, T, H, W), display sRGB in [0, 1]. mask: (1, T, H, W), α.
-        sigma: of the Gaussian, pixels.
-
-    Returns:
-        (3, T, H, W), display sRGB in [0, 1]; where α is 1, `result` if that is `reference` times a gain that is even
-        nearby; where α is 0, `reference`.
-    """
-    before, after = (to_linear(picture, "srgb").transpose(1, 2, 3, 0) for picture in (reference, result))
-    made = np.empty_like(before)  # (T, H, W, 3)
-    for t, alpha in enumerate(mask[0][..., None]):  # (H, W, 1)
-        cover = _blur(alpha, sigma) + _NOWHERE
-        gain = (_blur(alpha * after[t], sigma) + _EPS * cover) / (_blur(alpha * before[t], sigma) + _EPS * cover)
-        made[t] = before[t] + alpha * (gain - 1) * (before[t] + _EPS)
-    return from_linear(np.maximum(made, 0), "srgb").clip(0, 1).transpose(3, 0, 1, 2)
-
-
-def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
-    """(H, W, C) to the same."""
-    blurred = cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return blurred.reshape(plane.shape)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harmovid.errors import InputError
 from harmovid.evaluate.temporal import luminance_jitter
-from harmovid.infer.deflicker import OPTIONS, Deflickering, deflicker, smoothed
+from harmovid.infer.deflicker import OPTIONS, Deflickering, deflicker
 from harmovid.infer.framewise import harmonizer
 from harmovid.infer.network import NetworkHarmonizer
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
@@ -119,22 +119,6 @@ def test_the_reference_has_each_frames_own_light_whatever_its_neighbours_do() ->
     found = joined(Deflickering(model).harmonize(clip))
     own, steady = (shown[..., :16].mean((0, 2, 3)) for shown in (found.reference, found.result))  # of the subject
     assert own[5] == pytest.approx(0.5 * own[4], rel=1e-3) and np.ptp(steady) < 5e-3
-
-
-def test_an_even_gain_stays_texture_in_it_goes_and_what_is_not_covered_is_left() -> None:
-    clip = scenes(1, 2, frames=3).views
-    reference = 0.1 + 0.6 * clip.composite
-    light = to_linear(reference, "srgb")
-    even = from_linear(light * np.float32(1.5), "srgb")
-    inside = clip.mask[0, 0] == 1
-    made = smoothed(reference, even, clip.mask)
-    np.testing.assert_allclose(made[:, :, inside], even[:, :, inside], atol=0.02)
-    np.testing.assert_array_equal(made[:, :, ~inside], smoothed(reference, reference, clip.mask)[:, :, ~inside])
-    rng = np.random.default_rng(4)
-    rough = from_linear(light * np.exp(0.2 * rng.standard_normal(light.shape)).astype(np.float32) * 1.5, "srgb")
-    off = [float(np.square((shown - even)[:, :, inside]).mean()) for shown in
-           (rough, smoothed(reference, rough, clip.mask))]
-    assert off[1] < 0.4 * off[0]
 
 
 def test_each_shot_is_steadied_by_itself() -> None:

@@ -1,0 +1,68 @@
+"""Each frame's own correction, as a smooth gain in which what moved too fast for the codec has no say.
+
+A deflickering network answers in a codec that holds four frames in one latent: where a hand passes quickly, its picture
+shows the hand and what lies behind it at once. Held against the frame itself that looks like a change of light, and is
+none. Light is smooth, and ghosts are not: so the gain between the two is fitted from coarse to fine, and a pixel that
+departs from the gain of its surroundings is left out of the next fit (iteratively reweighted least squares; Holland
+and Welsch, "Robust regression using iteratively reweighted least-squares", 1977, with their exponential weight).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from harmovid.video.color import from_linear, to_linear
+
+_FITS = ((16.0, 0.5), (8.0, 0.3), (4.0, 0.2), (2.0, 0.15))
+"""From coarse to fine: sigma of the Gaussian, pixels of the view; a departure, natural log, that counts little."""
+_EPS = np.float32(0.01)  # scene-linear: nearer to black a quotient is the codec's noise
+_DIM = np.float32(0.02)  # scene-linear: light of which half is known
+_NOWHERE = np.float32(1e-6)  # weight of what the mask does not cover
+
+
+def corrected(reference: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The reference under the smooth gain that best leads to the result, frame by frame.
+
+    With r = log((result + ε) / (reference + ε)) in scene-linear light, and a weight w per pixel, each fit is
+
+        g = blur(w r) / blur(w),    w = α · light · exp(−½ mean_rgb (r − g)² / τ²)
+
+    of the g before it; the first is the median over the subject.
+
+    Args:
+        reference, result: (3, T, H, W), display sRGB in [0, 1]. mask: (1, T, H, W), α, the subject.
+
+    Returns:
+        (3, T, H, W), display sRGB in [0, 1]: reference + α (e^g − 1) (reference + ε), in scene-linear light; where α is
+        0, `reference`.
+    """
+    before, after = (to_linear(picture, "srgb").transpose(1, 2, 3, 0) for picture in (reference, result))
+    made = np.empty_like(before)  # (T, H, W, 3)
+    for t, alpha in enumerate(mask[0][..., None]):  # (H, W, 1)
+        gain = np.exp(_gain(before[t], after[t], alpha))
+        made[t] = before[t] + alpha * (gain - 1) * (before[t] + _EPS)
+    return from_linear(np.maximum(made, 0), "srgb").clip(0, 1).transpose(3, 0, 1, 2)
+
+
+def _gain(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Natural log, (H, W, 3), of two pictures (H, W, 3) in linear light."""
+    change = np.log((after + _EPS) / (before + _EPS))
+    subject = change[alpha[..., 0] > 0.5]
+    if not len(subject):
+        return np.zeros_like(change)
+    light = before.mean(axis=2, keepdims=True)
+    known = alpha * light / (light + _DIM) + _NOWHERE
+    gain = np.broadcast_to(np.median(subject, axis=0), change.shape)
+    for sigma, departure in _FITS:
+        weight = known * np.exp(-0.5 * np.square(change - gain).mean(axis=2, keepdims=True) / departure**2)
+        weight = np.maximum(weight, np.float32(1e-9))  # where all depart they decide together
+        gain = _blur(weight * change, sigma) / _blur(weight, sigma)
+    return gain
+
+
+def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W, C) to the same."""
+    blurred = cv2.GaussianBlur(np.ascontiguousarray(plane, np.float32), (0, 0), sigma,
+                               borderType=cv2.BORDER_REPLICATE)
+    return blurred.reshape(plane.shape)
