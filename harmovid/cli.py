@@ -22,8 +22,11 @@ from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
     from harmovid.infer.pipeline import Summary
+    from harmovid.infer.plan import Options
     from harmovid.infer.views import Harmonizer
     from harmovid.video.clip import Clip
+
+    Telling = Callable[[Report, Options], Harmonizer]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
                   help="Relight a person in a video by the background they are put on.")
@@ -208,7 +211,7 @@ def harmonize(
                                      "--mask, white where the person is")
                 work = plan(front, behind, _open(own.path, None, None), out, options, overwrite=overwrite,
                             also_inputs=made)
-            summary = pipeline.harmonize(work, harmonizer(progress), compare=comparison, progress=progress)
+            summary = pipeline.harmonize(work, harmonizer(progress, options), compare=comparison, progress=progress)
         if makes_mask:
             summary.notes = ("no mask given: one was made", *summary.notes)
         if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
@@ -257,7 +260,7 @@ def deflicker(
                               "`harmovid train deflicker`")
         network, remarks = _network(model, None, device, relights=False)
         with bars() as progress:
-            summary = steadied(clip, matte_clip, out, network(progress), options, overwrite=overwrite,
+            summary = steadied(clip, matte_clip, out, network(progress, options), options, overwrite=overwrite,
                                progress=progress)
         if fps and not any(each.files for each in (clip, matte_clip) if each):
             remarks.append(_fps_unused(clip))
@@ -342,8 +345,8 @@ def _report(summary: Summary, remarks: list[str], as_json: bool) -> None:
         say(f"wrote {summary.output}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, {spent:.1f} s")
 
 
-def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[Report], Harmonizer], list[str]]:
-    """The harmonizer, once it is given somebody to tell of its progress; and what is to be noted."""
+def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Telling, list[str]]:
+    """The harmonizer, once it is told whom to tell of its progress, and the options; and what is to be noted."""
     from harmovid.baselines import classical
     from harmovid.model.names import SHIPPED, full_name
 
@@ -356,11 +359,10 @@ def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Callable[[R
     if steps is not None:
         raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")
     remark = f"the {model} model runs on the processor; --device cuda has no effect"
-    return lambda report: method, [remark] if device == "cuda" else []
+    return lambda report, options: method, [remark] if device == "cuda" else []
 
 
-def _network(model: str, steps: int | None, device: str, *,
-             relights: bool) -> tuple[Callable[[Report], Harmonizer], list[str]]:
+def _network(model: str, steps: int | None, device: str, *, relights: bool) -> tuple[Telling, list[str]]:
     """As `_harmonizer`; `relights` is whether it is to relight, or to steady."""
     import torch
 
@@ -378,8 +380,8 @@ def _network(model: str, steps: int | None, device: str, *,
                          f"the model {network.name} relights people and was not trained to steady light; give --model "
                          "the folder of one that was, of `harmovid train deflicker`")
 
-    def telling(report: Report) -> Harmonizer:
-        network.progress = report
+    def telling(report: Report, options: Options) -> Harmonizer:
+        network.progress, network.overlap = report, options.overlap
         return network
 
     return telling, remarks

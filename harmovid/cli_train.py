@@ -50,6 +50,8 @@ Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmov
 Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint; "
                                            "for presets that have one, as nano.")]
 Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
+Pairs = Annotated[list[Path] | None, typer.Option(help="Pseudo-pairs of these shards, refined or not, to learn from "
+                                                  "too: what `harmovid data pairs` made. May be given more than once.")]
 Part = Annotated[str, typer.Option(help="i/n: only every n-th from i on, for n machines that share the work.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
 
@@ -63,6 +65,7 @@ def shards(
     split: Annotated[list[Split] | None, typer.Option(help="Which part of the split list; may be given more than once. "
                                                       "Default: all three.")] = None,
     photos: Annotated[bool, typer.Option(help="Photos as well as clips.")] = True,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many files of each part.")] = None,
     lights: Annotated[int, typer.Option(help="Of each take of the light stage.")] = 8,
     processes: Annotated[int, typer.Option(help="At work at the same time, each of one thread.")] = 1,
 ) -> None:
@@ -79,8 +82,8 @@ def shards(
             if is_stage(footage):
                 packed = develop_takes(footage, out, lights, processes=processes, progress=progress)
             else:
-                packed = pack_footage(footage, out, split or list(Split), photos=photos, processes=processes,
-                                      progress=progress)
+                packed = pack_footage(footage, out, split or list(Split), photos=photos, limit=limit,
+                                      processes=processes, progress=progress)
         if packed.absent:
             note(f"{packed.absent} files of the split list are not in {footage}")
         say(f"wrote {packed.made} shards to {out}; {packed.kept} were there")
@@ -297,20 +300,21 @@ def harmonize(
     codec: Codec,
     tone: Tone = None,
     init: Init = None,
+    pairs: Pairs = None,
     preset: Preset = "nano",
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
     seed: Seed = None,
 ) -> None:
-    """Train the harmonizer on latents of a trained codec.
+    """Train the harmonizer on latents of a trained codec; with pseudo-pairs, step 3 of the method.
 
-    Example: `harmovid train harmonize --data shards/ --out runs/nano --codec runs/codec/model --tone runs/tone/model`
+    Example: `harmovid train harmonize --data shards/ --pairs pairs/ --out runs/nano --codec nano/ --tone nano/`
     """
     from harmovid.train import recipe
 
     _train(recipe.HarmonizeRecipe, recipe.train_harmonizer, preset, data, out, resume, device, set_, seed,
-           codec=codec, tone=tone, init=init)
+           codec=codec, tone=tone, init=init, pairs=pairs or [])
 
 
 @train.command()
@@ -341,9 +345,8 @@ def deflicker(
     data: Shards,
     out: Out,
     codec: Codec,
-    pairs: Annotated[Path | None, typer.Option(help="Pseudo-pairs of the shards, to learn from beside made flicker: "
-                                               "what `harmovid data pairs` made.")] = None,
     init: Init = None,
+    pairs: Pairs = None,
     preset: Preset = "nano",
     resume: Resume = False,
     device: Where = Device.cpu,
@@ -357,7 +360,7 @@ def deflicker(
     from harmovid.train import recipe
 
     _train(recipe.DeflickerRecipe, recipe.train_deflicker, preset, data, out, resume, device, set_, seed,
-           codec=codec, pairs=pairs, init=init)
+           codec=codec, init=init, pairs=pairs or [])
 
 
 def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, data: Path, out: Path, resume: bool,

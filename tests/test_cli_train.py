@@ -95,6 +95,11 @@ class TestShards:
         invoke("data shards footage -o b --split validation --split test")
         assert sorted(map(str, Path().glob("?/**/*.zip"))) == ["a/train/one.zip", "b/validation/two.zip"]
 
+    def test_the_first_of_each_part(self):
+        said = invoke("data shards footage -o out --limit 1").stderr  # two are for training, one for validation
+        assert "wrote 2 shards" in said and sorted(map(str, Path("out").glob("*/*.zip"))) == [
+            "out/train/one.zip", "out/validation/two.zip"]
+
     def test_a_damaged_file_does_not_stop_the_rest(self, footage):
         (footage / "portraits_video/one.mp4").write_bytes(b"no film")
         (footage / "portraits_photo/three_alpha.png").unlink()
@@ -120,6 +125,7 @@ class TestShards:
     @pytest.mark.parametrize(("arguments", "sentence"), [
         ("nowhere -o out", "nowhere has none of the 4 files of the split list, such as portraits_video/one.mp4"),
         ("footage -o out --processes 0", "--processes is 1 or more, got 0"),
+        ("footage -o out --limit 0", "--limit is 1 or more, got 0"),
     ])
     def test_errors(self, arguments, sentence):
         assert sentence in invoke(f"data shards {arguments}", 2).stderr
@@ -201,6 +207,20 @@ class TestTrain:
         before = checkpoint.load(made / "net/model").backbone.state_dict()
         assert all(torch.equal(value, before[name]) for name, value in begun[0].items())
 
+    def test_step_three_learns_from_pairs_both_ways(self, made, tmp_path):
+        net = made / "net/model"
+        for part, count in (("train", 2), ("validation", 1)):
+            invoke(f"data pairs {made}/data -o {tmp_path}/{part} --model {net} --count {count} --frames 5 "
+                   f"--split {part}")
+        command = f"train harmonize --data {made}/data --codec {net} --tone {net} --init {net} {SMALL}"
+        said = invoke(f"{command} -o {tmp_path}/both --pairs {tmp_path}/train --pairs {tmp_path}/validation "
+                      "--set stage.sources.misfit=0 --set stage.masks=alpha").stderr
+        assert "to_synthetic_amplitude " in said and "to_real_gain " in said
+        kept = json.loads((tmp_path / "both/config.json").read_text())["stage"]
+        assert (kept["masks"], kept["sources"]["misfit"]) == ("alpha", 0)
+        said = invoke(f"{command} -o {tmp_path}/none --pairs {tmp_path}/validation", 2).stderr
+        assert "there are no pairs in" in said and "harmovid data pairs" in said and not (tmp_path / "none").exists()
+
     def test_harmoim_begins_from_a_harmonizer_and_is_resumed_under_the_same_name(self, made, tmp_path):
         net = made / "net/model"
         command = (f"train harmoim --data {made}/data -o {tmp_path}/im --codec {net} --tone {net} --init {net} {SMALL} "
@@ -222,7 +242,7 @@ class TestTrain:
         assert (model.preset.name, model.preset.background, model.tone) == ("nano-deflicker", False, None)
         assert model.backbone.palette_embedding is None
         other = f"train deflicker --data {made}/data -o {tmp_path}/other --codec {net} --pairs {tmp_path} {small}"
-        assert "there are no shards in" in invoke(other, 2).stderr and not (tmp_path / "other").exists()
+        assert "there are no pairs in" in invoke(other, 2).stderr and not (tmp_path / "other").exists()
 
     def test_pairs_are_made_by_a_harmonizer_of_single_frames_and_refused_by_another(self, made, tmp_path):
         command = f"data pairs {made}/data -o {tmp_path}/pairs --model {made}/net/model --count 2 --frames 5"

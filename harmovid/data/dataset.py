@@ -63,7 +63,15 @@ class _Take:
 
 
 class Footage:
-    """Real footage in memory, from which views are drawn without end."""
+    """Real footage in memory, from which views are drawn without end; pseudo-pairs of it, too, where there are any.
+
+    Args:
+        takes: clips, photos and people of the light stage.
+        pairs: pseudo-pairs of these clips, as `data.pairs` made them or refined.
+
+    Raises:
+        InputError: there is no footage; or a pair is of a clip that is not among it.
+    """
 
     def __init__(self, takes: Iterable[Shard], device: torch.device | str = "cpu",
                  pairs: Iterable[Shard] = ()) -> None:
@@ -79,29 +87,32 @@ class Footage:
             if take.performance:
                 same.setdefault(take.performance, []).append(n)
         self.performances = [takes for takes in same.values() if len(takes) > 1]
-        self.pairs = self._paired(pairs)
+        named = {take.name: take for take in self.takes}
+        self.pairs = [_pair(shard, named, self.device) for shard in pairs]
 
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
              progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-             pairs: Path | None = None) -> Footage:
+             pairs: Sequence[Path] = ()) -> Footage:
         """All shards of a folder, by name.
 
         progress: told after every shard.
-        pairs: folder of pseudo-pairs of them, such as `data.pairs` makes.
+        pairs: folders of pseudo-pairs of these shards; one may be empty, or not be there.
 
         Raises:
-            InputError: there is none, one is damaged, or a pair is of none of them.
+            InputError: there is none, one is damaged, or a pair is of another folder's.
         """
-        def each(place: Path, makes: str) -> Iterator[Shard]:
-            paths = sorted(place.glob("*.zip"))
-            if not paths:
-                raise InputError(f"there are no shards in {place}; make them with `harmovid data {makes}`")
+        paths = sorted(folder.glob("*.zip"))
+        if not paths:
+            raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
+
+        def each(paths: list[Path], name: str) -> Iterator[Shard]:
             for n, path in enumerate(paths, 1):
                 yield shards.read(path)
-                progress(place.name, n, len(paths))
+                progress(name, n, len(paths))
 
-        return cls(each(folder, "shards"), device, () if pairs is None else each(pairs, "pairs"))
+        paired = [path for more in pairs for path in sorted(more.glob("*.zip"))]
+        return cls(each(paths, folder.name), device, each(paired, f"{folder.name} pairs"))
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig = CropConfig()) -> ViewBatch:
@@ -134,17 +145,24 @@ class Footage:
 
     def draw_pairs(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
                    config: CropConfig = CropConfig()) -> tuple[ViewBatch, ViewBatch]:
-        """Random views of random pseudo-pairs and of the clips that they were made of, alike; arguments as in `draw`.
+        """Random views of random pseudo-pairs: relit before another background, and the same frames as filmed.
 
-        There must be `pairs`. Both batches have the same masks.
+        Arguments as in `draw`; there must be `pairs`. Both have the same crop and the same masks; each has the plate
+        and overview of its own background.
         """
         drawn = []
         for _ in range(batch):
             pair = self.pairs[int(random.integers(len(self.pairs)))]
             seed = int(random.integers(2**62))  # the same choices for both
             drawn.append([self._one(take, frames, view, np.random.default_rng(seed), config) for take in pair])
-        made, filmed = zip(*drawn, strict=True)
-        return _stacked(made), _stacked(filmed)
+        relit, filmed = zip(*drawn, strict=True)
+        return _stacked(relit), _stacked(filmed)
+
+    def steady_pair(self, index: int, frames: int, view: tuple[int, int]) -> tuple[ViewBatch, ViewBatch]:
+        """Pseudo-pair `index` from its first frame as the straight path would cut it; each a batch of one."""
+        relit, filmed = ([self._one(take, frames, view, np.random.default_rng(0), STEADY, 0)]
+                         for take in self.pairs[index])
+        return _stacked(relit), _stacked(filmed)
 
     def steady(self, index: int, frames: int, view: tuple[int, int], start: int = 0) -> ViewBatch:
         """The view of take `index` from frame `start` as the straight path would cut it; a batch of one."""
@@ -206,6 +224,25 @@ def _take(shard: Shard, device: torch.device) -> _Take:
     pictures, whole = (torch.from_numpy(part).permute(0, 3, 1, 2).contiguous().to(device)
                        for part in (layers, shard.overview))
     return _Take(shard.info.name, shard.info.performance, pictures, whole, boxes)
+
+
+def _pair(shard: Shard, named: dict[str, _Take], device: torch.device) -> tuple[_Take, _Take]:
+    """What a pseudo-pair shows, and the same frames of the clip that it was made of, which are not held twice."""
+    told = shard.info
+    source = named.get(told.source)
+    if source is None:
+        raise InputError(f"the pair {told.name} is of the clip {told.source or '(none)'}, which is not among the "
+                         "shards; give pairs that `harmovid data pairs` made of these very shards")
+    layers = source.layers[told.start : told.start + told.frames]
+    if len(layers) != told.frames or tuple(layers.shape[-2:]) != tuple(told.size):
+        raise InputError(f"the pair {told.name} is {told.frames} frames of {told.size} from frame {told.start} on, its "
+                         f"clip {told.source} has {len(source.layers)} of {tuple(layers.shape[-2:])}; make the pairs "
+                         "anew with `harmovid data pairs`, of these very shards")
+    every = (told.start + OVERVIEW_EVERY * np.arange(len(shard.overview)) + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY
+    whole = source.overview[torch.from_numpy(np.minimum(every, len(source.overview) - 1)).to(device)]
+    filmed = _Take(source.name, "", layers, whole, source.boxes[told.start : told.start + told.frames])
+    made = replace(_take(shard, device), boxes=filmed.boxes)  # bit for bit the same crop
+    return made, filmed
 
 
 def play_order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:

@@ -43,7 +43,7 @@ class Packed:
 
 
 def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "validation", "test"), *,
-                 photos: bool = True, processes: int = 1,
+                 photos: bool = True, limit: int | None = None, processes: int = 1,
                  progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Packed:
     """Make shards of the portraits that the split list names; what is there already is left.
 
@@ -52,20 +52,25 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
             NAME_alpha.png. Where the list says that there is no mask, one is made.
         out: shards go to out/SPLIT/NAME.zip.
         photos: make them of photos, too.
+        limit: only the first so many files of each split; None for all.
         processes: at work at the same time, of one thread each.
         progress: told after every file.
 
     Raises:
         InputError: nothing of the list is there.
-        OptionError: an unknown split; fewer than one process; or more than there is memory for.
+        OptionError: an unknown split; fewer than one process or file; or more processes than there is memory for.
         MissingExtra: a mask is to be made, and the segmenter is not installed.
     """
     if processes < 1:
         raise OptionError(f"--processes is 1 or more, got {processes}")
+    if limit is not None and limit < 1:
+        raise OptionError(f"--limit is 1 or more, got {limit}")
     folders = ("portraits_video", "portraits_photo") if photos else ("portraits_video",)
     wanted = {file for folder in folders for name in splits for file in listed.files(name, folder)}
     entries = [entry for entry in listed.read() if entry.file in wanted]
-    there = [entry for entry in entries if (footage / entry.file).is_file()]
+    found = [entry for entry in entries if (footage / entry.file).is_file()]
+    absent = len(entries) - len(found)
+    there = [entry for name in splits for entry in [e for e in found if e.split == name][:limit]]
     if not there:
         raise InputError(f"{footage} has none of the {len(entries)} files of the split list, such as "
                          f"{entries[0].file}; name the folder that holds {' and '.join(folders)}")
@@ -80,7 +85,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         if wrong is not None:
             failed[entry.file] = wrong
         progress("pack", n, len(todo))
-    return Packed(len(todo) - len(failed), len(there) - len(todo), len(entries) - len(there), failed)
+    return Packed(len(todo) - len(failed), len(there) - len(todo), absent, failed)
 
 
 def _pack_entry(entry: listed.Entry, footage: Path, out: Path) -> str | None:

@@ -16,6 +16,7 @@ from harmovid import config
 from harmovid.baselines import classical
 from harmovid.baselines.gaussian import TemporalGaussian
 from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.infer.chain import Chain
 from harmovid.infer.plan import Options
 from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
@@ -34,8 +35,8 @@ class Method:
     """A method as it is run.
 
     name: of its folder of results: the model's with what is not the default, nano__network. model: one of BUILT_IN or
-    of the networks SHIPPED, or a folder of weights. options: of the straight path. settings: those of `options` that
-    were given as name=value.
+    of the networks SHIPPED, or a folder of weights; or two of these joined by +, one after the other. options: of the
+    straight path. settings: those of `options` that were given as name=value.
     """
 
     name: str
@@ -46,7 +47,12 @@ class Method:
     @property
     def is_network(self) -> bool:
         """Whether it is a network that harmonizes, which works at no other size than its own."""
-        return self.model not in BUILT_IN
+        return any(part not in BUILT_IN for part in self.parts)
+
+    @property
+    def parts(self) -> list[str]:
+        """The models that go one after the other, most often one."""
+        return self.model.split("+")
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         text: untouched (strength 0), background (the person in the background's mean colour: the floor), reinhard,
             classical, histogram, gaussian (the person's mean colour smoothed over time), bvd (blind deflickering),
             codec (through nano's codec and back), nano, nano-harmoim or harmoim (frame by frame),
-            nano-deflicker (steadies light), or the folder of a checkpoint, or of IC-Light (known by its unet/).
+            nano-deflicker (steadies light), or the folder of a checkpoint, or of IC-Light (known by its unet/); or two
+            of these joined by +, the second after the first, as in NAME=harmoim+deflicker/model.
         detail: of the straight path.
         settings: name=value of the straight path's options, as its --set takes them.
         quick: the first 17 frames alone.
@@ -77,12 +84,16 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         OptionError: there is no such method, folder, or setting.
     """
     name, _, model = text.rpartition("=")
-    model = full_name(model)
+    model = "+".join(map(full_name, model.split("+")))
     if not name:
-        name = model if model in (*BUILT_IN, *SHIPPED) else Path(model).resolve().name
-    if model not in (*BUILT_IN, *SHIPPED) and not Path(model).is_dir():
-        raise OptionError(f"there is no method {model!r}; give {', '.join((*BUILT_IN, *SHIPPED))}, or the folder of a "
-                          "checkpoint")
+        name = "+".join(part if part in (*BUILT_IN, *SHIPPED) else Path(part).resolve().name
+                        for part in model.split("+"))
+    if model.count("+") > 1:
+        raise OptionError(f"{model} names more than two methods; give one, or two joined by +")
+    for part in model.split("+"):
+        if part not in (*BUILT_IN, *SHIPPED) and not Path(part).is_dir():
+            raise OptionError(f"there is no method {part!r}; give {', '.join((*BUILT_IN, *SHIPPED))}, or the folder of "
+                              "a checkpoint")
     if "/" in name or name.startswith(".") or "__" in name:
         raise OptionError(f"{name!r} cannot be the name of a folder of results; give another as NAME=FOLDER, without "
                           "/ and __")
@@ -91,8 +102,9 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
         settings = tuple(item for item in settings if not item.strip().startswith("transfer."))
     if model == "background":
         settings = ()
-    # Of a network that steadies light each frame's correction is its own: smoothed, it would correct nothing.
-    options = Options(transfer=TransferConfig(temporal_sigma=0.0)) if _steadies(model) else Options()
+    # Of a network that steadies light each frame's correction is its own: smoothed, it would correct nothing. After
+    # another one it corrects what that one made, and what both change is steady.
+    options = Options(transfer=TransferConfig(temporal_sigma=0.0)) if _steadies(model.split("+")[0]) else Options()
     options = config.override(options, list(settings))
     options = replace(options, detail=detail, sound=False, strength=0.0 if model == "untouched" else options.strength,
                       end=QUICK_FRAMES if quick else options.end)
@@ -113,8 +125,13 @@ def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> H
     Raises:
         InputError: the weights cannot be read.
     """
+    if len(chosen.parts) > 1:
+        parts = [replace(chosen, model=part) for part in chosen.parts]
+        view = next((load(part, device).view for part in parts if part.is_network), view)
+        first, second = (load(part, device, view) for part in parts)
+        return Chain(first, second, view or first.view)
     if chosen.is_network:
-        return _network(chosen.model, device)
+        return _network(chosen.model, device, chosen.options.overlap)
     own: Harmonizer
     if chosen.model == "untouched":
         own = Untouched()
@@ -138,7 +155,7 @@ def record(chosen: Method, results: Path) -> None:
         OutputError: `results` holds those of other weights or settings.
     """
     found = Record(chosen.model, chosen.options.detail, chosen.settings, chosen.options.end,
-                   () if chosen.model in WEIGHTLESS else _weights(chosen.model))
+                   tuple(found for part in chosen.parts if part not in WEIGHTLESS for found in _weights(part)))
     file = results / _RECORD
     before = config.load(Record, file) if file.exists() else None
     unknown = before is None and found.weights and any(results.glob("*.mkv"))
@@ -197,7 +214,7 @@ class Sized:
 
 
 @lru_cache(maxsize=4)
-def _network(model: str, device: str) -> Harmonizer:
+def _network(model: str, device: str, overlap: float) -> Harmonizer:
     """A few are kept, for they are asked for again to know their views, and take long to load."""
     from harmovid.baselines.iclight import IcLight
     from harmovid.infer.framewise import harmonizer
@@ -206,7 +223,9 @@ def _network(model: str, device: str) -> Harmonizer:
 
     if is_stable(Path(model)):
         return IcLight(Path(model), device=device)
-    return harmonizer(checkpoint.load(model, device), device=device)
+    found = harmonizer(checkpoint.load(model, device), device=device)
+    found.overlap = overlap
+    return found
 
 
 def _bvd(device: str) -> Harmonizer:

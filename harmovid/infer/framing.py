@@ -157,9 +157,10 @@ class SpooledViews:
                   for cut, shape in zip(cuts, shapes, strict=True)]
         return Views(*planes)
 
-    def frames(self, chunk: int = 16) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Composite (h, w, 3) and mask (h, w) of each frame, in order."""
+    def frames(self, chunk: int = 16) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Composite and background (h, w, 3) and mask (h, w) of each frame, in order."""
         for start in range(0, self._count, chunk):
             views = self.window(start, min(start + chunk, self._count))
             for t in range(views.mask.shape[1]):
-                yield views.composite[:, t].transpose(1, 2, 0), views.mask[0, t]
+                near, behind = (part[:, t].transpose(1, 2, 0) for part in (views.composite, views.background))
+                yield near, behind, views.mask[0, t]

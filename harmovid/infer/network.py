@@ -41,16 +41,18 @@ class NetworkHarmonizer:
         steps: of sampling; None for the preset's own.
         device: where the network runs; the model is moved there.
         progress: told of the sampling, the only stage that takes long here.
+        overlap: share of a window that neighbours share, of a clip longer than one.
 
     Raises:
         OptionError: `steps` is not between 1 and what the model's schedule has.
     """
 
     def __init__(self, model: Model, steps: int | None = None, device: str = "cpu",
-                 progress: Progress = lambda stage, done, total: None) -> None:
+                 progress: Progress = lambda stage, done, total: None, overlap: float = 1 / 3) -> None:
         view = model.preset.view
         self.name = model.preset.name
         self.view = ViewSize(view.area, view.multiple, view.overview)
+        self.overlap = overlap
         self.model, self.device, self.progress = model.to(device), torch.device(device), progress
         self.timesteps = model.schedule.timesteps(model.preset.steps if steps is None else steps)
         for part in (model.codec, model.backbone):
@@ -130,7 +132,7 @@ class NetworkHarmonizer:
 
         window = _latents(self.model.preset.view.window)
         tokens = window * composite[0, 0, 0].numel() // self.model.preset.transformer.patch_size**2
-        fusion = Fusion(window, overlap=window // 3, batch=max(1, _TOKENS // tokens))
+        fusion = Fusion(window, overlap=int(self.overlap * window + 1e-6), batch=max(1, _TOKENS // tokens))
         noise = draw(composite.shape, torch.Generator().manual_seed(seed), self.device)  # (1, 16, Tl, h, w)
         answer = sample(MultiDiffusion(predict, fusion), noise, self.timesteps, self.model.schedule,
                         progress=lambda done, total: self.progress("sample", done, total))

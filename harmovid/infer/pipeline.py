@@ -12,6 +12,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from harmovid.composite import blend, matte
+from harmovid.composite import blend, matte, recover
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer import framing, transfer
 from harmovid.infer.compare import Comparison
@@ -29,7 +30,7 @@ from harmovid.infer.plan import Plan
 from harmovid.infer.restore import restored
 from harmovid.infer.views import Harmonized, Harmonizer, ViewSize
 from harmovid.video import encode, io
-from harmovid.video.color import SRGB, convert, from_linear, linear_between, to_linear
+from harmovid.video.color import SRGB, convert, from_linear, linear_between, luminance, to_linear
 from harmovid.video.prefetch import prefetch
 
 T = TypeVar("T")
@@ -227,7 +228,7 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
                        alpha=alpha_out, sound=plan.sound, timecode=plan.timecode,
                        start_number=plan.start_number) as writer:
         if small:
-            for i, (result, (composite, _)) in enumerate(zip(results, views.frames(), strict=True)):
+            for i, (result, (composite, _, _)) in enumerate(zip(results, views.frames(), strict=True)):
                 with clock("write"):
                     own = _picture(result.result)
                     if options.restore:
@@ -235,13 +236,16 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
                     writer.write(convert(own, SRGB, writer.tags))
                 progress("finish", i + 1, len(plan))
             return
-        pairs = ((_picture(h.reference), _picture(h.result), mask)
-                 for h, (_, mask) in zip(results, views.frames(), strict=True))
+        edges: deque[np.ndarray] = deque()  # by what the harmonizer moved them, until their frame is read
+        keeps_edges = not options.recover or _is_cut_out(plan)
+        pairs = _pairs(zip(results, views.frames(), strict=True), None if keeps_edges else edges)
         lights = clock.each("fit", transfer.lights(pairs, options.transfer))
         triples = prefetch(zip(_foregrounds(plan), _refined(plan, shown.soft), _backgrounds(plan), strict=True))
         clips = clock.each("read", triples)
         for i, (light, (rgb, alpha, background)) in enumerate(zip(lights, clips, strict=True)):
             with clock("transfer"):
+                if not keeps_edges:
+                    alpha = _recovered(plan, edges.popleft(), rgb, alpha, background, frames.boxes[i])
                 picture = _Picture(plan, rgb, alpha, background)
                 picture.relight(light, frames.boxes[i])
                 out = picture.composite() if options.output == "comp" else (
@@ -253,6 +257,30 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
                     compare.add(picture.panels() if compare.wants_next else None)
             del picture, out  # before the next ones are made
             progress("finish", i + 1, len(plan))
+
+
+def _pairs(frames: Iterable[tuple[Harmonized, tuple[np.ndarray, np.ndarray, np.ndarray]]],
+           edges: deque[np.ndarray] | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Reference, result and mask of each view; by what its edge was moved is added to `edges`, where there are any."""
+    for harmonized, (_, behind, mask) in frames:
+        reference, result = _picture(harmonized.reference), _picture(harmonized.result)
+        if edges is not None:
+            before, after, scene = (to_linear(part, "srgb") for part in (reference, result, behind))
+            edges.append(recover.edge_change(before, after, scene, mask))
+        yield reference, result, mask
+
+
+def _recovered(plan: Plan, change: np.ndarray, rgb: np.ndarray, alpha: np.ndarray, background: np.ndarray,
+               box: np.ndarray) -> np.ndarray:
+    """The alpha with the edge that the harmonizer drew in the view's `box`."""
+    x0, y0, x1, y1 = box
+    inside = slice(y0, y1), slice(x0, x1)
+    if _is_in_place(plan, rgb[inside], background[inside]):
+        return alpha
+    guide = np.clip(luminance(convert(rgb[inside], plan.foreground.tags, SRGB)), 0, 1)
+    out = alpha.copy()
+    out[inside] = recover.carry(change, guide, alpha[inside])
+    return out
 
 
 class _Picture:

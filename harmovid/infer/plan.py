@@ -37,6 +37,8 @@ class Options:
     strength: of the change of light, 0 to 2, interpolated in log.
     detail: "transfer" for the source at full size, "network" for the harmonizer's own small picture.
     output: the finished picture, the relit person with alpha, or the gain alone.
+    overlap: share of a network's window that neighbours share, of a clip longer than one.
+    recover: composite with the edge that the harmonizer drew, read off its view, in place of the mask's own.
     edge: width of the soft edge given to a hard mask, as a share of the height; 0 leaves it hard.
     steady: frames on each side that a median holds the mask steady over; 0 for none.
     start, end: frames of the foreground, from 0, end exclusive; None for its own.
@@ -52,6 +54,8 @@ class Options:
     strength: float = 1.0
     detail: Literal["transfer", "network"] = "transfer"
     output: Literal["comp", "foreground", "gain"] = "comp"
+    overlap: float = 1 / 3
+    recover: bool = False
     edge: float = 0.004
     refine: Refine = Refine()
     steady: int = 0
@@ -67,6 +71,9 @@ class Options:
         """Refuse what has no meaning."""
         if not 0 <= self.strength <= 2:
             raise OptionError(f"--strength is between 0 (the light as it was filmed) and 2, got {self.strength}")
+        if not 0 <= self.overlap <= 0.9:
+            raise OptionError("--set overlap is the share of a window that neighbours share, between 0 and 0.9, got "
+                              f"{self.overlap}")
         if not 0 <= self.edge <= 0.1:
             raise OptionError(f"--edge is a share of the height between 0 and 0.1, got {self.edge}")
         if self.preview is not None and self.preview < 1:

@@ -12,7 +12,7 @@ from harmovid.infer.sampler import sample
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import Batch
 from harmovid.train.objective import DiffusionObjective
-from harmovid.train.stages import Length
+from harmovid.train.stages import Length, Sources
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class HarmoimStage(HarmonizeStage):
     """
 
     lengths: tuple[Length, ...] = (Length(1, 96, 1.0),)
-    misfit: MisfitConfig = field(default_factory=lambda: MisfitConfig(relit=0.5, same=0.1))
+    sources: Sources = Sources(real_to_synthetic=0, synthetic_to_real=0, misfit=0.5, relit=0.5)
+    misfit: MisfitConfig = field(default_factory=lambda: MisfitConfig(same=0.1))
     dropout: float = 0.1
     objective: DiffusionObjective = field(default_factory=lambda: DiffusionObjective(last=0.1))
 

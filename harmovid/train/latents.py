@@ -24,7 +24,7 @@ from harmovid.model.schedule import Schedule
 from harmovid.model.tone import Tone, toned
 from harmovid.train.loop import Batch
 from harmovid.train.objective import DiffusionObjective, colour_map, diffusion_loss, draw_steps, one_step
-from harmovid.train.stages import Length, OnFootage, write_record
+from harmovid.train.stages import Length, Look, OnFootage, write_record
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class OnLatents(OnFootage):
         """What validation takes for the network's answer, (B, 16, Tl, h, w)."""
         return one_step(module, self.schedule, batch["conditions"], noise, batch.get("palette"))
 
-    def decoded(self, module: nn.Module, batch: Batch, composite: Tensor, seed: int) -> list[Tensor]:
-        """Composite, answer and truth, in [0, 1], all three through the codec, (B, 3, T, H, W) each.
+    def decoded(self, module: nn.Module, batch: Batch, composite: Tensor, seed: int) -> Look:
+        """Composite, answer and truth, all three through the codec.
 
         composite: (B, 3, T, H, W), untoned. seed: of the noise.
         """
@@ -132,7 +132,8 @@ class OnLatents(OnFootage):
         generator.manual_seed(seed)
         noise = torch.randn(batch["target"].shape, generator=generator, device=composite.device)
         result = self.answer(module, batch, noise)
-        return [self.codec.decode(x).clamp(0, 1) for x in (self.codec.encode(composite), result, batch["target"])]
+        return Look(*(self.codec.decode(x).clamp(0, 1) for x in (self.codec.encode(composite), result,
+                                                                 batch["target"])))
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The whole model."""
@@ -140,16 +141,19 @@ class OnLatents(OnFootage):
         checkpoint.save(Model(self.preset, self.codec, module, self.schedule, self.tone), folder, dtype=torch.float16)
         write_record(folder, self.stage, record)
 
-    def masks(self, given: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, 1, T, H, W): given, binary or pseudo-alpha, now and then from a worse hand."""
+    def masks(self, given: Tensor, generator: torch.Generator, shares: tuple[float, float] | None = None) -> Tensor:
+        """(B, 1, T, H, W): given, binary or pseudo-alpha, now and then from a worse hand.
+
+        shares: of masks that are pseudo-alpha, and as they were given; the stage's where None.
+        """
+        soft, own = shares or (self.stage.soft, self.stage.own)
         count = len(given)
         pick = torch.rand(count, generator=generator, device=generator.device)[:, None, None, None, None]
         disturbed = disturb_mask(given, generator)
         width = torch.rand(count, generator=generator, device=generator.device) * 3 + 0.5
         hard = binary(disturbed)
-        soft = pseudo_alpha(hard, width, widest=4.0)
-        return torch.where(pick < self.stage.own, given,
-                           torch.where(pick < self.stage.own + self.stage.soft, soft, hard))
+        alpha = pseudo_alpha(hard, width, widest=4.0)
+        return torch.where(pick < own, given, torch.where(pick < own + soft, alpha, hard))
 
 
 def _times(batch: Batch, kept: slice) -> Batch:

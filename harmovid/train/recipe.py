@@ -93,7 +93,7 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
         resume: go on with the run in `out`, where there is one.
 
     Raises:
-        OptionError: unknown preset or setting, or another preset than the run's.
+        OptionError: unknown preset or setting, settings that exclude each other, or another preset than the run's.
     """
     if preset not in PRESETS:
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
@@ -109,7 +109,11 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
                               "--resume and name another --out")
     if seed is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
-    return config.override(recipe, list(assignments))
+    recipe = config.override(recipe, list(assignments))
+    if recipe.preset.transformer.residual and recipe.preset.schedule.prediction != "v_prediction":
+        raise OptionError("a network that predicts the noise cannot begin from the composite; pass --set "
+                          "preset.transformer.residual=false with --set preset.schedule.prediction=epsilon")
+    return recipe
 
 
 def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cpu", resume: bool = False,
@@ -154,7 +158,8 @@ def train_tone(recipe: ToneRecipe, data: Path, out: Path, *, device: str = "cpu"
 
 
 def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: Path, *, codec: Path,
-                     tone: Path | None = None, init: str | None = None, device: str = "cpu", resume: bool = False,
+                     tone: Path | None = None, init: str | None = None, pairs: Sequence[Path] = (),
+                     device: str = "cpu", resume: bool = False,
                      progress: Report = lambda stage, done, total: None) -> dict[str, float]:
     """Train a harmonizer, of clips or of single frames as the recipe is; out/model is then a checkpoint for `harmovid
     harmonize --model`.
@@ -164,44 +169,46 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
         codec: folder of a trained codec, or of a checkpoint, whose codec serves.
         tone: folder of a trained tone, or of a checkpoint, whose tone serves; None where the preset has none.
         init: name or folder of a checkpoint whose transformer is where this one begins; from nothing where None.
+        pairs: folders of pseudo-pairs of `data`'s clips, each with train/ or validation/ or both; refined or not.
 
     Returns:
         The last validation figures.
 
     Raises:
         OutputError: as `train_codec`.
-        InputError: so too; or codec or checkpoint cannot be read, or are not of this preset.
+        InputError: so too; or codec or checkpoint cannot be read, or are not of this preset; or there are no pairs,
+            or they are of other clips.
     """
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
     begun = None if init is None else _read_backbone(init, recipe.preset, device)
     toning = _read_tone(tone, recipe.preset)
+    footage = _footage(data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
-    task = kind(recipe.preset, coder, *_footage(data, device, progress), recipe.stage, recipe.loop.seed, begun, toning)
+    task = kind(recipe.preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
     return _run(task, recipe, out, device, progress)
 
 
-def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Path, pairs: Path | None = None,
-                    init: str | None = None, device: str = "cpu", resume: bool = False,
+def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Path, init: str | None = None,
+                    pairs: Sequence[Path] = (), device: str = "cpu", resume: bool = False,
                     progress: Report = lambda stage, done, total: None) -> dict[str, float]:
     """Train a deflickering network; out/model is then a checkpoint for `harmovid deflicker --model`.
 
     Args:
         data, out, codec, init, device, resume, progress: as in `train_harmonizer`.
-        pairs: folder of pseudo-pairs of the shards, train/, to learn from beside made flicker.
+        pairs: as there, to learn from beside made flicker; those of train/ alone.
 
     Returns:
         The last validation figures.
 
     Raises:
-        OutputError, InputError: as `train_harmonizer`; or there are no clips, or pairs are of other shards.
+        OutputError, InputError: as `train_harmonizer`; or there are no clips.
     """
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
     begun = None if init is None else _read_backbone(init, recipe.preset, device)
-    train = Footage.read(data / "train", device, progress, None if pairs is None else pairs / "train")
-    validation = Footage.read(data / "validation", device, progress)
-    task = Deflicker(recipe.preset, coder, train, validation, recipe.stage, recipe.loop.seed, begun)
+    footage = _footage(data, device, progress, pairs)
+    task = Deflicker(recipe.preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
     return _run(task, recipe, out, device, progress)
 
 
@@ -222,8 +229,13 @@ def _check_new(out: Path, resume: bool) -> None:
         raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
 
 
-def _footage(data: Path, device: str, progress: Report) -> tuple[Footage, Footage]:
-    return Footage.read(data / "train", device, progress), Footage.read(data / "validation", device, progress)
+def _footage(data: Path, device: str, progress: Report, pairs: Sequence[Path] = ()) -> tuple[Footage, Footage]:
+    if pairs and not any(path for folder in pairs for path in (folder / "train").glob("*.zip")):
+        raise InputError(f"there are no pairs in {' and '.join(str(folder / 'train') for folder in pairs)}; make them "
+                         "with `harmovid data pairs`")
+    train, validation = (Footage.read(data / split, device, progress, [folder / split for folder in pairs])
+                         for split in ("train", "validation"))
+    return train, validation
 
 
 def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
@@ -256,4 +268,7 @@ def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:
     if found != preset.transformer:
         raise InputError(f"the transformer of {init} is of other sizes than the preset {preset.name}'s; leave out "
                          "--init, or name the preset that it is of")
+    if model.preset.schedule.prediction != preset.schedule.prediction:
+        raise InputError(f"the transformer of {init} predicts {model.preset.schedule.prediction}, this run is to "
+                         f"predict {preset.schedule.prediction}; leave out --init, or begin from one that does")
     return model.backbone

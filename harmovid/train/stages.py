@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from harmovid import config
 from harmovid.data.dataset import CropConfig, Footage, ViewBatch
-from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit
+from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit, to_real, to_synthetic
+from harmovid.errors import OptionError
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize
 from harmovid.light.grade import srgb_to_linear
@@ -37,6 +38,23 @@ class Length:
     area: int | None = None
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What batches are of, by shares: those that there is nothing of are left out, and the others' sum counts as one.
+
+    The paper's own recipe is the two paths alone.
+
+    real_to_synthetic: pseudo-pairs as they were made: people as filmed, to be lit by another background.
+    synthetic_to_real: pseudo-pairs back: people as relit, to be as they were filmed.
+    misfit: real footage, its person's light changed. relit: people of the light stage in another light.
+    """
+
+    real_to_synthetic: float = 0.3
+    synthetic_to_real: float = 0.3
+    misfit: float = 0.34
+    relit: float = 0.06
+
+
 class OnFootage:
     """What the stages share: random views of real footage, the same for the same batch number."""
 
@@ -51,13 +69,17 @@ class OnFootage:
         """A batch of one length and one shape, of the training footage where nothing else is given."""
         return (footage or self.train).draw(*self._shape(random), random, self.crop)
 
-    def misfits(self, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator,
-                footage: Footage | None = None) -> Misfit:
-        """A batch of people in a wrong light: of real footage, or of the light stage where there is any."""
-        footage, shape = footage or self.train, self._shape(random)
-        if footage.performances and random.random() < config.relit:
-            return relit(*footage.draw_relit(*shape, random, self.crop, config.same), config, generator)
-        return misfit(footage.draw(*shape, random, self.crop), config, random, generator)
+    def misfits(self, sources: Sources, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator,
+                footage: Footage | None = None) -> tuple[str, Misfit]:
+        """A batch of people in a wrong light, and the source that it is of, a field of `Sources`."""
+        footage = footage or self.train
+        shape, source = self._shape(random), _source(sources, footage, random)
+        if source == "relit":
+            return source, relit(*footage.draw_relit(*shape, random, self.crop, config.same), config, generator)
+        if source == "misfit":
+            return source, misfit(footage.draw(*shape, random, self.crop), config, random, generator)
+        way = to_synthetic if source == "real_to_synthetic" else to_real
+        return source, way(*footage.draw_pairs(*shape, random, self.crop), config, generator)
 
     def _shape(self, random: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
         """Of a batch: how many, of how many frames, (height, width)."""
@@ -78,6 +100,11 @@ class OnFootage:
             if not take.performance:
                 yield index, self._framed(index, frames)
 
+    def held_out_pairs(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
+        """The pseudo-pairs for validation so too, each with what it was made of."""
+        for index, (made, _) in enumerate(self.validation.pairs):
+            yield self.validation.steady_pair(index, frames, self._view(made.boxes))
+
     def held_out_relit(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
         """The light stage's people for validation so too, each in two lights."""
         for one, other, *_ in self.validation.performances:
@@ -85,10 +112,37 @@ class OnFootage:
 
     def _framed(self, index: int, frames: int) -> ViewBatch:
         take = self.validation.takes[index]
-        known = take.boxes[~np.isnan(take.boxes[:, 0])]
+        return self.validation.steady(index, 1 if len(take.layers) == 1 else frames, self._view(take.boxes))
+
+    def _view(self, boxes: np.ndarray) -> tuple[int, int]:
+        """(height, width) of the view of a person whose boxes are (T, 4)."""
+        known = boxes[~np.isnan(boxes[:, 0])]
         side = known[:, 2:].max(0) - known[:, :2].min(0) if len(known) else np.ones(2)
-        return self.validation.steady(index, 1 if len(take.layers) == 1 else frames,
-                                      view_shape(side[0] / side[1], self.size))
+        return view_shape(side[0] / side[1], self.size)
+
+
+def _source(sources: Sources, footage: Footage, random: np.random.Generator) -> str:
+    there = {"real_to_synthetic": footage.pairs, "synthetic_to_real": footage.pairs, "misfit": footage.takes,
+             "relit": footage.performances}
+    shares = {name: float(getattr(sources, name)) for name, some in there.items() if some}
+    whole = sum(shares.values())
+    if whole <= 0 or min(shares.values()) < 0:
+        raise OptionError(f"--set stage.sources gives {', '.join(f'{n} {s:g}' for n, s in shares.items())}, of which "
+                          "there is something; give at least one of these a share above 0, and none a lower one")
+    if len(shares) == 1:
+        return next(iter(shares))
+    return str(random.choice(list(shares), p=[share / whole for share in shares.values()]))
+
+
+class Look(NamedTuple):
+    """What validation compares, (B, 3, T, H, W) each, display sRGB in [0, 1], all three through the codec.
+
+    plain: the composite. ours: what it became. truth: what it should become.
+    """
+
+    plain: Tensor
+    ours: Tensor
+    truth: Tensor
 
 
 def psnr(result: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
@@ -127,6 +181,16 @@ def gain_figures(before: list[float], after: list[float], slopes: list[tuple[flo
         if (bands == n).any():
             figures[f"gain_{name}"] = float(gain[bands == n].mean())
     return figures
+
+
+def gain_moments(seen: Look, mask: Tensor) -> tuple[float, float]:
+    """Moments of the log gains of 8 × 8 cells, ours on truth's: Σ truth·ours and Σ truth²; their ratio is the slope.
+
+    mask: (B, 1, T, H, W).
+    """
+    cells, inside = light_cells(mask, *seen)
+    got, wanted = ((c / cells[0]).log() * inside for c in cells[1:])
+    return float((wanted * got).sum()), float(wanted.square().sum()) + 1e-9
 
 
 def tiles(*clips: Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
 from harmovid.model.tone import Tone, toned
 from harmovid.train.loop import Batch
-from harmovid.train.stages import Length, OnFootage, contact_sheet, gain_figures, psnr, tiles, write_record
+from harmovid.train.stages import Length, OnFootage, Sources, contact_sheet, gain_figures, psnr, tiles, write_record
 
 _MEASURED, _MEASURED_SEED = 8, 1_000_003  # batches from which the sizes of numbers are taken
 _VALIDATED = 12  # batches of misfits of the validation footage
@@ -30,12 +30,14 @@ _FLAT = 0.02  # of display sRGB; contrast counts beside it, so that flat people 
 class ToneStage:
     """Settings of stage `tone`.
 
-    batch, area: views at a time, single frames, and their pixels. misfit: how their light is made wrong.
+    batch, area: views at a time, single frames, and their pixels. sources: what they are of. misfit: how their light
+        is made wrong.
     noise, drop: see `Tone.forward`.
     """
 
     batch: int = 96
     area: int = 64 * 64
+    sources: Sources = Sources(real_to_synthetic=0, synthetic_to_real=0, misfit=0.85, relit=0.15)
     misfit: MisfitConfig = field(default_factory=MisfitConfig)
     noise: float = 0.3
     drop: float = 0.4
@@ -60,7 +62,7 @@ class ToneTask(OnFootage):
 
     def batch(self, index: int, seed: int) -> Batch:
         """Palettes of composites (B, 153), and by what their person's tone is off (B, 6)."""
-        drawn = self._drawn(self.train, index, seed, self.stage.misfit)
+        drawn = self._drawn(self.train, index, seed, self.stage.sources)
         return {"palette": drawn.palette, "change": tone_change(drawn.composite, drawn.target, drawn.mask)}
 
     def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -78,18 +80,18 @@ class ToneTask(OnFootage):
         `left` is the PSNR of people whose light was right, against themselves: how well the tone leaves alone.
         """
         assert isinstance(module, Tone)
-        figures, rows = self._figures(module, 0.0)
+        figures, rows = self._figures(module, Sources(0, 0, 1, 0))
         if self.validation.performances:
-            relit, more = self._figures(module, 1.0)
+            relit, more = self._figures(module, Sources(0, 0, 0, 1))
             figures |= {f"relit_{name}": relit[name] for name in ("gain", "worse", "amplitude")}
             rows += more
         return figures, contact_sheet(rows)
 
-    def _figures(self, module: Tone, relit: float) -> tuple[dict[str, float], list[np.ndarray]]:
-        """On misfits of which this share is of the light stage."""
+    def _figures(self, module: Tone, sources: Sources) -> tuple[dict[str, float], list[np.ndarray]]:
+        """On misfits of these sources."""
         before, after, left, slopes, rows = [], [], [], [], []
         for index in range(_VALIDATED):
-            drawn = self._drawn(self.validation, index, 0, replace(self.stage.misfit, relit=relit))
+            drawn = self._drawn(self.validation, index, 0, sources)
             home = next(module.parameters()).device
             result = toned(drawn.composite, drawn.mask, *(c.to(drawn.mask) for c in
                                                           module.curves(drawn.palette.to(home))))
@@ -117,8 +119,8 @@ class ToneTask(OnFootage):
         write_record(folder, self.stage, record)
 
     @torch.no_grad()
-    def _drawn(self, footage: Footage, index: int, seed: int, config: MisfitConfig) -> _Drawn:
-        drawn = self.misfits(config, *self.generators(index, seed), footage)
+    def _drawn(self, footage: Footage, index: int, seed: int, sources: Sources) -> _Drawn:
+        _, drawn = self.misfits(sources, self.stage.misfit, *self.generators(index, seed), footage)
         composite = over(drawn.wrong, drawn.plate, drawn.mask)
         told = palette(composite, drawn.plate, drawn.overview, drawn.mask)[:, 0]  # (B, 153)
         seen = (drawn.mask >= 0.5).flatten(1).sum(1) >= _FEW  # (B,): a crop may miss the person

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
@@ -29,6 +31,17 @@ def shard(name: str = "one", frames: int = 21, size: tuple[int, int] = (72, 64),
     whole = np.array([np.full((OVERVIEW, OVERVIEW, 3), 40 + 8 * n) for n in range(-(-frames // OVERVIEW_EVERY))])
     return Shard(ShardInfo(name, f"person-{seed}", "train", frames, size), bits(picture), bits(mask), bits(behind),
                  whole.astype(np.uint8))
+
+
+def pair(of: Shard, start: int = 0, frames: int = 9, name: str = "pair-000000") -> Shard:
+    """A pseudo-pair of a clip: the person half as bright, before a flat, bright background that no clip has."""
+    part = slice(start, start + frames)
+    mask = of.mask[part, ..., None] / 255
+    behind = np.broadcast_to(np.array([220, 200, 90], np.uint8), of.picture[part].shape)
+    relit = np.rint(behind + mask * (of.picture[part] / 2 - behind)).astype(np.uint8)
+    info = replace(of.info, name=name, frames=frames, source=of.info.name, start=start)
+    whole = np.full((-(-frames // OVERVIEW_EVERY), OVERVIEW, OVERVIEW, 3), 60, np.uint8)
+    return Shard(info, relit, of.mask[part], behind.copy(), whole)
 
 
 def bits(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from harmovid.data import shards
 from harmovid.data.dataset import STEADY, CropConfig, Footage, ViewBatch
 from harmovid.data.shards import OVERVIEW, Shard
 from harmovid.errors import InputError
-from tests.data.footage import bits, shard
+from tests.data.footage import bits, pair, shard
 
 STILL = replace(STEADY, photos=0.0)
 MOVING = CropConfig()
@@ -118,6 +118,36 @@ def test_real_views_are_never_of_a_performance_unless_there_is_nothing_else():
     assert draw(staged, 2).picture.shape == (2, 3, 5, 32, 32)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pair_is_drawn_with_its_source_in_one_crop_frame_by_frame(seed):
+    clip = numbered(21, (72, 64))
+    made = pair(clip, start=6, frames=13)
+    footage = Footage([shard("other", 9, seed=1), clip], pairs=[made])
+    relit, filmed = footage.draw_pairs(2, 5, (32, 32), np.random.default_rng(seed))
+    assert torch.equal(relit.mask, filmed.mask) and relit.mask.max() > 0.9
+    there = np.array(numbers(filmed, "plate"))
+    assert (np.abs(np.diff(there)) == 1).all() and there.min() >= 6 and there.max() <= 18
+    # The pair is half as bright where the person is, and has a background of its own.
+    inside = (relit.mask > 0.999).expand_as(relit.picture)
+    torch.testing.assert_close(relit.picture[inside], filmed.picture[inside] / 2, rtol=0, atol=0.003)
+    assert (relit.plate[:, 2] * 255).round().unique().tolist() == [90]
+    nearest = (filmed.overview[:, 0, :, 0, 0] * 255).round().numpy()
+    assert np.abs(nearest - there).max() <= 4
+    again, _ = footage.draw_pairs(2, 5, (32, 32), np.random.default_rng(seed))
+    assert torch.equal(again.picture, relit.picture)
+    assert numbers(footage.steady_pair(0, 4, (32, 32))[1], "plate") == [[6, 7, 8, 9]]
+    assert not (draw(footage, 4).plate[:, 2] * 255).round().eq(90).all((1, 2, 3)).any()  # pairs are not drawn as clips
+
+
+def test_pairs_are_of_these_very_shards():
+    clip = shard("a", 9)
+    with pytest.raises(InputError, match="the pair pair-000000 is of the clip a, which is not among the shards"):
+        Footage([shard("b", 9)], pairs=[pair(clip)])
+    with pytest.raises(InputError, match=r"9 frames of \(72, 64\) from frame 4 on, its clip a has 9 of"):
+        Footage([clip], pairs=[replace(pair(clip), info=replace(pair(clip).info, start=4))])
+    assert Footage([clip]).pairs == []
+
+
 @settings(deadline=None, max_examples=30)
 @given(there=st.integers(1, 30), wanted=st.integers(1, 40), seed=st.integers(0, 99))
 def test_frames_are_consecutive_and_a_short_clip_goes_back_and_forth(there, wanted, seed):
@@ -186,27 +216,6 @@ def test_steady_keeps_the_whole_person_in_view(height, width, x, y, frames):
         assert 0.2 * size < extent[-1] + 1 - extent[0] <= size
 
 
-def test_a_pair_is_drawn_with_the_frames_of_its_clip_alike(tmp_path):
-    clip = numbered(21)
-    part = replace(clip.info, name="pair-000000", frames=9, source=clip.info.name, start=7)
-    made = replace(clip, info=part, overview=clip.overview[:3],
-                   **{name: getattr(clip, name)[7:16] for name in ("picture", "mask", "plate")})
-    lighter = replace(made, picture=made.picture + 100)
-    footage = Footage([clip], pairs=[lighter])
-    relit, filmed = footage.draw_pairs(3, 5, (32, 32), np.random.default_rng(0), MOVING)
-    assert torch.equal(relit.mask, filmed.mask) and relit.mask.max() > 0.5
-    shown = numbers(filmed)
-    assert numbers(relit) == [[number + 100 for number in row] for row in shown]
-    assert all(7 <= number < 16 for row in shown for number in row)
-    assert draw(footage, 4, 5).picture.max() < 50 / 255  # pairs are not drawn as clips
-    for wrong in (replace(part, source="gone"), replace(part, start=15)):
-        with pytest.raises(InputError, match=r"the pair pair-000000 is of .* not among the shards"):
-            Footage([clip], pairs=[replace(made, info=wrong)])
-    shards.write(tmp_path / "one.zip", clip)
-    with pytest.raises(InputError, match=r"no shards in .*harmovid data pairs"):
-        Footage.read(tmp_path, pairs=tmp_path / "none")
-
-
 def test_steady_begins_where_it_is_told_and_is_the_same_each_time():
     footage = Footage([numbered(5), numbered(21)])
     assert numbers(footage.steady(1, 5, (16, 16), start=7)) == [[7, 8, 9, 10, 11]]
@@ -240,5 +249,9 @@ def test_a_folder_is_read_by_name_and_without_shards_it_is_refused(tmp_path):
     for name, frames in (("b", 2), ("a", 1)):
         shards.write(tmp_path / f"{name}.zip", shard(name, frames))
     assert [take.name for take in Footage.read(tmp_path).takes] == ["a", "b"]
+    (tmp_path / "pairs").mkdir()
+    assert Footage.read(tmp_path, pairs=[tmp_path / "pairs", tmp_path / "none"]).pairs == []
+    shards.write(tmp_path / "pairs" / "pair.zip", pair(shard("b", 2), frames=2))
+    assert len(Footage.read(tmp_path, pairs=[tmp_path / "pairs"]).pairs) == 1
     with pytest.raises(InputError, match="no footage to train on"):
         Footage([])

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from harmovid.data.augment import DegradeConfig
-from harmovid.data.dataset import Footage
-from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over, relit
+from harmovid.data.dataset import Footage, ViewBatch
+from harmovid.data.misfit import Misfit, MisfitConfig, misfit, over, relit, to_real, to_synthetic
 from harmovid.data.recolour import RecolourConfig
-from tests.data.footage import shard
+from harmovid.light.grade import srgb_to_linear
+from tests.data.footage import pair, shard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ALWAYS = DegradeConfig(untouched=0, shares=(0, 0, 1))
 AS_DRESSED = RecolourConfig(share=0)
-CALM = MisfitConfig(recolour=AS_DRESSED, degrade=ALWAYS, scene=0, setting=0, recast=0, placed=0)
+CALM = MisfitConfig(recolour=AS_DRESSED, degrade=ALWAYS, scene=0, setting=0, recast=0, placed=0, fills=0)
 
 
 def drawn(config: MisfitConfig, seed: int = 0) -> tuple[Misfit, torch.Tensor, torch.Tensor]:
@@ -69,6 +70,45 @@ def test_people_of_the_light_stage_come_from_one_light_into_another():
     graded = relit(one, other, replace(calm, toned=0.8), torch.Generator().manual_seed(0))
     off = (graded.wrong - one.picture).abs().amax((1, 2, 3, 4))
     assert off.max() > 0.03 and torch.equal(graded.target, other.picture)
+
+
+def paired(seed: int = 0) -> tuple[ViewBatch, ViewBatch]:
+    clip = shard("a", 21)
+    return Footage([clip], pairs=[pair(clip, 4, 13)]).draw_pairs(3, 5, (32, 32), np.random.default_rng(seed))
+
+
+def test_a_pair_leads_from_the_clip_to_what_was_made_and_back():
+    made, filmed = paired()
+    there, back = (way(made, filmed, CALM, torch.Generator()) for way in (to_synthetic, to_real))
+    for found, right, wrong in ((there, made, filmed), (back, filmed, made)):
+        assert torch.equal(found.target, right.picture) and torch.equal(found.wrong, wrong.picture)
+        assert torch.equal(found.plate, right.plate) and torch.equal(found.overview, right.overview)
+        assert torch.equal(found.mask, made.mask)
+
+
+@pytest.mark.parametrize("way", [to_synthetic, to_real])
+def test_composite_background_and_target_of_a_path_share_one_background(way):
+    """Outside the grown mask all three are the same picture, graded and filled as it may be."""
+    config = MisfitConfig(fills=1.0)
+    for seed in range(4):
+        found = way(*paired(seed), config, torch.Generator().manual_seed(seed))
+        grown = torch.nn.functional.max_pool3d(found.mask, (1, 5, 5), 1, (0, 2, 2)) > 0
+        outside = ~grown.expand_as(found.target)
+        assert outside.float().mean() > 0.1
+        for picture in (found.plate, over(found.wrong, found.plate, found.mask)):
+            assert (picture - found.target)[outside].abs().max() < 0.02  # made shards have nothing to fill
+
+
+def test_both_of_a_pair_are_recoloured_by_one_gain():
+    made, filmed = paired()
+    config = replace(CALM, recolour=RecolourConfig(share=1))
+    found = to_synthetic(made, filmed, config, torch.Generator().manual_seed(1))
+    inside = (found.mask > 0.999).expand_as(found.target)
+    assert (found.wrong - filmed.picture)[inside].abs().mean() > 0.02
+    gains = [((srgb_to_linear(after) + 0.01) / (srgb_to_linear(before) + 0.01))[inside].log()
+             for after, before in ((found.wrong, filmed.picture), (found.target, made.picture))]
+    lit = (found.target[inside] > 0.1) & (found.target[inside] < 0.99)
+    assert (gains[0] - gains[1]).abs()[lit].median() < 0.15 < gains[0].abs().median()
 
 
 def test_it_is_a_function_of_its_randomness():

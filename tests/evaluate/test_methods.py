@@ -24,6 +24,8 @@ from tests.model import diffusion
     (("harmoim",), "nano-harmoim"),
     (("frames=harmoim",), "frames"),
     (("classical", "network"), "classical__network"),
+    (("nano+bvd", "network"), "nano+bvd__network"),
+    (("nano", "network", ("overlap=0.5",)), "nano__network__overlap=0.5"),
     (("nano", "transfer", ("transfer.temporal_sigma=0",)), "nano__temporal_sigma=0"),
     (("nano", "network", ("transfer.temporal_sigma=0",)), "nano__network"),  # it has no light transfer
     (("untouched", "transfer", ("transfer.temporal_sigma=0",)), "untouched"),
@@ -49,6 +51,9 @@ def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_fo
         config.save(replace(nano(), background=background), tmp_path / name / "config.json")
     smoothed = [method(str(tmp_path / name)).options.transfer.temporal_sigma for name in ("steady", "other")]
     assert smoothed == [0.0, 1.0]
+    steady = tmp_path / "steady"
+    for model, sigma in ((f"bvd+{steady}", 1.0), (f"{steady}+bvd", 0.0)):  # the first sees the flicker
+        assert method(f"both={model}").options.transfer.temporal_sigma == sigma
     asked = method(str(tmp_path / "steady"), settings=("transfer.temporal_sigma=2",))
     assert asked.options.transfer.temporal_sigma == 2
     assert method("nano-deflicker").name == "nano-deflicker" and method("nano-deflicker").is_network
@@ -57,6 +62,8 @@ def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_fo
 @pytest.mark.parametrize(("text", "settings", "sentence"), [
     ("nobody", (), "no method 'nobody'; give untouched, background"),
     ("a=gone/model", (), "no method 'gone/model'"),
+    ("nano+nobody", (), "no method 'nobody'"),
+    ("nano+bvd+codec", (), "more than two methods"),
     ("a/b=nano", (), "cannot be the name of a folder"),
     ("a__b=nano", (), "cannot be the name of a folder"),
     ("nano", ("transfer.magic=1",), "no setting 'magic'"),
@@ -160,3 +167,16 @@ def test_a_folder_of_stable_diffusion_is_ic_light(tmp_path):
     methods.record(chosen, tmp_path / "results")
     kept = json.loads((tmp_path / "results/method.json").read_text())["weights"]
     assert any(line.startswith("iclight_sd15_fbc.safetensors ") for line in kept)
+
+
+def test_one_after_the_other_works_at_the_networks_size_and_has_both_weights(tmp_path):
+    chosen = method("twice=reinhard+codec")
+    assert (chosen.name, chosen.parts, chosen.is_network) == ("twice", ["reinhard", "codec"], False)
+    size = ViewSize(48 * 48)
+    made = methods.load(chosen, view=size)
+    assert made.name == "reinhard+codec" and made.view == made.first.view == made.second.view == size
+    methods.record(chosen, tmp_path / "results")
+    kept = config.load(Record, tmp_path / "results/method.json")
+    assert kept.model == "reinhard+codec" and len(kept.weights) == len(methods._weights("codec"))
+    network = methods.load(method("nano+bvd"))
+    assert method("nano+bvd").is_network and network.view == network.first.view == network.second.view

@@ -196,8 +196,9 @@ def test_views_come_back_in_any_window() -> None:
                 np.testing.assert_allclose(planes, exact[start:stop].transpose(3, 0, 1, 2), atol=3e-4)
         one_by_one = list(views.frames(chunk=3))
         assert len(one_by_one) == 7
-        np.testing.assert_allclose([rgb for rgb, _ in one_by_one], clip.frames, atol=3e-4)
-        np.testing.assert_allclose([alpha for _, alpha in one_by_one], clip.alpha, atol=3e-4)
+        np.testing.assert_allclose([rgb for rgb, _, _ in one_by_one], clip.frames, atol=3e-4)
+        np.testing.assert_allclose([behind for _, behind, _ in one_by_one], clip.behind, atol=3e-4)
+        np.testing.assert_allclose([alpha for _, _, alpha in one_by_one], clip.alpha, atol=3e-4)
 
 
 def test_reading_and_going_on_do_not_disturb_each_other() -> None:

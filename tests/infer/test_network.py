@@ -264,6 +264,16 @@ class TestHarmonize:
                                             for name in ("composite", "background", "mask")}))
         assert joined(NetworkHarmonizer(tiny()).harmonize(wide)).result.shape == (3, 5, 32, 64)
 
+    def test_windows_share_what_is_asked_for(self) -> None:
+        seen: dict[float, int] = {}
+        for overlap in (0.0, 1 / 3, 0.75):
+            found = NetworkHarmonizer(tiny(), steps=1, overlap=overlap)
+            asked: list[int] = []
+            found.model.backbone.register_forward_pre_hook(lambda _, given, asked=asked: asked.append(len(given[0])))
+            list(found.harmonize(clip(61)))  # 16 latents, windows of 4, and one over all
+            seen[overlap] = sum(asked)
+        assert seen == {0.0: 5, 1 / 3: 6, 0.75: 14}
+
     def test_steps_are_the_presets_own_unless_named(self) -> None:
         told: list[tuple[str, int, int]] = []
         for steps in (None, 3):

@@ -115,6 +115,35 @@ def test_light_from_the_side_is_carried_over(shoot: Shoot, tmp_path: Path) -> No
     assert psnr(got, truth, shoot.alpha) > 45
 
 
+class Thinner(Lamp):
+    """Draws the person two pixels of the view thinner all round, in the same light."""
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        views = clip.window(0, len(clip))
+        left = np.stack([cv2.erode(mask, np.ones((5, 5), np.uint8)) for mask in views.mask[0]])
+        near, behind = to_linear(views.composite, "srgb"), to_linear(views.background, "srgb")
+        yield Harmonized(views.composite, from_linear(near * left + behind * (1 - left), "srgb"))
+
+
+def test_the_edge_that_was_drawn_is_composited_with_where_it_is_asked_for(shoot: Shoot, tmp_path: Path) -> None:
+    shown = {}
+    for name, harmonizer, asked in (("plain", Lamp(), False), ("same", Lamp(), True), ("kept", Thinner(), False),
+                                    ("drawn", Thinner(), True)):
+        run(shoot.filmed, shoot.street, tmp_path / f"{name}.mkv", harmonizer, shoot.mask, recover=asked)
+        shown[name] = figures.read(tmp_path / f"{name}.mkv")[0]
+    assert np.array_equal(shown["same"], shown["plain"])  # nothing was moved
+    beyond = np.stack([cv2.dilate(a, np.ones((7, 7), np.uint8)) for a in shoot.alpha]) == 0  # of the edge's reach
+    assert figures.same(shown["drawn"], shoot.behind)[beyond].all()
+    assert np.abs(shown["drawn"] - shoot.behind)[shoot.alpha == 0].max() <= 2.01 * CODE  # nothing grew
+    rim = np.stack([(a > 0.5) & (cv2.erode(a, np.ones((3, 3), np.uint8)) < 0.5) for a in shoot.alpha])
+    rim &= np.abs(shown["plain"] - shoot.behind).max(-1) > 0.2
+    left = {name: np.abs(shown[name] - shoot.behind)[rim].mean() for name in ("plain", "kept", "drawn")}
+    # Read as light alone, a rim that is gone takes on the street's colours, and only so nearly.
+    assert rim.sum() > 50 and left["drawn"] < 0.6 * left["kept"] and left["drawn"] < 0.2 * left["plain"]
+    core = np.stack([cv2.erode(a, np.ones((15, 15), np.uint8)) for a in shoot.alpha]) == 1
+    assert np.array_equal(shown["drawn"][core], shown["kept"][core])
+
+
 @pytest.mark.slow
 def test_light_from_the_side_of_a_small_view_comes_back_at_1080p(tmp_path: Path) -> None:
     film = figures.film(HD, 2, step=(12, 0))

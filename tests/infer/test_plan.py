@@ -281,7 +281,8 @@ def test_planning_touches_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [
     {"strength": -0.1}, {"strength": 2.1}, {"strength": float("nan")}, {"edge": -1}, {"edge": 0.2}, {"preview": 0},
-    {"steady": -1}, {"transfer": TransferConfig(cell=0)}, {"transfer": TransferConfig(bins=1)},
+    {"steady": -1}, {"overlap": -0.1}, {"overlap": 1.0},
+    {"transfer": TransferConfig(cell=0)}, {"transfer": TransferConfig(bins=1)},
     {"transfer": TransferConfig(temporal_sigma=-1)}, {"transfer": TransferConfig(detail=float("nan"))},
 ])
 def test_options_without_a_meaning_are_refused(options: dict[str, Any]) -> None:

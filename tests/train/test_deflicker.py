@@ -20,7 +20,7 @@ from harmovid.model.presets import deflickering
 from harmovid.train import deflicker as stage_module
 from harmovid.train.deflicker import Deflicker, DeflickerStage
 from harmovid.train.loop import Batch, train
-from tests.data.footage import shard
+from tests.data.footage import pair, shard
 from tests.infer.test_network import Averages
 from tests.train.tiny import CLIPS, HELD_OUT, LOOP, TRAIN, codec, equal, preset, staged
 
@@ -50,11 +50,7 @@ def pixels(index: int, stage: DeflickerStage = PLAIN, train: Footage = TRAIN) ->
 
 def paired() -> Footage:
     """Clip a, and what became of its frames 2 to 14: blue."""
-    clip = shard("a", 21, seed=0)
-    made = replace(shard("pair-000000", 21, seed=0, colour=(0.1, 0.1, 0.9)).info, frames=13, source="a", start=2)
-    blue = shard("pair-000000", 21, seed=0, colour=(0.1, 0.1, 0.9))
-    part = {name: getattr(blue, name)[2:15] for name in ("picture", "mask", "plate")}
-    return Footage([clip], pairs=[replace(blue, info=made, overview=blue.overview[:4], **part)])
+    return Footage([shard("a")], pairs=[pair(shard("a", colour=(0.1, 0.1, 0.9)), 2, 13)])
 
 
 def test_batches_are_of_clips_alone_and_belong_to_their_number() -> None:

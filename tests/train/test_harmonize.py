@@ -16,14 +16,14 @@ from harmovid.data.misfit import MisfitConfig
 from harmovid.data.recolour import RecolourConfig
 from harmovid.evaluate.relight import relight_amplitude
 from harmovid.model import checkpoint
+from harmovid.model.conditions import mask_channels
 from harmovid.model.tone import Tone
-from harmovid.train import harmonize as harmonize_stage
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import Batch, train
-from harmovid.train.stages import Length
+from harmovid.train.stages import Length, Look, Sources, gain_moments
 from tests import figures
 from tests.data.footage import shard
-from tests.train.tiny import CLIPS, HELD_OUT, LOOP, TRAIN, codec, equal, footage, preset, staged
+from tests.train.tiny import CLIPS, HELD_OUT, LOOP, PAIRED, TRAIN, codec, equal, footage, preset, staged
 
 PLAIN = HarmonizeStage(lengths=CLIPS, begun=0, strided=0)
 
@@ -48,6 +48,9 @@ class Pixels(Harmonize):
     def encoded(self, target: Tensor, composite: Tensor, plate: Tensor, overview: Tensor, mask: Tensor) -> Batch:
         self.seen = {"target": target, "composite": composite, "plate": plate, "overview": overview, "mask": mask}
         return super().encoded(target, composite, plate, overview, mask)
+
+
+TO_SYNTHETIC, TO_REAL = Sources(1, 0, 0, 0), Sources(0, 1, 0, 0)
 
 
 def pixels(index: int, stage: HarmonizeStage = PLAIN, train: Footage = TRAIN) -> dict[str, Tensor]:
@@ -163,6 +166,58 @@ def test_masks_are_of_the_kind_that_is_asked_for(own, soft):
     assert 0 <= mask.min() and mask.max() == 1
 
 
+@pytest.mark.parametrize(("masks", "soft"), [("asymmetric", (False, True)), ("binary", (False, False)),
+                                             ("alpha", (True, True))])
+def test_each_path_has_its_kind_of_mask_whatever_the_others_have(masks, soft):
+    for sources, expected in zip((TO_SYNTHETIC, TO_REAL), soft, strict=True):
+        stage = replace(PLAIN, own=0.5, soft=0.5 - 0.5 * expected, masks=masks, sources=sources)
+        between = [((mask > 0) & (mask < 1)).any() for mask in (pixels(n, stage, PAIRED)["mask"] for n in range(3))]
+        assert all(between) if expected else not any(between)
+
+
+def test_the_same_mask_composites_and_conditions():
+    for sources in (TO_SYNTHETIC, TO_REAL):
+        stage = replace(PLAIN, sources=sources)
+        seen = pixels(0, stage, PAIRED)
+        none, full = ((seen["mask"] == value).expand_as(seen["plate"]) for value in (0, 1))
+        torch.testing.assert_close(seen["composite"][none], seen["plate"][none], rtol=0, atol=1e-4)
+        assert (seen["composite"] - seen["plate"])[full].abs().mean() > 0.02
+        told = harmonize(stage, PAIRED).batch(0, 0)
+        torch.testing.assert_close(told["conditions"][:, 48:], mask_channels(seen["mask"]))
+
+
+@pytest.mark.parametrize("sources", [TO_SYNTHETIC, TO_REAL, Sources(0, 0, 1, 0)])
+def test_a_copy_of_the_background_is_worse_than_the_composite(sources):
+    """No leak: background and target share nothing of the person."""
+    task = harmonize(replace(PLAIN, sources=sources), PAIRED)
+    wrong = {"composite": 0.0, "background": 0.0}
+    for index in range(4):
+        batch = task.batch(index, 0)
+        for name, first in (("composite", 0), ("background", 16)):
+            error = (batch["conditions"][:, first : first + 16] - batch["target"]).square() * batch["cover"]
+            wrong[name] += float(error.sum())
+    assert wrong["background"] > 1.5 * wrong["composite"]
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
+def test_both_objectives_train_on_both_paths(tmp_path, prediction):
+    stage = replace(PLAIN, sources=Sources(1, 1, 0, 0))
+    task = Harmonize(preset(prediction, residual=prediction != "epsilon"), codec(), PAIRED, PAIRED, stage)
+    before = {name: value.clone() for name, value in task.module.state_dict().items()}
+    figures = train(task, replace(LOOP, steps=4, validate_every=4, save_every=4), tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(row["loss"]) for row in rows if "loss" in row) and len(rows) == 5
+    assert any(not torch.equal(value, before[name]) for name, value in task.module.state_dict().items())
+    assert {"to_synthetic_amplitude", "to_synthetic_amplitude_alpha", "to_real_gain"} <= figures.keys()
+    assert checkpoint.load(tmp_path / "run" / "model").preset.schedule.prediction == prediction
+
+
+def test_a_window_of_85_frames_is_trained_on():
+    task = harmonize(replace(PLAIN, lengths=(Length(85, 1, 1.0),), sources=Sources(1, 1, 0, 0)), PAIRED)
+    batch = task.batch(0, 0)
+    assert batch["target"].shape[2] == 22 and task.loss(task.module, batch, 0)["loss"].isfinite()
+
+
 def test_harmonize_validates_trains_and_is_kept(tmp_path):
     task = harmonize()
     with torch.inference_mode():
@@ -230,7 +285,7 @@ def test_amplitude_is_the_one_that_results_are_scored_by():
     def batch(frames: np.ndarray) -> Tensor:
         return torch.from_numpy(np.moveaxis(frames, -1, 0)[None].copy())
 
-    both, square = harmonize_stage._gains(*map(batch, (film.own, truth, result)), batch(film.alpha[..., None]))
+    both, square = gain_moments(Look(*map(batch, (film.own, result, truth))), batch(film.alpha[..., None]))
     found = relight_amplitude(result, film.own, truth, film.alpha)
     assert found.slope == pytest.approx(both / square, rel=1e-4)
     assert found.strength**2 * found.samples == pytest.approx(square, rel=1e-4)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harmovid import config
 from harmovid.data.flicker import FlickerConfig
 from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.model import checkpoint
 from harmovid.model.presets import PRESETS, deflickering, frame_wise, nano, small
+from harmovid.train import recipe
 from harmovid.train.codec import CodecStage
 from harmovid.train.deflicker import DeflickerStage
 from harmovid.train.harmoim import HarmoimStage
@@ -67,9 +70,9 @@ def test_a_recipe_comes_back_from_its_file(tmp_path, kind):
 
 
 def test_harmoim_is_of_the_preset_for_single_frames(tmp_path):
-    begun = resolve(HarmoimRecipe, "nano", tmp_path, ["stage.misfit.relit=0.7"])
+    begun = resolve(HarmoimRecipe, "nano", tmp_path, ["stage.sources.relit=0.7"])
     assert begun.preset == frame_wise(nano()) and begun.stage == replace(
-        HarmoimStage(), misfit=replace(HarmoimStage().misfit, relit=0.7))
+        HarmoimStage(), sources=replace(HarmoimStage().sources, relit=0.7))
     config.save(begun, tmp_path / "config.json")
     assert resolve(HarmoimRecipe, "nano", tmp_path, resume=True) == begun
     with pytest.raises(OptionError, match="is of the preset nano-harmoim, not small-harmoim"):
@@ -92,6 +95,23 @@ def test_presets_that_cannot_be_trained():
         if name.startswith("cogvideox"):
             with pytest.raises(OptionError, match=f"{name} begins from published weights.* choose one of nano, small$"):
                 resolve(HarmonizeRecipe, name, NEW)
+
+
+def test_a_network_that_predicts_noise_has_no_residual():
+    noise = ["preset.schedule.prediction=epsilon"]
+    with pytest.raises(OptionError, match=r"pass --set preset\.transformer\.residual=false"):
+        resolve(HarmonizeRecipe, "nano", NEW, noise)
+    found = resolve(HarmonizeRecipe, "nano", NEW, [*noise, "preset.transformer.residual=false"])
+    assert found.preset.schedule.prediction == "epsilon"
+
+
+def test_a_network_that_predicts_v_is_no_beginning_of_one_that_predicts_noise(monkeypatch):
+    given = resolve(HarmonizeRecipe, "nano", NEW, ["preset.transformer.residual=false"]).preset
+    wanted = replace(given, schedule=replace(given.schedule, prediction="epsilon"))
+    monkeypatch.setattr(checkpoint, "load", lambda *_: SimpleNamespace(preset=given, backbone="its own"))
+    assert recipe._read_backbone("nano", given, "cpu") == "its own"
+    with pytest.raises(InputError, match="of nano predicts v_prediction, this run is to predict epsilon; leave out"):
+        recipe._read_backbone("nano", wanted, "cpu")
 
 
 def test_another_preset_than_the_runs(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,9 @@ from harmovid.data.augment import DegradeConfig
 from harmovid.data.dataset import CropConfig
 from harmovid.data.misfit import MisfitConfig
 from harmovid.data.recolour import RecolourConfig
-from harmovid.train.stages import Length, OnFootage, contact_sheet, gain_figures, psnr, tiles
-from tests.train.tiny import HELD_OUT, TRAIN, preset, staged
+from harmovid.errors import OptionError
+from harmovid.train.stages import Length, OnFootage, Sources, contact_sheet, gain_figures, psnr, tiles
+from tests.train.tiny import HELD_OUT, PAIRED, TRAIN, preset, staged
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,17 +44,42 @@ def test_held_out_clips_are_all_there_and_framed():
 def test_misfits_are_of_the_light_stage_by_its_share():
     stage = OnFootage(preset(), staged(), staged(), (Length(1, 2, 1.0),), CropConfig())
     calm = MisfitConfig(RecolourConfig(share=0), DegradeConfig(untouched=1, shares=(0, 0, 0)), scene=0, recast=0,
-                        placed=0, toned=0)
+                        placed=0, toned=0, fills=0)
 
     def moved(relit: float) -> list[bool]:
         """Whether the person's light is another; of real footage it is left as it is here."""
-        batches = [stage.misfits(replace(calm, relit=relit), *stage.generators(n, 0)) for n in range(12)]
-        return [bool((made.wrong - made.target).abs().max() > 0.1) for made in batches]
+        sources = Sources(0.5, 0.5, 1 - relit, relit)  # there are no pairs
+        batches = [stage.misfits(sources, calm, *stage.generators(n, 0)) for n in range(12)]
+        moved = [bool((made.wrong - made.target).abs().max() > 0.1) for _, made in batches]
+        assert all((source == "relit") or not changed for (source, _), changed in zip(batches, moved, strict=True))
+        return moved
 
     assert not any(moved(0.0)) and sum(moved(1.0)) >= 10 and 2 <= sum(moved(0.5)) <= 10
     without = OnFootage(preset(), TRAIN, HELD_OUT, (Length(1, 2, 1.0),), CropConfig())
-    made = without.misfits(replace(calm, relit=1.0), *without.generators(0, 0))
-    assert torch.equal(made.wrong, made.target)  # there is no light stage
+    source, made = without.misfits(Sources(relit=10.0), calm, *without.generators(0, 0))
+    assert source == "misfit" and torch.equal(made.wrong, made.target)  # there is no light stage
+
+
+def test_pairs_are_gone_both_ways_by_their_shares():
+    stage = OnFootage(preset(), PAIRED, HELD_OUT, (Length(5, 2, 1.0),), CropConfig())
+    found = [stage.misfits(Sources(2, 1, 0, 5), MisfitConfig(), *stage.generators(n, 0))[0] for n in range(30)]
+    assert set(found) == {"real_to_synthetic", "synthetic_to_real"}
+    assert 12 <= found.count("real_to_synthetic") <= 27
+    assert {stage.misfits(Sources(), MisfitConfig(), *stage.generators(n, 0))[0] for n in range(20)} == {
+        "real_to_synthetic", "synthetic_to_real", "misfit"}
+
+
+@pytest.mark.parametrize("sources", [Sources(1, 1, 0, 1), Sources(1, 1, -1, 3)])
+def test_shares_of_nothing_are_refused(sources):
+    with pytest.raises(OptionError, match=r"stage\.sources gives misfit .* at least one of these a share above 0"):
+        shared(Length(1, 2, 1.0)).misfits(sources, MisfitConfig(), *shared(Length(1, 2, 1.0)).generators(0, 0))
+
+
+def test_held_out_pairs_are_framed_with_what_they_were_made_of():
+    stage = OnFootage(preset(), TRAIN, PAIRED, (Length(1, 1, 1.0),), CropConfig())
+    pairs = list(stage.held_out_pairs(5))
+    assert len(pairs) == len(PAIRED.pairs) and pairs[0][0].picture.shape[2] == 5
+    assert all(torch.equal(made.mask, filmed.mask) for made, filmed in pairs)
 
 
 def test_held_out_people_of_the_light_stage_are_apart():

@@ -14,7 +14,7 @@ from harmovid.model.schedule import ScheduleConfig
 from harmovid.model.tone import ToneConfig
 from harmovid.train.loop import Batch, LoopConfig
 from harmovid.train.stages import Length
-from tests.data.footage import shard
+from tests.data.footage import pair, shard
 
 CLIPS = (Length(13, 2, 1.0),)
 LOOP = LoopConfig(steps=2, validate_every=2, save_every=2, log_every=1, warmup=0)
@@ -48,6 +48,16 @@ def staged(count: int = 2) -> Footage:
 
 
 TRAIN, HELD_OUT = footage(), Footage([shard("c", 17, seed=3), shard("d", 1, seed=4)])
+
+
+def paired() -> Footage:
+    """A clip and a photo, and two pseudo-pairs of the clip."""
+    clip = shard("a", 21, seed=0)
+    return Footage([clip, shard("photo", 1, seed=2)],
+                   pairs=[pair(clip, 4, 13), pair(clip, 8, 9, name="pair-000001")])
+
+
+PAIRED = paired()
 
 
 def codec() -> CausalCodec:
