@@ -18,6 +18,8 @@ _FITS = ((16.0, 0.5), (8.0, 0.3), (4.0, 0.2), (2.0, 0.15))
 """From coarse to fine: sigma of the Gaussian, pixels of the view; a departure, natural log, that counts little."""
 _EPS = np.float32(0.01)  # scene-linear: nearer to black a quotient is the codec's noise
 _DIM = np.float32(0.02)  # scene-linear: light of which half is known
+_PRIOR = np.float32(0.05)  # pixels' weight of the coarser gain: where all depart from it, it holds
+_COLOUR = np.float32(8)  # how much more a departure of colour counts than one of brightness
 _NOWHERE = np.float32(1e-6)  # weight of what the mask does not cover
 
 
@@ -26,9 +28,10 @@ def corrected(reference: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np
 
     With r = log((result + ε) / (reference + ε)) in scene-linear light, and a weight w per pixel, each fit is
 
-        g = blur(w r) / blur(w),    w = α · light · exp(−½ mean_rgb (r − g)² / τ²)
+        g = (blur(w r) + p g₀) / (blur(w) + p),    w = α · light · exp(−½ mean_rgb (r − g₀)² / τ²)
 
-    of the g before it; the first is the median over the subject.
+    of g₀, the one before it; the first is the median over the subject. Beside the mean over R, G, B stands 8 times the
+    variance between them: light changes its colour less than a hand that is gone.
 
     Args:
         reference, result: (3, T, H, W), display sRGB in [0, 1]. mask: (1, T, H, W), α, the subject.
@@ -55,10 +58,14 @@ def _gain(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) -> np.ndarra
     known = alpha * light / (light + _DIM) + _NOWHERE
     gain = np.broadcast_to(np.median(subject, axis=0), change.shape)
     for sigma, departure in _FITS:
-        weight = known * np.exp(-0.5 * np.square(change - gain).mean(axis=2, keepdims=True) / departure**2)
-        weight = np.maximum(weight, np.float32(1e-9))  # where all depart they decide together
-        gain = _blur(weight * change, sigma) / _blur(weight, sigma)
+        weight = known * np.exp(-0.5 * _departure(change - gain) / departure**2)
+        gain = (_blur(weight * change, sigma) + _PRIOR * gain) / (_blur(weight, sigma) + _PRIOR)
     return gain
+
+
+def _departure(change: np.ndarray) -> np.ndarray:
+    """(H, W, 1): the square of how far log gains, (H, W, 3), are from none."""
+    return np.square(change).mean(axis=2, keepdims=True) + _COLOUR * change.var(axis=2, keepdims=True)
 
 
 def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
