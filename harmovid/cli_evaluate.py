@@ -23,6 +23,7 @@ class Kind(StrEnum):
     lut = "lut"
     jitter = "jitter"
     step = "step"
+    passing = "passing"
     masks = "masks"
     things = "things"
     free = "free"
@@ -124,20 +125,21 @@ def report(
 @evaluate.command()
 def testset(
     kind: Annotated[Kind, typer.Argument(help="lut: wrong colours; jitter: light that jumps; step: light that "
-                                         "truly steps; masks: bad masks; things: no people; free: other places, no "
-                                         "truth; pathtraced: made people in exactly known light.")],
+                                         "truly steps; passing: a lamp that passes; masks: bad masks; things: no "
+                                         "people; free: other places, no truth; pathtraced: made people in exactly "
+                                         "known light.")],
     data: Annotated[Path, typer.Argument(help="Folder of footage, as harmovid/data/split.csv lists it; of pathtraced "
                                          "the folder of HDR maps.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The set's folder; what is in it already is not made "
                                       "again.")],
-    luts: Annotated[Path | None, typer.Option(help="Folder of .cube tables; all kinds but step, free and "
-                                             "pathtraced need it.")] = None,
+    luts: Annotated[Path | None, typer.Option(help="Folder of .cube tables; all kinds but step, passing, free "
+                                             "and pathtraced need it.")] = None,
     split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
     per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
-                                                 "bad mask; of step always 2, of pathtraced 24.")] = None,
+                                                 "bad mask; of step and passing always 2, of pathtraced 24.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split, or people of "
-                                              "pathtraced. Default: all; of jitter, step and pathtraced 12, of masks "
-                                              "8.")] = None,
+                                              "pathtraced. Default: all; of jitter, step, passing and pathtraced 12, "
+                                              "of masks 8.")] = None,
     backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
                                                            "place of the split's; may be given again.")] = None,
 ) -> None:
@@ -153,18 +155,18 @@ def testset(
         if not data.is_dir():
             raise InputError(f"there is no folder {data}; give the one that holds "
                              + ("HDR maps" if kind is Kind.pathtraced else "portraits_video/"))
-        if (luts is None) != (kind in (Kind.free, Kind.step, Kind.pathtraced)):
+        if (luts is None) != (kind in (Kind.free, Kind.step, Kind.passing, Kind.pathtraced)):
             raise OptionError(f"a {kind.value} set takes no tables; leave out --luts" if luts is not None else
                               f"a set of the kind {kind.value} is made with tables of colour: pass --luts DIR, a "
                               "folder of .cube files (benchmarks/fetch_luts.py makes one)")
         if backgrounds and kind is not Kind.free:
             raise OptionError("--background is for free sets; in the others every clip keeps its own")
-        if per_clip is not None and kind is Kind.step:
-            raise OptionError("a step set has two items of each clip; leave out --per-clip")
+        if per_clip is not None and kind in (Kind.step, Kind.passing):
+            raise OptionError(f"a {kind.value} set has two items of each clip; leave out --per-clip")
         if kind is Kind.pathtraced and (per_clip is not None or split != "test"):
             raise OptionError("a path-traced set is of people and maps held out for test, 24 items of each person; "
                               "leave out --per-clip and --split")
-        from harmovid.evaluate import freeset, jitterset, lutset, maskset, pathset, stepset, thingset
+        from harmovid.evaluate import freeset, jitterset, lutset, maskset, passingset, pathset, stepset, thingset
 
         with bars() as progress:
             more: dict[str, Any] = {"split": split, "limit": limit, "progress": progress}
@@ -172,6 +174,8 @@ def testset(
                 more["per_clip"] = per_clip
             if kind is Kind.step:
                 made = stepset.step_set(data, out, **more)
+            elif kind is Kind.passing:
+                made = passingset.passing_set(data, out, **more)
             elif kind is Kind.pathtraced:
                 made = pathset.path_set(data, out, limit, progress=progress)
             elif luts is None:

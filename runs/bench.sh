@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole bench: five test sets, every method over them, the tables and the report. Stopped, it goes on where it was.
+# The whole bench: six test sets, every method over them, the tables and the report. Stopped, it goes on where it was.
 #
 #     DATA=footage OUT=out/bench runs/bench.sh            # BVD=12: BVD, over so many items of each set
 #
@@ -17,7 +17,7 @@ FULL=${FULL:-12}  # items of each set in full pictures, by light transfer; 0 for
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 PYTHON=${PYTHON:-.venv/bin/python}
 
-SETS=(lut jitter step masks things)
+SETS=(lut jitter step passing masks things)
 COLOUR=(--model background --model reinhard --model histogram --model classical --model nano)
 STEADY=(--model background --model classical --model gaussian --model codec --model nano)
 
@@ -34,12 +34,12 @@ run() {  # NAME SET OPTION...: a table
 mkdir -p "$OUT/tables"
 for set in "${SETS[@]}"; do
   tables=(--luts "$LUTS")
-  [[ $set == step ]] && tables=()
+  [[ $set == step || $set == passing ]] && tables=()
   "$HARMOVID" evaluate testset "$set" "$DATA" --out "$OUT/$set" "${tables[@]}"
 done
 for set in "${SETS[@]}"; do
   methods=("${COLOUR[@]}")
-  [[ $set == jitter || $set == step ]] && methods=("${STEADY[@]}")
+  [[ $set == jitter || $set == step || $set == passing ]] && methods=("${STEADY[@]}")
   run "$set" "$set" --detail network "${methods[@]}"
 done
 for set in "${SETS[@]}"; do

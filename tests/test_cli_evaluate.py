@@ -115,6 +115,7 @@ class TestTestset:
     @pytest.mark.parametrize(("kind", "more", "items"), [
         ("jitter", "--luts luts --per-clip 2", 4),
         ("step", "--limit 1", 2),
+        ("passing", "--limit 1", 2),
         ("free", "", 4),
         ("free", "--background footage/portraits_video/bob.mp4 --per-clip 1 --limit 1", 1),
     ])
@@ -137,6 +138,8 @@ class TestTestset:
         ("free footage -o set --luts luts", "takes no tables"),
         ("step footage -o set --luts luts", "takes no tables"),
         ("step footage -o set --per-clip 1", "two items of each clip"),
+        ("passing footage -o set --luts luts", "takes no tables"),
+        ("passing footage -o set --per-clip 1", "a passing set has two items of each clip"),
         ("lut footage -o set --luts empty", "0 tables of 0 names"),
         ("lut gone -o set --luts luts", "there is no folder gone"),
         ("jitter footage -o set --luts luts --limit 0", "--limit is a number of clips of 1 or more"),

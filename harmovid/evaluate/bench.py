@@ -19,7 +19,7 @@ from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
 QUICK_ITEMS = 6
-_BY_VARIANT = ("step_response",)  # what a mean over variants would hide
+_BY_VARIANT = ("step_response", "movement_correlation", "movement_slope")  # what a mean over variants would hide
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def spread(folder: Path, count: int = QUICK_ITEMS) -> list[str]:
 
 
 def table(folder: Path, outcomes: list[Outcome]) -> str:
-    """The means in Markdown, a row for each method; with variants, the first figure and steps for each of them too.
+    """The means in Markdown, a row for each method; with variants, each has the first figure and moving light too.
 
     Means are of the items that every method has a score of, so that they compare.
     """

@@ -20,6 +20,7 @@ from harmovid.evaluate import motion
 from harmovid.evaluate.boundary import BoundarySharpness
 from harmovid.evaluate.fidelity import BackgroundExactness, SquaredError, Texture
 from harmovid.evaluate.motion import Dis, Flow, MotionPreservation, SourceMotion, WarpingError
+from harmovid.evaluate.movement import foreground_light, movement
 from harmovid.evaluate.relight import RelightAmplitude
 from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import SSIM, TAPS
@@ -61,6 +62,8 @@ COLUMNS: dict[str, Column] = {
     "foreground_warping": Column("warping error fg ↓", 5, -1),
     "luminance_jitter": Column("luminance jitter ↓", 5, -1),
     "step_response": Column("step response (frames) ↓", 1, -1),
+    "movement_correlation": Column("movement correlation ↑", 3, 1),
+    "movement_slope": Column("movement slope → 1", 2, 0),
     "boundary_laplacian": Column("boundary Laplacian → 1", 2, 0),
     "boundary_tenengrad": Column("boundary Tenengrad → 1", 2, 0),
     "background_exact": Column("background exact ↑", 5, 1),
@@ -69,7 +72,7 @@ COLUMNS: dict[str, Column] = {
 # The source itself in the result's place: what a method that does nothing would score.
 NOTHING = {f"nothing_{name}": name for name in (
     "foreground_psnr", "foreground_ssim", "foreground_rmse", "steadiness", "foreground_motion", "foreground_warping",
-    "luminance_jitter", "step_response")}
+    "luminance_jitter", "step_response", "movement_correlation", "movement_slope")}
 
 
 class Step(NamedTuple):
@@ -77,6 +80,17 @@ class Step(NamedTuple):
 
     frame: int
     change: float
+
+
+class Passing(NamedTuple):
+    """A lamp that passes in the truth: the first frame in its light, and the first after it."""
+
+    begin: int
+    end: int
+
+
+Light = Step | Passing
+"""What the truth's light does."""
 
 
 class Measure(NamedTuple):
@@ -147,15 +161,15 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
 class Measures:
     """The measures of an item that what is given of it allows; what many results have in common is found once."""
 
-    def __init__(self, given: Collection[str], size: tuple[int, int], tools: Tools, step: Step | None = None) -> None:
+    def __init__(self, given: Collection[str], size: tuple[int, int], tools: Tools, light: Light | None = None) -> None:
         """
         Args:
             given: roles beside the result: truth, source, mask, background.
             size: (width, height) of the pictures.
             tools: networks and flow.
-            step: that of the truth's light, where it has one.
+            light: what the truth's does, where it does something.
         """
-        self._size, self._tools, self._light = size, tools, step
+        self._size, self._tools, self._light = size, tools, light
         self._truth, self._source, self._mask, self._background = (
             role in given for role in ("truth", "source", "mask", "background"))
         self._moves = None
@@ -186,8 +200,8 @@ class Measures:
                                    "boundary_tenengrad": boundary.value.tenengrad_ratio})
         if mask and (truth or source):
             yield _jitter("", "result", "truth" if truth else "source")
-        if mask and truth and self._light is not None:
-            yield _step_response("", "result", self._light)
+        if mask and truth:
+            yield from _follows("", "result", self._light)
         if mask and source:
             detail = Texture()
             yield Measure(lambda s: detail.add(s.shown["result"], s.shown["source"], s.alpha),
@@ -216,8 +230,7 @@ class Measures:
             return
         if mask and source and truth:
             yield _jitter("nothing_", "source", "truth")
-            if self._light is not None:
-                yield _step_response("nothing_", "source", self._light)
+            yield from _follows("nothing_", "source", self._light)
             if min(self._size) >= TAPS:
                 same = SSIM()
                 yield Measure(lambda s: same.add(*_near(s.alpha, s.shown["source"], s.shown["truth"], s.alpha)),
@@ -295,6 +308,31 @@ def _jitter(prefix: str, role: str, reference: str) -> Measure:
     jitter = LuminanceJitter()
     return Measure(lambda s: jitter.add(s.shown[role], s.shown[reference], s.alpha),
                    lambda: {f"{prefix}luminance_jitter": jitter.value})
+
+
+def _follows(prefix: str, role: str, light: Light | None) -> Iterator[Measure]:
+    """Whether the person's light does what the truth's does, where that does something."""
+    if isinstance(light, Step):
+        yield _step_response(prefix, role, light)
+    if isinstance(light, Passing):
+        yield _movement(prefix, role, light)
+
+
+def _movement(prefix: str, role: str, light: Passing) -> Measure:
+    own: list[float] = []
+    wanted: list[float] = []
+
+    def add(shot: Shot) -> None:
+        own.append(foreground_light(shot.shown[role], shot.alpha))
+        wanted.append(shot.once("light", lambda: foreground_light(shot.shown["truth"], shot.alpha)))
+
+    def figures() -> dict[str, float]:
+        # Of a clip that is cut before the lamp has passed, nothing is known.
+        known = len(own) if len(own) >= light.end else 0
+        found = movement(np.array(own[:known]), np.array(wanted[:known]))
+        return {f"{prefix}movement_correlation": found.correlation, f"{prefix}movement_slope": found.slope}
+
+    return Measure(add, figures)
 
 
 def _step_response(prefix: str, role: str, light: Step) -> Measure:

@@ -19,7 +19,7 @@ import numpy as np
 from harmovid.composite import blend
 from harmovid.errors import HarmoVidError, OutputError
 from harmovid.evaluate import inview, methods
-from harmovid.evaluate.measures import Step, Tools
+from harmovid.evaluate.measures import Light, Passing, Step, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.rows import Row
 from harmovid.evaluate.score import score_folders
@@ -161,8 +161,7 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
     place = folder if view is None else inview.references(folder, items, view, end)
     truth, background, errors_only = place / "truth", folder / "background", tools is not None and tools.errors_only
     same = not errors_only and all(_in_frame(place, item.name) for item in items)
-    steps = {item.name: Step(item.settings["step"], item.settings["change"]) for item in items
-             if "step" in item.settings}
+    lights = {item.name: light for item in items if (light := _light(item)) is not None}
     lengths = {}
     for item in items:
         if end is not None or item.frames is not None:
@@ -172,7 +171,7 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
                           truth=truth if truth.is_dir() else None, masks=scoring_masks(place),
                           source=place / "foreground" if same else None,
                           background=background if view is None and not errors_only else None, workers=workers,
-                          tools=tools, names=[item.name for item in items], frames=lengths, steps=steps,
+                          tools=tools, names=[item.name for item in items], frames=lengths, lights=lights,
                           on_clip=progress)
     # Where there is a truth, the scores have said already what is missing.
     return [rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
@@ -193,6 +192,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def _items(folder: Path, names: Collection[str] | None) -> list[Item]:
     return [item for item in read_set(folder).items if names is None or item.name in names]
+
+
+def _light(item: Item) -> Light | None:
+    if "step" in item.settings:
+        return Step(item.settings["step"], item.settings["change"])
+    return Passing(*item.settings["passing"]) if "passing" in item.settings else None
 
 
 def _in_frame(folder: Path, name: str) -> bool:

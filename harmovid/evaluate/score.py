@@ -17,7 +17,7 @@ import cv2
 
 from harmovid.errors import HarmoVidError, InputError, OptionError
 from harmovid.evaluate import shots
-from harmovid.evaluate.measures import COLUMNS, NOTHING, Measures, Step, Tools
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Light, Measures, Tools
 from harmovid.evaluate.rows import Row, append, resume
 from harmovid.video.clip import Clip
 from harmovid.video.stills import SUFFIXES as PICTURES
@@ -30,7 +30,7 @@ VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mxf", ".mpg", ".mpe
 def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: Path | None = None,
                  source: Path | None = None, background: Path | None = None, resize: bool = False,
                  workers: int = 1, tools: Tools | None = None, names: Collection[str] | None = None,
-                 frames: Mapping[str, int] | None = None, steps: Mapping[str, Step] | None = None,
+                 frames: Mapping[str, int] | None = None, lights: Mapping[str, Light] | None = None,
                  on_clip: Callable[[str, int, int], None] | None = None) -> list[Row]:
     """Score every clip of a folder, and append a JSON line per clip to `out` as each is finished.
 
@@ -52,7 +52,7 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
         tools: networks and flow, for the measures that work with them; without them those are left out.
         names: the clips to score; None for all that are there.
         frames: by clip, how many are scored, from the first; those that are not named, whole.
-        steps: by clip, where its truth's light steps, for the step response.
+        lights: by clip, what its truth's light does, for step response and movement.
         on_clip: called with (name, clips done, clips in all) after each clip, skipped ones too.
 
     Returns:
@@ -66,13 +66,13 @@ def score_folder(results: Path, out: Path, *, truth: Path | None = None, masks: 
     """
     given = {"truth": truth, "masks": masks, "source": source, "background": background}
     return score_folders([(results, out)], **given, resize=resize, workers=workers, tools=tools, names=names,
-                         frames=frames, steps=steps, on_clip=on_clip)[0]
+                         frames=frames, lights=lights, on_clip=on_clip)[0]
 
 
 def score_folders(runs: Sequence[tuple[Path, Path]], *, truth: Path | None = None, masks: Path | None = None,
                   source: Path | None = None, background: Path | None = None, resize: bool = False, workers: int = 1,
                   tools: Tools | None = None, names: Collection[str] | None = None,
-                  frames: Mapping[str, int] | None = None, steps: Mapping[str, Step] | None = None,
+                  frames: Mapping[str, int] | None = None, lights: Mapping[str, Light] | None = None,
                   on_clip: Callable[[str, int, int], None] | None = None) -> list[list[Row]]:
     """Score several folders against the same references, which are read, and seen by networks, only once.
 
@@ -88,8 +88,8 @@ def score_folders(runs: Sequence[tuple[Path, Path]], *, truth: Path | None = Non
         raise OptionError("there is nothing to compare the results with; give --truth, "
                           "or --masks with --source or --background")
     references = {role: find_clips(folder, stills=role in ("mask", "background")) for role, folder in given.items()}
-    tools, lengths, steps = tools or Tools(), dict(frames or {}), dict(steps or {})
-    told = [_Run(results, out, references, names, resize, tools, lengths, steps) for results, out in runs]
+    tools, lengths, lights = tools or Tools(), dict(frames or {}), dict(lights or {})
+    told = [_Run(results, out, references, names, resize, tools, lengths, lights) for results, out in runs]
     total = sum(run.total for run in told)
 
     def finish(run: _Run, name: str, row: Row) -> None:
@@ -114,7 +114,7 @@ def score_folders(runs: Sequence[tuple[Path, Path]], *, truth: Path | None = Non
                 results = {number: run.clips[name] for number, run in enumerate(told)
                            if name in run.clips and name not in run.done}
                 folders = {number: told[number].folder for number in results}
-                item = _Item(name, given, places, resize, tools, lengths.get(name), steps.get(name), stop,
+                item = _Item(name, given, places, resize, tools, lengths.get(name), lights.get(name), stop,
                              next((row for run in told if (row := run.nothing(name))), None))
                 running[pool.submit(item.score, results, folders)] = name
             for future in as_completed(running):
@@ -162,13 +162,13 @@ class _Run:
 
     def __init__(self, folder: Path, out: Path, references: Mapping[str, dict[str, list[Path]]],
                  names: Collection[str] | None, resize: bool, tools: Tools, lengths: Mapping[str, int],
-                 steps: Mapping[str, Step]) -> None:
+                 lights: Mapping[str, Light]) -> None:
         self.folder, self.out = folder, out
         self.clips = {name: places for name, places in find_clips(folder).items() if names is None or name in names}
         self.keys, self.references = {}, {}
         for name, found in self.clips.items():
             places = {role: there.get(name, []) for role, there in references.items()}
-            more = resize, tools, lengths.get(name), steps.get(name)
+            more = resize, tools, lengths.get(name), lights.get(name)
             self.keys[name] = _key(name, {"result": found, **places}, *more)
             self.references[name] = _key(name, places, *more)
         self.lost = sorted(name for name in references.get("truth", {}).keys() - self.clips.keys()
@@ -205,7 +205,7 @@ class _Item:
     resize: bool
     tools: Tools
     length: int | None
-    step: Step | None
+    light: Light | None
     stop: threading.Event
     nothing: Row | None
 
@@ -232,7 +232,7 @@ class _Item:
     def _compare(self, clips: Mapping[int, Clip], references: Mapping[str, Clip], length: int) -> dict[int, Row]:
         first = next(iter(references.values()))
         size = first.width, first.height
-        measures = Measures(references.keys(), size, self.tools, self.step)
+        measures = Measures(references.keys(), size, self.tools, self.light)
         of_nothing = measures.of_nothing if self.nothing is None else []
         rows: dict[int, Row] = {}
         going = {}
@@ -296,13 +296,13 @@ def _is_picture(path: Path) -> bool:
 
 
 def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools, length: int | None,
-         step: Step | None) -> str:
+         light: Light | None) -> str:
     """What a row depends on, in short: names, sizes and times of all files, the option, tools, the definitions."""
     digest = hashlib.sha256(f"{VERSION} {name} {resize} {tools.names}".encode())
     if length is not None:
         digest.update(f"{length} frames\n".encode())
-    if step is not None:
-        digest.update(f"{step}\n".encode())
+    if light is not None:
+        digest.update(f"{light}\n".encode())
     for role, paths in places.items():
         for path in paths:
             for file in sorted(filter(_is_picture, path.iterdir())) if path.is_dir() else [path]:

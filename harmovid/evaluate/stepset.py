@@ -10,7 +10,7 @@ the person and on the background. Two kinds of items:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from harmovid.data import split as split_list
 from harmovid.evaluate import lutset, testsets
 from harmovid.evaluate.testsets import MANIFEST, VERSION, Item, Manifest, Progress
 from harmovid.video import io
-from harmovid.video.color import from_linear, to_linear
 
 CLIPS = 12  # of a set, where no other number is asked for
 VARIANTS = ("lamp", "background")
@@ -57,10 +56,10 @@ def step_set(data: Path, out: Path, split: str = "test", limit: int | None = Non
         for role in ("background", "truth"):
             if not (out / role / file).exists():
                 clip = io.open_clip(folder / f"{role}.mkv")
-                testsets.write(out / role / file, _lit(clip.path, light), clip)
+                testsets.write(out / role / file, testsets.lit(clip.path, light), clip)
         if item.variant == "lamp":
             return testsets.write_composite(out, item.name, lambda number, rgb: rgb)
-        filmed = _lit(folder / "truth.mkv", lambda number: 1.0)
+        filmed = testsets.lit(folder / "truth.mkv", lambda number: 1.0)
         return testsets.write_composite(out, item.name, lambda number, rgb: next(filmed))
 
     return testsets.finish(out, begun, make, progress)
@@ -79,9 +78,3 @@ def _light(item: Item) -> Callable[[int], float]:
     step, change = item.settings["step"], item.settings["change"]
     before, after = (1.0, math.exp(change)) if change < 0 else (math.exp(-change), 1.0)
     return lambda number: before if number < step else after
-
-
-def _lit(path: Path, light: Callable[[int], float]) -> Iterator[np.ndarray]:
-    for number, frame in enumerate(io.read(io.open_clip(path))):
-        gain = np.float32(light(number))
-        yield frame.rgb if gain == 1 else from_linear(to_linear(frame.rgb, "srgb") * gain, "srgb")

@@ -7,6 +7,7 @@ bad one, scoring_mask/; in each an item is NAME.mkv. What the set is made of sta
 - jitter: real clips whose light jumps from frame to frame (`jitterset`);
 - masks: as lut, with bad masks (`maskset`);
 - step: real clips whose light truly steps (`stepset`);
+- passing: real clips that a lamp passes, with flicker over it or without (`passingset`);
 - things: as lut, of things and animals (`thingset`);
 - free: people on backgrounds of other places, without a truth (`freeset`);
 - pathtraced: made people in light that is known exactly (`pathset`), or such a set made elsewhere in this layout.
@@ -37,7 +38,7 @@ from harmovid.video.color import SRGB, convert, from_linear, to_linear
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
 
-KINDS = ("lut", "jitter", "step", "masks", "things", "free", "pathtraced")
+KINDS = ("lut", "jitter", "step", "passing", "masks", "things", "free", "pathtraced")
 VERSION = 1  # of the sets' definitions: raise it, and sets of the old one are refused
 MANIFEST = "manifest.json"
 ROLES = ("foreground", "mask", "background", "truth")
@@ -214,6 +215,13 @@ def write(path: Path, pictures: Iterable[np.ndarray], like: Clip) -> None:
         writer.write(first)
         for picture in iterator:
             writer.write(picture)
+
+
+def lit(path: Path, light: Callable[[int], float | np.ndarray]) -> Iterator[np.ndarray]:
+    """A clip's frames (H, W, 3), display sRGB, under a gain of linear light: one in each frame, or (H, W, 1)."""
+    for number, frame in enumerate(io.read(io.open_clip(path))):
+        gain = np.float32(light(number))
+        yield frame.rgb if np.all(gain == 1) else from_linear(to_linear(frame.rgb, "srgb") * gain, "srgb")
 
 
 def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], np.ndarray]) -> float:

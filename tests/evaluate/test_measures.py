@@ -6,8 +6,9 @@ import pytest
 
 from harmovid.errors import InputError
 from harmovid.evaluate.boundary import boundary_sharpness
-from harmovid.evaluate.measures import COLUMNS, NOTHING, Measures, Step, Tools, load_tools
+from harmovid.evaluate.measures import COLUMNS, NOTHING, Light, Measures, Passing, Step, Tools, load_tools
 from harmovid.evaluate.motion import Dis, motion_preservation, warping_error
+from harmovid.evaluate.movement import foreground_light, movement
 from harmovid.evaluate.relight import relight_amplitude
 from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import ssim
@@ -16,6 +17,7 @@ from tests import figures
 
 SIZE = (96, 64)
 ROLES = ("truth", "source", "mask", "background")
+MOVEMENT = {"movement_correlation", "movement_slope", "nothing_movement_correlation", "nothing_movement_slope"}
 
 
 class Colours:
@@ -42,9 +44,9 @@ def clip() -> dict[str, np.ndarray]:
 
 
 def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits: int | None = 8,
-         size: tuple[int, int] = SIZE, step: Step | None = None) -> dict[str, float]:
+         size: tuple[int, int] = SIZE, light: Light | None = None) -> dict[str, float]:
     roles = [role for role in given if role != "mask"]
-    measures = Measures(given, size, tools, step)
+    measures = Measures(given, size, tools, light)
     taken = list(measures.of_result(bits))
     for t, alpha in enumerate(clip["alpha"]):
         shown = {role: clip[role][t] for role in roles}
@@ -62,8 +64,8 @@ def take(clip: dict[str, np.ndarray], given: tuple[str, ...], tools: Tools, bits
 
 
 def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict[str, np.ndarray]) -> None:
-    found = take(clip, ROLES, Tools(embedder=Colours(), face=Colours(), flow=Dis()), step=Step(2, -0.5))
-    assert found.keys() == {*COLUMNS, *NOTHING} - {"frame_lpips", "foreground_lpips"}
+    found = take(clip, ROLES, Tools(embedder=Colours(), face=Colours(), flow=Dis()), light=Step(2, -0.5))
+    assert found.keys() == {*COLUMNS, *NOTHING} - {"frame_lpips", "foreground_lpips"} - MOVEMENT
     result, truth, source, alpha = (clip[role] for role in ("result", "truth", "source", "alpha"))
     assert found["frame_ssim"] == pytest.approx(ssim(result, truth))
     assert found["nothing_foreground_ssim"] == pytest.approx(ssim(source, truth, alpha))
@@ -76,6 +78,20 @@ def test_every_figure_has_its_column_and_is_that_of_the_pure_function(clip: dict
     assert found["nothing_foreground_psnr"] < found["foreground_psnr"]
     assert found["step_response"] == found["nothing_step_response"] == 0  # the truth stands in for what steps
     assert 0.99 < found["steadiness"] <= 1 and 0.9 < found["identity"] < 1
+
+
+def test_under_a_lamp_that_passes_movement_is_measured_of_the_result_and_of_the_source() -> None:
+    film, far = figures.film(SIZE, 8), np.sin(np.linspace(0, np.pi, 8))[:, None, None, None]
+    lit = {role: film.lit(np.exp2(share * far - 1)) for role, share in (("truth", 1), ("result", 0.5), ("source", 0))}
+    clip = {**lit, "background": film.behind, "alpha": film.alpha}
+    found = take(clip, ROLES, Tools(), light=Passing(2, 6))
+    assert found.keys() == take(clip, ROLES, Tools()).keys() | MOVEMENT
+    own, wanted = (np.array([foreground_light(*frame) for frame in zip(lit[role], film.alpha, strict=True)])
+                   for role in ("result", "truth"))
+    assert (found["movement_correlation"], found["movement_slope"]) == pytest.approx(movement(own, wanted))
+    assert 0.4 < found["movement_slope"] < 0.6 and abs(found["nothing_movement_slope"]) < 0.1
+    cut = take(clip, ROLES, Tools(), light=Passing(2, 9))
+    assert all(math.isnan(cut[name]) for name in MOVEMENT)
 
 
 def test_the_person_is_looked_at_in_every_fourth_frame() -> None:

@@ -19,7 +19,8 @@ from harmovid.evaluate.score import find_clips, score_folder, score_folders
 from harmovid.evaluate.temporal import luminance_jitter
 
 FRAMES, HEIGHT, WIDTH = 4, 32, 40
-WITHOUT_STEP = {"step_response", "nothing_step_response"}
+MOVEMENT = {"movement_correlation", "movement_slope", "nothing_movement_correlation", "nothing_movement_slope"}
+WITHOUT_LIGHT = {"step_response", "nothing_step_response", *MOVEMENT}
 WITH_TOOLS = {"frame_lpips", "foreground_lpips", "identity", "steadiness", "nothing_steadiness", "frame_motion",
               "foreground_motion", "nothing_foreground_motion", "foreground_warping", "nothing_foreground_warping"}
 
@@ -116,7 +117,7 @@ class TestFigures:
                               "foreground_ssim", "boundary_laplacian", "boundary_tenengrad", "luminance_jitter"}),
         (("masks", "source"), {"luminance_jitter", "texture"}),
         (("masks", "background"), {"background_exact", "background_difference"}),
-        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING} - WITH_TOOLS - WITHOUT_STEP),
+        (("truth", "masks", "source", "background"), {*COLUMNS, *NOTHING} - WITH_TOOLS - WITHOUT_LIGHT),
     ])
     def test_what_was_not_given_is_null(self, bench, roles, there):
         for row in run(bench, *roles):
@@ -144,7 +145,7 @@ class TestFigures:
         other = bench / "other"
         for name in "abc":
             write(other / name, np.rint(load(bench / "truth" / name) * 200).astype(np.uint8))
-        found, steps = [], dict.fromkeys("abc", Step(2, -0.5))
+        found, lights = [], dict.fromkeys("abc", Step(2, -0.5))
         for workers, threads in ((1, 1), (1, 4), (3, 1), (2, 4)):
             before = cv2.getNumThreads(), torch.get_num_threads()
             cv2.setNumThreads(threads)
@@ -152,15 +153,16 @@ class TestFigures:
             try:
                 runs = [(folder, bench / f"{workers}{threads}{folder.name}.jsonl")
                         for folder in (bench / "results", other)]
-                found += [score_folders(runs, **folders(bench), tools=tools, workers=workers, steps=steps)]
+                found += [score_folders(runs, **folders(bench), tools=tools, workers=workers, lights=lights)]
                 assert (cv2.getNumThreads(), torch.get_num_threads()) == (threads, threads)
                 assert read_rows(runs[1][1]) == found[-1][1]
             finally:
                 cv2.setNumThreads(before[0])
                 torch.set_num_threads(before[1])
-        found += [[run(bench, out="alone.jsonl", tools=tools, steps=steps),
-                   score_folder(other, bench / "other.jsonl", **folders(bench), tools=tools, steps=steps)]]
-        figures = [[[row[name] for name in (*COLUMNS, *NOTHING)] for rows in both for row in rows] for both in found]
+        found += [[run(bench, out="alone.jsonl", tools=tools, lights=lights),
+                   score_folder(other, bench / "other.jsonl", **folders(bench), tools=tools, lights=lights)]]
+        figures = [[[row[name] for name in (*COLUMNS, *NOTHING) if name not in MOVEMENT]
+                    for rows in both for row in rows] for both in found]
         assert None not in figures[0][0] and len(figures[0]) == 6
         for again in figures[1:]:
             np.testing.assert_allclose(np.array(again, float), np.array(figures[0], float), rtol=0, atol=1e-5)
