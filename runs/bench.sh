@@ -19,7 +19,7 @@ PYTHON=${PYTHON:-.venv/bin/python}
 
 SETS=(lut jitter step passing masks things)
 COLOUR=(--model background --model reinhard --model histogram --model classical --model nano)
-STEADY=(--model background --model classical --model gaussian --model codec --model nano)
+STEADY=(--model background --model classical --model gaussian --model codec --model nano --model nano-deflicker)
 
 run() {  # NAME SET OPTION...: a table
   local name=$1 set=$2 began=$SECONDS
