@@ -26,11 +26,12 @@ from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer import framing, transfer
 from harmovid.infer.compare import Comparison
 from harmovid.infer.memory import give_back_pictures
+from harmovid.infer.picture import FullPicture, is_cut_out, is_in_place, recovered
 from harmovid.infer.plan import Plan
 from harmovid.infer.restore import restored
 from harmovid.infer.views import Harmonized, Harmonizer, ViewSize
 from harmovid.video import encode, io
-from harmovid.video.color import SRGB, convert, from_linear, linear_between, luminance, to_linear
+from harmovid.video.color import SRGB, convert, from_linear, to_linear
 from harmovid.video.prefetch import prefetch
 
 T = TypeVar("T")
@@ -186,7 +187,7 @@ def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tupl
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
     # An alpha of the foreground's own is kept as it is: its colour ends where it does.
-    return framing.frame(found, plan.size, view), _is_cut_out(plan) or 2 * sum(soft) > len(soft)
+    return framing.frame(found, plan.size, view), is_cut_out(plan) or 2 * sum(soft) > len(soft)
 
 
 def _spool(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
@@ -198,12 +199,12 @@ def _spool(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clo
             x0, y0, x1, y1 = frames.boxes[i]
             inside = slice(y0, y1), slice(x0, x1)
             mask = _shrunk(alpha[inside], frames.view)
-            if _is_cut_out(plan):  # colour under no alpha means nothing and must not be scaled into the person
+            if is_cut_out(plan):  # colour under no alpha means nothing and must not be scaled into the person
                 own = _shrunk(rgb[inside] * alpha[inside][..., None], frames.view)
                 own /= np.maximum(mask, 1e-6)[..., None]
             else:
                 own = _shrunk(rgb[inside], frames.view)
-                if not _is_in_place(plan, rgb[inside], background[inside]):
+                if not is_in_place(plan, rgb[inside], background[inside]):
                     own = blend.estimate_foreground(own, mask)
             lit = to_linear(np.clip(convert(own, plan.foreground.tags, SRGB), 0, 1), "srgb")
             behind, whole = (np.clip(convert(_shrunk(picture, size), plan.tags, SRGB), 0, 1) for picture, size in (
@@ -237,7 +238,7 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
                 progress("finish", i + 1, len(plan))
             return
         edges: deque[np.ndarray] = deque()  # by what the harmonizer moved them, until their frame is read
-        keeps_edges = not options.recover or _is_cut_out(plan)
+        keeps_edges = not options.recover or is_cut_out(plan)
         pairs = _pairs(zip(results, views.frames(), strict=True), None if keeps_edges else edges)
         lights = clock.each("fit", transfer.lights(pairs, options.transfer))
         triples = prefetch(zip(_foregrounds(plan), _refined(plan, shown.soft), _backgrounds(plan), strict=True))
@@ -245,8 +246,8 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
         for i, (light, (rgb, alpha, background)) in enumerate(zip(lights, clips, strict=True)):
             with clock("transfer"):
                 if not keeps_edges:
-                    alpha = _recovered(plan, edges.popleft(), rgb, alpha, background, frames.boxes[i])
-                picture = _Picture(plan, rgb, alpha, background)
+                    alpha = recovered(plan, edges.popleft(), rgb, alpha, background, frames.boxes[i])
+                picture = FullPicture(plan, rgb, alpha, background)
                 picture.relight(light, frames.boxes[i])
                 out = picture.composite() if options.output == "comp" else (
                     picture.cut_out() if alpha_out else picture.gain())
@@ -268,97 +269,6 @@ def _pairs(frames: Iterable[tuple[Harmonized, tuple[np.ndarray, np.ndarray, np.n
             before, after, scene = (to_linear(part, "srgb") for part in (reference, result, behind))
             edges.append(recover.edge_change(before, after, scene, mask))
         yield reference, result, mask
-
-
-def _recovered(plan: Plan, change: np.ndarray, rgb: np.ndarray, alpha: np.ndarray, background: np.ndarray,
-               box: np.ndarray) -> np.ndarray:
-    """The alpha with the edge that the harmonizer drew in the view's `box`."""
-    x0, y0, x1, y1 = box
-    inside = slice(y0, y1), slice(x0, x1)
-    if _is_in_place(plan, rgb[inside], background[inside]):
-        return alpha
-    guide = np.clip(luminance(convert(rgb[inside], plan.foreground.tags, SRGB)), 0, 1)
-    out = alpha.copy()
-    out[inside] = recover.carry(change, guide, alpha[inside])
-    return out
-
-
-class _Picture:
-    """One full-size frame on its way from the source to the result.
-
-    All work is done in the box of what the mask covers; beyond it the background's own bits stay.
-    """
-
-    def __init__(self, plan: Plan, rgb: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> None:
-        self.plan, self.rgb, self.alpha, self.background = plan, rgb, alpha, background
-        x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
-        self.corner = x, y
-        self.box = slice(y, y + height), slice(x, x + width)
-        own = rgb[self.box]
-        if own.size and not _is_cut_out(plan) and not _is_in_place(plan, own, background[self.box]):
-            own = blend.estimate_foreground(own, alpha[self.box])
-        source = plan.foreground.tags
-        self.linear = linear_between(to_linear(own, source.transfer), source, plan.tags)
-        self.relit = self.linear
-
-    def relight(self, light: transfer.Light, box: np.ndarray) -> None:
-        """Change the light; `box` is the view's in the whole picture."""
-        if not self.linear.size:
-            return
-        x, y = self.corner
-        x0, y0, x1, y1 = box
-        self.relit = light.apply(self.linear, (x0 - x, y0 - y, x1 - x, y1 - y), self.plan.options.strength)
-
-    def composite(self) -> np.ndarray:
-        """The person over the background, code values of the plan's tags."""
-        return self._over(self.relit)
-
-    def cut_out(self) -> np.ndarray:
-        """The person alone, straight; black where alpha is 0."""
-        out = np.zeros_like(self.background)
-        out[self.box] = from_linear(self.relit, self.plan.tags.transfer)
-        out[self.alpha == 0] = 0
-        return out
-
-    def gain(self) -> np.ndarray:
-        """The change of light alone: itself in EXR; elsewhere grey for none, an eighth per stop."""
-        eps = np.float32(0.004)
-        gain = np.ones_like(self.background)
-        gain[self.box] = (self.relit + eps) / (self.linear + eps)
-        gain[self.alpha == 0] = 1
-        return 0.5 + np.log2(np.maximum(gain, 1e-6)) / 8 if self.plan.target.display else gain
-
-    def panels(self) -> tuple[np.ndarray, ...]:
-        """Source, plain composite, result; display sRGB."""
-        tags = self.plan.tags
-        return (convert(self.rgb, self.plan.foreground.tags, SRGB), convert(self._over(self.linear), tags, SRGB),
-                convert(self._over(self.relit), tags, SRGB))
-
-    def _over(self, linear: np.ndarray) -> np.ndarray:
-        out = self.background.copy()
-        alpha, name = self.alpha[self.box], self.plan.tags.transfer
-        inside = alpha > 0
-        if not inside.any():
-            return out
-        # Where no person is the background keeps its own bits, and where the person is solid it is not looked at.
-        # (cv2 masks three channels several times faster than numpy.)
-        cv2.copyTo(from_linear(linear, name), inside.view(np.uint8), out[self.box])
-        band = inside & (alpha < 1)  # only here light is mixed
-        if band.any():
-            behind = to_linear(self.background[self.box][band], name)
-            mixed = blend.over(linear[band][None], behind[None], alpha[band][None])[0]
-            out[self.box][band] = from_linear(mixed, name)
-        return out
-
-
-def _is_cut_out(plan: Plan) -> bool:
-    # A foreground with alpha of its own brings its own colour; a filmed one has its old background in it.
-    return plan.mask is None
-
-
-def _is_in_place(plan: Plan, rgb: np.ndarray, background: np.ndarray) -> bool:
-    # Light is changed where the person was filmed: what shines through their edges is the background that stays.
-    return plan.foreground.tags == plan.tags and np.array_equal(rgb, background)
 
 
 def _picture(planes: np.ndarray) -> np.ndarray:
