@@ -18,6 +18,7 @@ import typer
 from harmovid import __version__, cli_evaluate, cli_train
 from harmovid.cli_evaluate import Detail
 from harmovid.errors import InputError, MissingExtra, OptionError
+from harmovid.model.names import STEADY
 from harmovid.screen import Report, bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Segmenter(StrEnum):
     rembg = "rembg"
 
 
-_DEFAULT_MODEL, _STEADY_MODEL = "nano", "nano-deflicker"
+_DEFAULT_MODEL = "nano"
 _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
@@ -228,7 +229,7 @@ def deflicker(
                                               "it the video's own alpha serves, else it is the whole picture.",
                                               rich_help_panel=_MASK)] = None,
     model: Annotated[str, typer.Option(help="nano-deflicker, or the folder of a checkpoint: model/ of a run of "
-                                       "`harmovid train deflicker`.", rich_help_panel=_LIGHT)] = _STEADY_MODEL,
+                                       "`harmovid train deflicker`.", rich_help_panel=_LIGHT)] = STEADY,
     strength: Annotated[float, typer.Option(help="How much of the correction: 0 none, 1 all, up to 2.",
                                             rich_help_panel=_LIGHT)] = 1.0,
     detail: Annotated[Detail, typer.Option(help="transfer: the clip at full size in steady light; network: the "
@@ -256,7 +257,7 @@ def deflicker(
         options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
         clip, matte_clip = _open(video, fps, None), _open(mask, fps, None) if mask else None
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
-            raise OptionError(f"there is no model {model!r}; give {_STEADY_MODEL}, or the folder of a checkpoint of "
+            raise OptionError(f"there is no model {model!r}; give {STEADY}, or the folder of a checkpoint of "
                               "`harmovid train deflicker`")
         network, remarks = _network(model, None, device, relights=False)
         with bars() as progress:
@@ -354,7 +355,8 @@ def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Telling, li
         method = classical.by_name(model)
     except OptionError as error:
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
-            raise OptionError(f"{error}; a network is {', '.join(SHIPPED)}, or the folder of a checkpoint") from error
+            relighting = ", ".join(name for name in SHIPPED if name != STEADY)
+            raise OptionError(f"{error}; a network is {relighting}, or the folder of a checkpoint") from error
         return _network(model, steps, device, relights=True)
     if steps is not None:
         raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")

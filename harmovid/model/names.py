@@ -6,6 +6,9 @@ SHIPPED = {"nano": "harmovid train harmonize", "nano-harmoim": "harmovid train h
            "nano-deflicker": "harmovid train deflicker"}
 """By name, the command that trains one."""
 
+STEADY = "nano-deflicker"
+"""The one that only steadies light; the others relight."""
+
 _SHORT = {"harmoim": "nano-harmoim"}
 
 
