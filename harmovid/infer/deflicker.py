@@ -29,6 +29,7 @@ OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
 """Of the straight path: each frame's correction is its own, and what the mask does not cover stays."""
 
 _CHUNK = 32  # frames that are looked at, or go through the codec, together
+_LEAD = 8  # frames, two latents
 
 
 class Deflickering(NetworkHarmonizer):
@@ -52,16 +53,19 @@ class Deflickering(NetworkHarmonizer):
         """
         starts = cuts.shots(_pictures(clip))
         for start, stop in zip(starts, [*starts[1:], len(clip)], strict=True):
-            shot = _Shot(clip, start, stop)
+            shot = _Shot(clip, start, stop, min(_LEAD, stop - start - 1))
             composite = self._encode_composite(shot, self._count(shot))  # (1, 16, Tl, h, w)
             answer = self._sample(shot, composite, None, None, None, seed)  # (1, 16, Tl, h, w)
             done = 0
             for video in decode_clip(self.model.codec, answer, len(shot)):
                 result = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
                 views = shot.window(done, done + result.shape[1])
-                reference = self._alone(views.composite)
-                yield Harmonized(reference, corrected(reference, result, views.mask))
+                led = max(0, shot.lead - done)  # of these frames, those that only lead in
                 done += result.shape[1]
+                if led < result.shape[1]:
+                    result, seen, mask = (part[:, led:] for part in (result, views.composite, views.mask))
+                    reference = self._alone(seen)
+                    yield Harmonized(reference, corrected(reference, result, mask))
 
     @torch.inference_mode()
     def _alone(self, frames: np.ndarray) -> np.ndarray:
@@ -76,17 +80,25 @@ class Deflickering(NetworkHarmonizer):
 
 @dataclass(frozen=True)
 class _Shot:
-    """Frames start <= t < stop of a clip, as a clip."""
+    """Frames start <= t < stop of a clip, as a clip, after `lead` frames that are its first ones played backwards.
+
+    The codec's first latent holds one frame, all others four: what is steadied best lies in the middle.
+    """
 
     clip: ViewClip
     start: int
     stop: int
+    lead: int
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return self.lead + self.stop - self.start
 
     def window(self, start: int, stop: int) -> Views:
-        return self.clip.window(self.start + start, self.start + stop)
+        wanted = np.abs(np.arange(start, stop) - self.lead)
+        first, last = int(wanted.min()), int(wanted.max())
+        views = self.clip.window(self.start + first, self.start + last + 1)
+        return Views(*(np.ascontiguousarray(part[:, wanted - first]) for part in (
+            views.composite, views.background, views.mask, views.overview)))
 
 
 def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Harmonizer, options: Options = OPTIONS, *,
