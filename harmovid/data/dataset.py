@@ -169,20 +169,6 @@ class Footage:
         random = np.random.default_rng(0)
         return _stacked([self._one(self.takes[index], frames, view, random, STEADY, start)])
 
-    def _paired(self, pairs: Iterable[Shard]) -> list[tuple[_Take, _Take]]:
-        """Each pseudo-pair, and the frames of the clip that it was made of."""
-        filmed = {take.name: take for take in self.takes}
-        found = []
-        for shard in pairs:
-            source, start, stop = filmed.get(shard.info.source), shard.info.start, shard.info.start + shard.info.frames
-            if source is None or len(source.layers) < stop or source.layers.shape[2:] != shard.mask.shape[1:]:
-                raise InputError(f"the pair {shard.info.name} is of {shard.info.source or 'no clip'}, which is not "
-                                 "among the shards, or is another one now; give the shards that it was made of")
-            found.append((_take(shard, self.device), replace(
-                source, layers=source.layers[start:stop], boxes=source.boxes[start:stop],
-                overview=source.overview[start // OVERVIEW_EVERY :])))
-        return found
-
     def _choose(self, random: np.random.Generator, config: CropConfig) -> _Take:
         pick_photo = random.random() < config.photos if self.videos and self._photos else bool(self._photos)
         pool: Sequence[int] = self._photos if pick_photo else self.videos

@@ -68,14 +68,6 @@ def run_methods(folder: Path, chosen: Sequence[Method], names: Collection[str] |
     return {run.method.name: run.failed for run in runs}
 
 
-def run_method(folder: Path, method: Method, names: Collection[str] | None = None, device: str = "cpu",
-               view: ViewSize | None = None,
-               progress: Progress = lambda name, done, total: None) -> dict[str, str]:
-    """`run_methods` of one."""
-    return run_methods(folder, [method], names, device, {} if view is None else {method.name: view},
-                       progress)[method.name]
-
-
 @dataclass(frozen=True)
 class _Look:
     """The first pass over an item, and how long it took."""

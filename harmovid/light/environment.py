@@ -107,11 +107,6 @@ def rotated(pixels: np.ndarray, yaw: float) -> np.ndarray:
     return moved if part == 0 else moved * (1 - part) + np.roll(moved, 1, axis=1) * part
 
 
-def mean_radiance(pixels: np.ndarray) -> np.ndarray:
-    """Mean over the sphere, (3,)."""
-    return np.asarray((pixels * solid_angles(len(pixels))[..., None]).sum((0, 1)) / (4 * np.pi), np.float32)
-
-
 def shrunk(pixels: np.ndarray, height: int) -> np.ndarray:
     """The map at a smaller height, its energy kept row by row."""
     if height == len(pixels):

@@ -42,19 +42,11 @@ def exposure(linear: Tensor, stops: Tensor) -> Tensor:
     return linear * torch.exp2(_number(stops))
 
 
-def white_balance(linear: Tensor, warmth: Tensor, magenta: Tensor) -> Tensor:
-    """Scene-linear light under another white; the luminance of grey is kept.
-
-    warmth: stops from blue to red (amber > 0). magenta: stops from green to magenta.
-    """
-    return linear * _colour(torch.exp(balance(warmth, magenta)))
-
-
 def balance(warmth: Tensor, magenta: Tensor) -> Tensor:
     """Natural logarithm of the gains of R, G, B for a white balance; the parameters' shape and a last axis of 3.
 
-    In stops, R gets warmth/2 + magenta/3, G −2/3·magenta, B magenta/3 − warmth/2, less what keeps
-    the luminance of grey.
+    warmth: stops from blue to red (amber > 0). magenta: stops from green to magenta. R gets warmth/2 + magenta/3, G
+    −2/3·magenta, B magenta/3 − warmth/2, less what keeps the luminance of grey.
     """
     stops = torch.stack([warmth / 2 + magenta / 3, -magenta * 2 / 3, magenta / 3 - warmth / 2], -1)
     gains = torch.exp2(stops)

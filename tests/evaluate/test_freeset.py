@@ -34,7 +34,7 @@ def test_such_a_set_is_run_and_scored_by_what_needs_no_truth(tmp_path, monkeypat
     data = recoloured.footage(tmp_path / "data", monkeypatch)
     freeset.free_set(data, tmp_path / "set", per_clip=1)
     out = tmp_path / "set" / "results" / "untouched"
-    assert run.run_method(tmp_path / "set", method("untouched")) == {}
+    assert run.run_methods(tmp_path / "set", [method("untouched")]) == {"untouched": {}}
     rows = run.score_set(tmp_path / "set", [out])[0]
     assert all(row["frame_psnr"] is None and row["background_exact"] > 0.99 for row in rows)
     (out / "ann__street.mkv").unlink()

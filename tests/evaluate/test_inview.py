@@ -12,6 +12,7 @@ from tests import figures
 from tests.evaluate import recoloured
 
 VIEW = ViewSize(area=32 * 32)
+UNTOUCHED = method("untouched", "network")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def made(tmp_path_factory):
 
 
 def test_the_untouched_composite_lies_over_its_references(made):
-    assert run.run_method(made, method("untouched", "network"), view=VIEW) == {}
+    assert run.run_methods(made, [UNTOUCHED], views={UNTOUCHED.name: VIEW}) == {UNTOUCHED.name: {}}
     items = list(read_set(made).items)
     place = inview.references(made, items, VIEW)
     for item in items:
@@ -37,7 +38,7 @@ def test_the_untouched_composite_lies_over_its_references(made):
 
 def test_rows_are_of_the_small_pictures_and_what_is_there_stays(made):
     out = made / "results" / "untouched__network"
-    run.run_method(made, method("untouched", "network"), view=VIEW)
+    run.run_methods(made, [UNTOUCHED], views={UNTOUCHED.name: VIEW})
     rows = run.score_set(made, [out], view=VIEW)[0]
     width, height = rows[0]["width"], rows[0]["height"]
     assert width * height == pytest.approx(32 * 32, rel=0.3) and width % 16 == height % 16 == 0

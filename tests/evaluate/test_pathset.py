@@ -94,7 +94,7 @@ def test_it_is_run_and_scored(tmp_path, hdri, tracer):
     out = tmp_path / "set"
     made = pathset.path_set(hdri, out, perform=perform, **{**KEPT, "limit": 1, "rotations": 1})
     results = out / "results" / "untouched"
-    assert run.run_method(out, method("untouched")) == {}
+    assert run.run_methods(out, [method("untouched")]) == {"untouched": {}}
     rows = {row["clip"]: row for row in run.score_set(out, [results])[0]}
     assert len({item.psnr for item in made.items}) > 1
     for item in made.items:

@@ -35,7 +35,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "set"
     with pytest.MonkeyPatch.context() as patch:
         manifest = recoloured.make(folder.parent, patch)
-    assert run.run_method(folder, method("untouched")) == {}
+    assert run.run_methods(folder, [method("untouched")]) == {"untouched": {}}
     return folder, manifest, run.score_set(folder, [folder / "results" / "untouched"])[0]
 
 
@@ -53,7 +53,8 @@ def test_a_method_that_returns_its_input_gains_nothing_by_the_default_path(made,
     folder, manifest, untouched = made
     monkeypatch.setattr(methods, "load", lambda *_: Nothing())
     told = []
-    assert run.run_method(folder, method("histogram"), progress=lambda *step: told.append(step)) == {}
+    failed = run.run_methods(folder, [method("histogram")], progress=lambda *step: told.append(step))
+    assert failed == {"histogram": {}}
     assert told[-1] == (manifest.items[-1].name, 4, 4)
     found = gains(run.score_set(folder, [folder / "results" / "histogram"])[0], untouched)
     assert abs(found.gain) < 0.05 and found.worse == 0
@@ -63,13 +64,13 @@ def test_what_is_there_stays_and_the_method_is_not_even_made(made, monkeypatch):
     folder, manifest, _ = made
     monkeypatch.setattr(methods, "load", None)
     before = {path: path.stat().st_mtime_ns for path in (folder / "results" / "untouched").glob("*.mkv")}
-    run.run_method(folder, method("untouched"))
+    run.run_methods(folder, [method("untouched")])
     assert before == {path: path.stat().st_mtime_ns for path in before} and len(before) == len(manifest.items)
 
 
 def test_painting_over_shows_no_person(made):
     folder, manifest, _ = made
-    assert run.run_method(folder, method("background")) == {}
+    assert run.run_methods(folder, [method("background")]) == {"background": {}}
     for item in manifest.items:
         result, behind, mask = (figures.read(folder / place / f"{item.name}.mkv")[0]
                                 for place in ("results/background", "background", "mask"))
@@ -82,7 +83,7 @@ def test_methods_of_one_view_share_what_they_see_and_their_results_are_as_alone(
     folder, manifest, _ = made
     chosen = [method("reinhard"), method("classical"), method("classical", "network")]
     for one in chosen:
-        run.run_method(folder, one)
+        run.run_methods(folder, [one])
     alone = {one.name: [figures.read(folder / "results" / one.name / f"{item.name}.mkv")[0]
                         for item in manifest.items] for one in chosen}
     for one in chosen:
@@ -101,7 +102,7 @@ def test_methods_of_one_view_share_what_they_see_and_their_results_are_as_alone(
 def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):
     folder, manifest, untouched = made
     out = folder / "results" / "classical"
-    assert run.run_method(folder, method("classical")) == {}
+    assert run.run_methods(folder, [method("classical")]) == {"classical": {}}
     assert len(gains(run.score_set(folder, [out])[0], untouched).items) == 4
     (out / f"{manifest.items[0].name}.mkv").unlink()
     rows = run.score_set(folder, [out])[0]

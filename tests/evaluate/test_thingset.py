@@ -19,8 +19,7 @@ def test_the_padding_repeats_the_last_frame_and_is_not_scored(tmp_path, monkeypa
         for role in ROLES:
             frames = figures.read(out / role / f"{item.name}.mkv")[0]
             assert len(frames) == 9 and (frames[6:] == frames[5]).all()
-    chosen = method("untouched")
-    assert run.run_method(out, chosen) == {}
+    assert run.run_methods(out, [method("untouched")]) == {"untouched": {}}
     rows = run.score_set(out, [out / "results" / "untouched"])[0]
     assert [row["frames"] for row in rows] == [6, 6]
     # What stands in the padding is of no consequence.

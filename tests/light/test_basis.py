@@ -3,6 +3,7 @@ import pytest
 
 from harmovid.light import basis as bases
 from harmovid.light import environment as env
+from tests.light.sphere import mean_radiance
 
 COUNT = 128
 
@@ -30,7 +31,7 @@ def test_samples_lie_in_their_cells_and_fill_the_sphere():
 def test_projection_keeps_the_energy():
     pixels = speckled()
     light = bases.project(pixels, COUNT)
-    total = env.mean_radiance(pixels) * 4 * np.pi
+    total = mean_radiance(pixels) * 4 * np.pi
     assert np.allclose((light * bases.basis(COUNT).solid[:, None]).sum(0), total, rtol=1e-4)
 
 
