@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harmovid.errors import InputError
-from harmovid.infer.sampler import draw, sample
+from harmovid.infer.sampler import draw, generators, sample
 from harmovid.infer.views import Harmonized, ViewClip, ViewSize
 from harmovid.model.stable import load_stable
 
@@ -72,9 +72,7 @@ class IcLight:
             views = clip.window(start, stop)
             composite, background, mask = (self._frames(planes) for planes in (
                 views.composite, views.background, views.mask))
-            first, later = (torch.Generator().manual_seed(int(state) >> 1)
-                            for state in np.random.SeedSequence([seed, start]).generate_state(2, np.uint64))
-            yield Harmonized(*self._relight(composite, background, mask, first, later))
+            yield Harmonized(*self._relight(composite, background, mask, *generators(seed, start)))
             self.progress("sample", stop, len(clip))
 
     @torch.inference_mode()

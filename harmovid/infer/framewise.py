@@ -15,7 +15,7 @@ from torch import Tensor
 from harmovid.errors import InputError
 from harmovid.infer.deflicker import Deflickering
 from harmovid.infer.network import NetworkHarmonizer, Progress
-from harmovid.infer.sampler import draw, sample
+from harmovid.infer.sampler import draw, generators, sample
 from harmovid.infer.views import Harmonized, ViewClip
 from harmovid.model.checkpoint import Model
 from harmovid.model.conditions import conditions
@@ -62,10 +62,7 @@ class FrameWise(NetworkHarmonizer):
             views = clip.window(start, stop)
             composite, background, overview, mask = (self._frames(planes) for planes in (
                 views.composite, views.background, views.overview, views.mask))
-            # The steps' noise has a generator of its own: it must not depend on for how many frames was drawn before.
-            first, later = (torch.Generator().manual_seed(int(state) >> 1)
-                            for state in np.random.SeedSequence([seed, start]).generate_state(2, np.uint64))
-            yield Harmonized(*self._relight(composite, background, overview, mask, first, later))
+            yield Harmonized(*self._relight(composite, background, overview, mask, *generators(seed, start)))
             self.progress("sample", stop, len(clip))
 
     @torch.inference_mode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise, zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,16 @@ def draw(shape: Sequence[int], generator: torch.Generator, device: torch.device 
     planes = [torch.randn((batch, channels, height, width), generator=generator, device=generator.device)
               for _ in range(frames)]
     return torch.stack(planes, 2).to(device)  # (B, C, Tl, h, w)
+
+
+def generators(seed: int, start: int) -> tuple[torch.Generator, torch.Generator]:
+    """Of the noise to begin from and of the steps' own, for the frames of a clip that are sampled from `start` on.
+
+    They are two, for the steps' noise must not depend on for how many frames was drawn before.
+    """
+    first, later = (torch.Generator().manual_seed(int(state) >> 1)
+                    for state in np.random.SeedSequence([seed, start]).generate_state(2, np.uint64))
+    return first, later
 
 
 @torch.no_grad()
