@@ -23,6 +23,7 @@ from harmovid.model import checkpoint
 from harmovid.video import encode, io
 from harmovid.video.clip import Clip
 from harmovid.video.color import from_linear, luminance, to_linear
+from harmovid.video.target import open_target
 
 _SIDE = 160  # height of a picture on the sheet
 
@@ -73,7 +74,7 @@ def main() -> None:
     rows = [strip(source, shown)]
     for name, change in (("pumped", pumped(source.frames)), ("banded", banded)):
         made = given.out / f"{name}.mkv"
-        with encode.Writer(encode.open_target(made, overwrite=True), (source.width, source.height),
+        with encode.Writer(open_target(made, overwrite=True), (source.width, source.height),
                            source.rate) as writer:
             for t, frame in enumerate(io.read(source)):
                 light = np.clip(change(t, to_linear(frame.rgb, "srgb")), 0, 1).astype(np.float32)

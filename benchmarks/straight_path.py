@@ -22,6 +22,7 @@ from benchmarks.lut_set import method
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
 from harmovid.video import encode, io
+from harmovid.video.target import open_target
 
 CACHE = Path(__file__).parent.parent / ".cache" / "bench"
 
@@ -36,7 +37,7 @@ def prepare(clips: dict[str, Path], size: tuple[int, int], frames: int) -> dict[
         clip = io.open_clip(path)
         period = max(2 * clip.frames - 2, 1)
         order = [min(i % period, period - i % period) for i in range(frames)]
-        with encode.Writer(encode.open_target(made[role]), size, clip.rate) as writer:
+        with encode.Writer(open_target(made[role]), size, clip.rate) as writer:
             for frame in io.read(clip, order):
                 writer.write(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_CUBIC))
     return made
@@ -47,7 +48,7 @@ def alone(clips: dict[str, Path]) -> float:
     begin = time.perf_counter()
     opened = {role: io.open_clip(path) for role, path in clips.items()}
     front = opened["foreground"]
-    with encode.Writer(encode.open_target(CACHE / "alone.mp4", overwrite=True), (front.width, front.height),
+    with encode.Writer(open_target(CACHE / "alone.mp4", overwrite=True), (front.width, front.height),
                        front.rate) as writer:
         streams = (io.read(front), io.read(opened["background"]), io.read(opened["mask"], grey=True))
         for frame, _, _ in zip(*streams, strict=True):

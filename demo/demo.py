@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from harmovid.video import encode
+from harmovid.video.target import open_target
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache" / "demo"
@@ -62,7 +63,7 @@ def draw_background(path: Path, size: tuple[int, int] = (1280, 720), rate: Fract
     lamps = [(rng.uniform(-0.1, 1.1), rng.normal(0.60, 0.07), rng.uniform(12, 30), tints[rng.integers(len(tints))],
               rng.uniform(0.10, 0.5), rng.uniform(0.2, 0.9)) for _ in range(70)]
     frames = int(SECONDS * rate)
-    with encode.Writer(encode.open_target(path, overwrite=True), size, rate) as writer:
+    with encode.Writer(open_target(path, overwrite=True), size, rate) as writer:
         for t in range(frames):
             drift = t / frames
             light = base.copy()

@@ -166,7 +166,8 @@ def harmonize(
         from harmovid.infer import pipeline
         from harmovid.infer.compare import Comparison
         from harmovid.infer.plan import Options, plan
-        from harmovid.video import encode, io
+        from harmovid.video import io
+        from harmovid.video.target import open_target
 
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
@@ -205,7 +206,7 @@ def harmonize(
                 except MissingExtra as error:
                     raise InputError("there is no mask: pass --mask, give a foreground with alpha, or let one be made. "
                                      f"{error}") from error
-                own = encode.open_target(Path(folder) / "mask.mkv")
+                own = open_target(Path(folder) / "mask.mkv")
                 frames = sorted(set(work.foreground_index.tolist()))
                 if write_matte(front, own, segmenter, indices=frames, progress=progress) == 0:
                     raise InputError(f"no mask was given, and nobody was found in {foreground} to make one of; pass "
@@ -289,13 +290,13 @@ def matte(
 
         from harmovid.infer.matting import write_matte
         from harmovid.infer.pipeline import peak_memory
-        from harmovid.video import encode
+        from harmovid.video.target import open_target
 
         began = perf_counter()
         clip = _open(video, fps, None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
-        target = encode.open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
+        target = open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
         segmenter = _segmenter(model)
         with bars() as progress:
             found = write_matte(clip, target, segmenter, steady=steady, progress=progress)

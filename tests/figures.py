@@ -19,6 +19,7 @@ import numpy as np
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, ColorTags, from_linear, to_linear
+from harmovid.video.target import open_target
 from tests import makers
 
 RATE = Fraction(25)
@@ -142,7 +143,7 @@ def write(path: Path, frames: Iterable[np.ndarray], alpha: Iterable[np.ndarray] 
     A name with one of the video suffixes, a folder for PNG, or a pattern for PNG or EXR.
     """
     pictures = list(frames)
-    target = encode.open_target(path, frames=len(pictures), alpha=alpha is not None)
+    target = open_target(path, frames=len(pictures), alpha=alpha is not None)
     height, width = pictures[0].shape[:2]
     with encode.Writer(target, (width, height), rate, target.tags(tags), bits=bits, alpha=alpha is not None,
                        grey=pictures[0].ndim == 2, start_number=start_number, timecode=timecode) as writer:
@@ -236,7 +237,7 @@ def counting(count, size=(64, 48)):
 
 def put(path, frames, alphas=None, *, rate=Fraction(24), tags=SRGB, **options):
     """Write frames of any kind to `path`, and open it again."""
-    target = encode.open_target(path, frames=len(frames), alpha=alphas is not None)
+    target = open_target(path, frames=len(frames), alpha=alphas is not None)
     size = frames[0].shape[1], frames[0].shape[0]
     with encode.Writer(target, size, rate, target.tags(tags), alpha=alphas is not None, grey=frames[0].ndim == 2,
                 **options) as writer:

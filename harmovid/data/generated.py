@@ -22,6 +22,7 @@ import numpy as np
 from harmovid.data.relighting import check_part, digest, freeze
 from harmovid.errors import OptionError
 from harmovid.video import encode
+from harmovid.video.target import open_target
 
 CLIPS = "clips.jsonl"
 MANNER = "No people. Locked camera at eye level, natural footage, sharp focus on the far ground."
@@ -110,7 +111,7 @@ def make_backgrounds(out: Path, model: VideoModel, wanted: Generating, *, part: 
                           wanted.steps, _seed(n, wanted.seed))
         # H.264 takes even sides.
         height, width = (side - side % 2 for side in clip.shape[1:3])
-        with encode.Writer(encode.open_target(_place(out, n)), (width, height), Fraction(wanted.rate)) as writer:
+        with encode.Writer(open_target(_place(out, n)), (width, height), Fraction(wanted.rate)) as writer:
             for picture in clip:
                 writer.write(np.ascontiguousarray(picture[:height, :width]))
         progress("clips", done, len(todo))

@@ -20,9 +20,10 @@ from harmovid.errors import HarmoVidError, InputError, OptionError
 from harmovid.infer import framing
 from harmovid.infer.matting import write_matte
 from harmovid.infer.views import ViewSize
-from harmovid.video import encode, io
+from harmovid.video import io
 from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert
+from harmovid.video.target import open_target
 
 _ROOM = 0.35  # around the person's box, a share of its side: what crops may move and grow into
 _UNMASKED = 33  # frames of a clip without a mask; those are talking heads, which hardly move
@@ -98,7 +99,7 @@ def _pack_entry(entry: listed.Entry, footage: Path, out: Path) -> str | None:
             shard = made(video.with_name(video.stem + ending))
         else:
             with TemporaryDirectory(prefix="harmovid-") as folder:
-                target = encode.open_target(Path(folder) / "mask.mkv")
+                target = open_target(Path(folder) / "mask.mkv")
                 clip = io.open_clip(video)
                 write_matte(clip, target, _segmenter(), indices=range(min(clip.frames, _UNMASKED)))
                 shard = made(target.path, frames=_UNMASKED)

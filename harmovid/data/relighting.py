@@ -27,6 +27,7 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer
 from harmovid.model.checkpoint import Model
 from harmovid.video import encode, io
+from harmovid.video.target import open_target
 
 MANIFEST = "manifest.json"
 OPTIONS = Options(sound=False, transfer=TransferConfig(temporal_sigma=0))
@@ -52,7 +53,7 @@ def relit(picture: np.ndarray, mask: np.ndarray, behind: np.ndarray, harmonizer:
     with TemporaryDirectory(prefix="harmovid-") as folder:
         files = {role: Path(folder) / f"{role}.mkv" for role in ("foreground", "background", "mask", "result")}
         for role, pictures in (("foreground", picture), ("background", behind), ("mask", mask)):
-            with encode.Writer(encode.open_target(files[role]), size, Fraction(int(RATE)),
+            with encode.Writer(open_target(files[role]), size, Fraction(int(RATE)),
                                grey=role == "mask") as writer:
                 for shown in pictures:
                     writer.write(shown.astype(np.float32) / 255)

@@ -19,6 +19,7 @@ from harmovid.evaluate.report import RESULTS, Bench, Item, Method, Report
 from harmovid.evaluate.score import find_clips
 from harmovid.video import encode, io
 from harmovid.video.color import LUMA_BT709, SRGB, convert
+from harmovid.video.target import open_target
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
@@ -155,7 +156,7 @@ def excerpt(path: Path, mask: Path | None) -> Excerpt:
     if not small:
         raise InputError(f"{path} has no frame that can be read; render it again")
     with tempfile.TemporaryDirectory() as folder:
-        target = encode.open_target(Path(folder) / "clip.mp4")
+        target = open_target(Path(folder) / "clip.mp4")
         with encode.Writer(target, size, clip.rate, crf=_CRF) as writer:
             for rgb in small:
                 writer.write(rgb)

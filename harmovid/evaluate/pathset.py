@@ -24,6 +24,7 @@ from harmovid.lightstage.render import Look, Shot, develop, exposure, over
 from harmovid.lightstage.scene import Camera, Performance
 from harmovid.video import encode
 from harmovid.video.color import luminance
+from harmovid.video.target import open_target
 
 Perform = Callable[[int, int, int], Performance]
 """A performance from the person's number, how many frames, and which take."""
@@ -98,7 +99,7 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
         shown = {"truth": target.composite, "background": target.background, "mask": target.alpha,
                  "foreground": source.composite}
         for role, pictures in shown.items():
-            path = encode.open_target(out / role / f"{item.name}.mkv", overwrite=True)
+            path = open_target(out / role / f"{item.name}.mkv", overwrite=True)
             with encode.Writer(path, size[::-1], rate, grey=role == "mask") as writer:
                 for picture in pictures:
                     writer.write(picture)

@@ -30,6 +30,7 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import from_linear, to_linear
+from harmovid.video.target import open_target
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the item, items done, items in all."""
@@ -203,7 +204,7 @@ def _paint_over(folder: Path, item: Item, path: Path, end: int | None = None) ->
     mean = np.mean([frame.rgb.mean((0, 1), dtype=np.float64) for frame in io.read(behind)], 0)
     flat = to_linear(np.full((behind.height, behind.width, 3), mean, np.float32), "srgb")
     count = min(behind.frames, end or behind.frames)
-    with encode.Writer(encode.open_target(path), (behind.width, behind.height), behind.rate) as writer:
+    with encode.Writer(open_target(path), (behind.width, behind.height), behind.rate) as writer:
         for frame, alpha in zip(io.read(behind, range(count)), alphas(folder, item.name), strict=False):
             writer.write(from_linear(blend.over(flat, to_linear(frame.rgb, "srgb"), alpha), "srgb"))
     return count

@@ -34,6 +34,7 @@ from harmovid.infer.plan import Options
 from harmovid.video import encode, io
 from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
+from harmovid.video.target import open_target
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
@@ -210,7 +211,7 @@ def write(path: Path, pictures: Iterable[np.ndarray], like: Clip) -> None:
     iterator = iter(pictures)
     first = next(iterator)
     size = first.shape[1], first.shape[0]
-    with encode.Writer(encode.open_target(path, overwrite=True), size, like.rate, bits=like.bits,
+    with encode.Writer(open_target(path, overwrite=True), size, like.rate, bits=like.bits,
                        grey=first.ndim == 2) as writer:
         writer.write(first)
         for picture in iterator:

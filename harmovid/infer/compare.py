@@ -10,6 +10,7 @@ import numpy as np
 
 from harmovid.errors import OutputError
 from harmovid.video import encode
+from harmovid.video.target import open_target
 
 _PANEL_HEIGHT = 480
 _SHEET_ROWS = 4
@@ -30,7 +31,7 @@ class Comparison:
         self.sheet = Path(path).suffix.lower() in (".png", ".jpg", ".jpeg")
         if not self.sheet and Path(path).suffix.lower() not in (".mp4", ".mov", ".mkv"):
             raise OutputError(f"--compare writes a video (.mp4) or a picture (.png), not {Path(path).name}")
-        self.target = encode.open_target(path, inputs=inputs, overwrite=overwrite, frames=1 if self.sheet else 2)
+        self.target = open_target(path, inputs=inputs, overwrite=overwrite, frames=1 if self.sheet else 2)
         self.rate = rate
         rows = min(_SHEET_ROWS, frames)
         self.wanted = set(np.linspace(0, frames - 1, rows).round().astype(int)) if self.sheet else set(range(frames))

@@ -24,6 +24,7 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
 from harmovid.video import cuts, encode, io
 from harmovid.video.clip import Clip
+from harmovid.video.target import open_target
 
 OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
 """Of the straight path: each frame's correction is its own, and what the mask does not cover stays."""
@@ -127,7 +128,7 @@ def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Ha
         work = plan(video, behind, mask, output, options, overwrite=overwrite)
         return pipeline.harmonize(work, harmonizer, progress=progress)
     with TemporaryDirectory(prefix="harmovid-") as folder:
-        everywhere = encode.open_target(Path(folder) / "mask.mkv")
+        everywhere = open_target(Path(folder) / "mask.mkv")
         with encode.Writer(everywhere, (video.width, video.height), video.rate, grey=True) as writer:
             writer.write(np.ones((video.height, video.width), np.float32))
         work = plan(video, behind, io.open_clip(everywhere.path), output, options, overwrite=overwrite)

@@ -10,18 +10,19 @@ from harmovid.composite.segment import segment_clip
 from harmovid.video import encode, io
 from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert
+from harmovid.video.target import Target
 
 Segmenter = Callable[[np.ndarray], np.ndarray]
 """(H, W, 3) float32 display sRGB in [0, 1] → (H, W) float32 in [0, 1]."""
 
 
-def write_matte(clip: Clip, target: encode.Target, segmenter: Segmenter, *, indices: Sequence[int] | None = None,
+def write_matte(clip: Clip, target: Target, segmenter: Segmenter, *, indices: Sequence[int] | None = None,
                 steady: int = 1, progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> int:
     """Cut the person out of every frame, hold the mask steady in time, and write it.
 
     Args:
         clip: the filmed clip.
-        target: from `encode.open_target`.
+        target: from `target.open_target`.
         segmenter: from `composite.segment`.
         indices: frames to make it of, all where None. Frames that are no neighbours are not held
             steady against each other.

@@ -14,10 +14,11 @@ from harmovid.composite.matte import Refine
 from harmovid.composite.place import Placement
 from harmovid.errors import InputError, OptionError
 from harmovid.infer.transfer import TransferConfig
-from harmovid.video import encode, io, stills, timecode
+from harmovid.video import io, stills, timecode
 from harmovid.video.clip import Clip
 from harmovid.video.color import ColorTags
 from harmovid.video.sound import Sound, check_sound
+from harmovid.video.target import Target, open_target
 
 _LONGEST_SIDE = 16384
 # Beyond these the light transfer's compiled loops have no room to work in, or its equations no solution.
@@ -105,7 +106,7 @@ class Plan:
     mask_place: Placement
     size: tuple[int, int]  # width, height of the result
     rate: Fraction
-    target: encode.Target
+    target: Target
     tags: ColorTags  # of the result
     bits: int
     timecode: str | None
@@ -168,7 +169,7 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         raise OptionError("--detail network writes the network's own picture, without alpha; leave out "
                           "--output foreground")
     inputs = tuple(clip.path for clip in (foreground, background, mask) if clip) + also_inputs
-    target = encode.open_target(output, inputs=inputs, overwrite=overwrite, frames=len(fg_index), alpha=alpha)
+    target = open_target(output, inputs=inputs, overwrite=overwrite, frames=len(fg_index), alpha=alpha)
     bits = max(foreground.bits, background.bits)
     if target.kind == "mp4" and any(side % 2 for side in size) and options.detail == "transfer":
         notes.append("H.264 needs even sides: the last column or row is doubled; .mkv and .mov keep the size")

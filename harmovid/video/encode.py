@@ -10,25 +10,23 @@ import errno
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, VideoReformatter
 
 from harmovid.errors import OutputError
 from harmovid.video import stills
-from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
+from harmovid.video.color import SRGB, ColorTags
 from harmovid.video.pixels import EXACT, rgb_to_ycbcr
 from harmovid.video.sound import Sound, SoundCopy
+from harmovid.video.target import TRANSFERS, Target
 from harmovid.video.timecode import shift
-
-Kind = Literal["mp4", "mov", "mkv", "png", "exr", "still"]
 
 _PRIMARIES = {"bt709": ColorPrimaries.BT709, "bt601-525": ColorPrimaries.SMPTE170M,
               "bt601-625": ColorPrimaries.BT470BG, "p3": ColorPrimaries.SMPTE432, "bt2020": ColorPrimaries.BT2020}
@@ -36,135 +34,13 @@ _MATRIX = {"bt709": Colorspace.ITU709, "bt601-525": Colorspace.ITU601, "bt601-62
            "p3": Colorspace.ITU709, "bt2020": Colorspace.BT2020}
 # Values of ITU-T H.273 for the stream's tag; libswscale's enumeration has fewer.
 _MATRIX_TAG = {"bt709": 1, "bt601-525": 6, "bt601-625": 5, "p3": 1, "bt2020": 9}
-_TRANSFER = {"srgb": ColorTrc.BT709, "linear": ColorTrc.LINEAR, "gamma22": ColorTrc.GAMMA22, "pq": ColorTrc.SMPTE2084,
-             "hlg": ColorTrc.ARIB_STD_B67}
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where and how to write; made by `open_target`, which checks what can be checked beforehand."""
-
-    path: Path
-    kind: Kind
-    pattern: Path | None = None  # of a folder: the files' names, "shot.%04d.png"
-
-    @property
-    def display(self) -> bool:
-        """Whether the format holds 0..1 display values alone (scene-linear light must be encoded)."""
-        return self.kind != "exr" and not (self.kind == "still" and self.path.suffix.lower() == ".exr")
-
-    @property
-    def deep(self) -> bool:
-        """Whether the format can hold more than 8 bits."""
-        return self.kind != "mp4" and self.path.suffix.lower() not in (".jpg", ".jpeg", ".webp", ".bmp")
-
-    @property
-    def alpha(self) -> bool:
-        """Whether the format can hold an alpha channel."""
-        return self.kind != "mp4" and self.path.suffix.lower() not in (".jpg", ".jpeg", ".bmp")
-
-    def tags(self, wanted: ColorTags) -> ColorTags:
-        """The colour that the file will have: as wanted where it can, else sRGB or scene-linear."""
-        if not self.display:
-            return SCENE_LINEAR
-        if self.kind in ("png", "still"):
-            return SRGB
-        if self.kind == "mp4" and wanted.hdr:
-            return SRGB  # eight bits can't carry it
-        return wanted if wanted.transfer in _TRANSFER else SRGB
-
-
-def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False, frames: int = 2,
-                alpha: bool = False) -> Target:
-    """Check an output's name before any work, and say how it will be written. Creates nothing.
-
-    Args:
-        path: .mp4, .mov, .mkv, a folder, a numbered pattern, or one picture where frames is 1.
-        inputs: files that must not be written over.
-        overwrite: allow a finished output that stands there already to be replaced.
-        frames: how many frames will come.
-        alpha: whether the result carries alpha.
-
-    Raises:
-        OutputError: unknown suffix, the place is an input or is taken, or it can't be written to.
-    """
-    path = named = Path(path)
-    suffix = path.suffix.lower()
-    pattern = None
-    if stills.is_pattern(path):
-        kind: Kind = "exr" if suffix == ".exr" else "png"
-        if suffix not in (".exr", ".png"):
-            raise OutputError(f"{path}: numbered pictures are written as .png or .exr; change the suffix")
-        pattern, path = path, path.parent
-    elif suffix in (".mp4", ".mov", ".mkv"):
-        kind = suffix[1:]  # type: ignore[assignment]
-    elif suffix in stills.SUFFIXES:
-        if frames > 1:
-            raise OutputError(f"{path} is one picture and the result has {frames} frames; name a video, a "
-                              f"folder, or a pattern such as {path.stem}.%04d{suffix}")
-        kind = "still"
-    elif suffix == "" or path.is_dir():
-        kind, pattern = "png", path / "%06d.png"
-    else:
-        raise OutputError(f"{path} has the suffix {suffix}; expected .mp4 (H.264), .mov (ProRes 4444), .mkv "
-                          "(FFV1), a folder, or a pattern such as shot.%04d.exr")
-    numbered = named if stills.is_pattern(named) else None
-    for other in inputs:
-        if _collides(path, pattern, numbered, other):
-            raise OutputError(f"the output {named} is the place of the input {other}; choose another name")
-    _check_place(path, pattern, numbered, overwrite)
-    target = Target(path, kind, pattern)
-    if alpha and not target.alpha:
-        raise OutputError(f"{path} cannot hold alpha; write .mov (ProRes 4444), .mkv (FFV1), or PNG or EXR pictures")
-    return target
-
-
-def _same(a: Path, b: Path) -> bool:
-    return a.absolute() == b.absolute() or (a.exists() and b.exists() and os.path.samefile(a, b))
-
-
-def _collides(path: Path, pattern: Path | None, numbered: Path | None, other: Path) -> bool:
-    """Whether writing would touch an input: itself, or the folder or the sequence it is in."""
-    if pattern is None:
-        return _same(path, other)
-    if other.is_dir():
-        return _same(path, other)
-    if not _same(path, other.parent):
-        return False
-    if numbered is None:
-        return True
-    theirs = set(stills.matching(other).values()) if stills.is_pattern(other) and not other.exists() else {other}
-    return bool({file.name for file in theirs} & {file.name for file in stills.matching(numbered).values()}) or (
-        stills.is_pattern(other) and other.name == numbered.name)
-
-
-def _check_place(path: Path, pattern: Path | None, numbered: Path | None, overwrite: bool) -> None:
-    parent = path.parent
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir():
-        raise OutputError(f"{path} cannot be written: {parent} is a file, not a folder; choose another place")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{path} cannot be written: no right to write in {parent}; choose another folder")
-    if pattern is None and path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file in it, or a folder without a suffix")
-    if pattern is not None and path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file; name a folder, or add a suffix such as .mp4")
-    if numbered is not None:
-        taken, what = bool(stills.matching(numbered)), f"{numbered} has pictures already"
-    elif pattern is not None:
-        taken, what = path.is_dir() and any(path.iterdir()), f"{path} is not empty"
-    else:
-        taken, what = path.exists(), f"{path} exists already"
-    if taken and not overwrite:
-        raise OutputError(f"{what}; pass --overwrite to replace it, or choose another name")
 
 
 class Writer:
     """Writes one clip; a context manager. Leaving it by an exception removes what was written.
 
     Args:
-        target: from `open_target`.
+        target: from `target.open_target`.
         size: (width, height) of the frames.
         rate: frames per second.
         tags: the colour of the frames given; must be `target.tags(...)` of it.
@@ -190,7 +66,7 @@ class Writer:
         self.alpha, self.grey, self.timecode = alpha, grey, _readable(timecode, rate)
         self.count = 0
         self.number = 0 if start_number is None else start_number
-        self.partial = _partial(target)
+        self.partial = target.partial
         self.container: Any = None
         self.sound: SoundCopy | None = None
         self.made: list[Path] = []  # folders made for the output, to be removed if it fails
@@ -335,7 +211,7 @@ class Writer:
             stream.options = {"level": "3", "slices": "4", "slicecrc": "1"}
         context = stream.codec_context
         context.color_primaries = int(_PRIMARIES[self.tags.primaries])
-        context.color_trc = int(_TRANSFER[self.tags.transfer])
+        context.color_trc = TRANSFERS[self.tags.transfer]
         rgb = kind == "mkv" and not self.grey
         context.colorspace = 0 if rgb else _MATRIX_TAG[self.tags.primaries]
         context.color_range = int(ColorRange.JPEG if kind == "mkv" else ColorRange.MPEG)
@@ -408,16 +284,6 @@ class Writer:
                                "free some space and run the same command again")
         reason = getattr(error, "strerror", None) or str(error)
         return OutputError(f"{place} cannot be written ({reason.lower()}); check the folder, or choose another place")
-
-
-def _partial(target: Target) -> Path:
-    """Where the work goes until it is whole: on the same disk, in a place that may be written to."""
-    if target.pattern is not None:
-        name = f".{target.pattern.name}.part"
-        return target.path / name if target.path.is_dir() else target.path.with_name(f".{target.path.name}.part")
-    if target.kind == "still":  # its suffix tells its kind
-        return target.path.with_name(f".{target.path.stem}.part{target.path.suffix}")
-    return target.path.with_name(f".{target.path.name}.part")
 
 
 def _readable(timecode: str | None, rate: Fraction) -> str | None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from harmovid.infer.matting import write_matte
-from harmovid.video import encode, io
+from harmovid.video import io
 from harmovid.video.color import ColorTags, convert
+from harmovid.video.target import open_target
 from tests import figures
 
 SIZE = (96, 64)
@@ -31,7 +32,7 @@ def blocks(frames: int = 6, flicker: int | None = None) -> np.ndarray:
 
 def matted(tmp_path: Path, clip: np.ndarray, out: str = "mask.mkv", **options) -> tuple[np.ndarray, int]:
     source = io.open_clip(figures.write(tmp_path / f"of {out}.mkv", clip))
-    found = write_matte(source, encode.open_target(tmp_path / out), bright, **options)
+    found = write_matte(source, open_target(tmp_path / out), bright, **options)
     return figures.read(tmp_path / out)[0][..., 1], found
 
 
@@ -82,7 +83,7 @@ def test_the_segmenter_sees_display_light_whatever_the_clip_is_coded_in(tmp_path
 
     path = figures.write(tmp_path / "clip.mkv", blocks(1))
     log = replace(io.open_clip(path), tags=ColorTags("bt2020", "slog3"))
-    write_matte(log, encode.open_target(tmp_path / "mask.mkv"), remember, steady=0)
+    write_matte(log, open_target(tmp_path / "mask.mkv"), remember, steady=0)
     coded = figures.codes(blocks(1)[0])
     np.testing.assert_allclose(seen[0], np.clip(convert(coded, log.tags, ColorTags()), 0, 1), atol=1e-5)
     assert seen[0].min() >= 0 and seen[0].max() <= 1
@@ -101,5 +102,5 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
 
     source = io.open_clip(figures.write(tmp_path / "clip.mkv", blocks(2)))
     with pytest.raises(RuntimeError):
-        write_matte(source, encode.open_target(tmp_path / "mask.mkv"), broken)
+        write_matte(source, open_target(tmp_path / "mask.mkv"), broken)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
