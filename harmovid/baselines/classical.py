@@ -3,32 +3,24 @@
 None of them knows light, only colour; they are what a learned method has to beat. `MongeKantorovich`,
 damped as it is by default, also serves where there are no weights and no graphics card.
 
-Each reads the clip twice, a few frames at a time. The first pass gathers statistics: one set of the
-person over the whole clip, and one of the background per frame, which is then smoothed over time by a
-wide Gaussian. The second applies one mapping per frame. So a scene of constant light gets a constant
-mapping, whatever moves in it, and a light that slowly changes is followed.
-
-The background is read as a whole, behind the person too: the mask then has no say in its statistics,
-and neither a moving person nor a trembling matte can make the result flicker.
+How the statistics are gathered, and why nothing flickers by it, is told in `twopass`.
 
 A setting outside its documented range raises OptionError.
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
+from harmovid.baselines.twopass import Checked, Mapping, Ranges, TwoPass, sums
 from harmovid.errors import OptionError
-from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views, ViewSize
+from harmovid.infer.views import Harmonizer
 from harmovid.video.color import LUMA_BT709, from_linear, to_linear
-
-Mapping = Callable[[np.ndarray], np.ndarray]  # (N, 3) display sRGB → the same, not yet clipped
 
 # Added to linear light before any logarithm: little enough that a gain does not lift the blacks visibly,
 # and about 6 of 255 code values, so that noise in the blacks does not count as colour.
@@ -45,45 +37,9 @@ _AXES = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]]
 _LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
 _LAB = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3], [6], [2]])
 
-_RANGES = {  # of every setting below; beyond them is an OptionError
-    "strength": (0, 1), "sigma": (0.1, 1e6), "overview": (0, 1), "erode": (0, 0.1), "chunk": (1, 10000),
-    "scale_limit": (1, 1e6), "smoothing": (0, 0.2), "slope_limit": (1, 1e6),
-    "exposure_share": (0, 1), "exposure_limit": (1e-3, 1e6), "warm_share": (0, 1), "warm_limit": (1e-3, 1e6),
-    "tint_share": (0, 1), "tint_limit": (1e-3, 1e6), "contrast_share": (0, 1), "contrast_limit": (1e-3, 1e6),
-    "epsilon": (0, 10), "neutral": (1e-3, 1e6),
-}
-
 
 @dataclass(frozen=True)
-class _Checked:
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            low, high = _RANGES.get(name, (-math.inf, math.inf))
-            if isinstance(value, int | float) and not low <= value <= high:
-                raise OptionError(f"{name} is {value}; it must lie in {low:g} to {high:g}")
-
-
-@dataclass(frozen=True)
-class Reading(_Checked):
-    """How the statistics of a clip are gathered, the same for all three methods.
-
-    sigma: 0.1..1e6 frames; standard deviation of the Gaussian over the background's statistics. A sudden
-        change of light is answered within about ±1.3 sigma.
-    overview: 0..1, the part of the background's weight that the overview of the whole background has; the
-        rest belongs to the view, that is, to the person's surroundings.
-    erode: 0..0.1 of the view's height, by which the mask is eroded before the person's colours are read:
-        those at the border are mixed with the background.
-    chunk: 1..10000 frames read and given back at a time; of no influence on the result.
-    """
-
-    sigma: float = 24.0
-    overview: float = 0.35
-    erode: float = 0.02
-    chunk: int = 32
-
-
-@dataclass(frozen=True)
-class Damping(_Checked):
+class Damping(Checked):
     """How `MongeKantorovich` is held back from the full transfer, which makes people green in a forest.
 
     Shares, 0..1, are of the change that the full transfer asks for. Limits, 0.001..1e6, are then
@@ -102,6 +58,10 @@ class Damping(_Checked):
     shoulder: whether highlights pushed beyond white are rolled off, hue kept, or clipped.
     """
 
+    ranges: ClassVar[Ranges] = {
+        "exposure_share": (0, 1), "exposure_limit": (1e-3, 1e6), "warm_share": (0, 1), "warm_limit": (1e-3, 1e6),
+        "tint_share": (0, 1), "tint_limit": (1e-3, 1e6), "contrast_share": (0, 1), "contrast_limit": (1e-3, 1e6),
+        "epsilon": (0, 10), "neutral": (1e-3, 1e6)}
     exposure_share: float = 0.6
     exposure_limit: float = 1.5
     warm_share: float = 0.8
@@ -123,75 +83,7 @@ def undamped() -> Damping:
 
 
 @dataclass(frozen=True)
-class _Transfer(_Checked, ABC):
-    """What the three methods share: the two passes.
-
-    A method says what it measures of pixels, (N, 3) display sRGB with weights (N,): `_measure` gives an
-    array that adds up over frames, `_describe` makes of such a sum what may be averaged over time, and
-    `_mapping` makes the mapping from the descriptions of the person and of the scene.
-    """
-
-    name = ""
-    view = ViewSize()
-    strength: float = 1.0
-    reading: Reading = Reading()
-
-    def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return _sums(rgb, weight)
-
-    def _describe(self, measured: np.ndarray) -> np.ndarray:
-        return _moments(measured)
-
-    @abstractmethod
-    def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping: ...
-
-    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
-        """Move the person's colours towards the background's: composite + alpha · (mapped − composite).
-
-        Args:
-            clip: any length; read twice, `reading.chunk` frames at a time.
-            seed: of no influence, nothing here is random.
-
-        Yields:
-            Chunks of (3, T, H, W) float32 display sRGB in [0, 1]; the reference is the composite itself.
-            Where alpha is 0 the result is the composite to the bit; so is the whole clip at strength 0,
-            and where nobody is in it.
-        """
-        person, scenes = self._gather(clip) if self.strength > 0 else (None, np.zeros(0))
-        for start, views in self._chunks(clip):
-            result = views.composite.copy()
-            for t in range(result.shape[1]):
-                alpha, before = views.mask[:, t], views.composite[:, t]
-                if person is None or not alpha.any():
-                    continue
-                mapped = self._mapping(person, scenes[start + t])(_pixels(views.composite, t))
-                after = np.clip(mapped.T.reshape(before.shape), 0, 1).astype(np.float32)
-                result[:, t] = np.clip(before + alpha * (after - before), 0, 1)
-            yield Harmonized(reference=views.composite, result=result)
-
-    def _chunks(self, clip: ViewClip) -> Iterator[tuple[int, Views]]:
-        for start in range(0, len(clip), self.reading.chunk):
-            yield start, clip.window(start, min(start + self.reading.chunk, len(clip)))
-
-    def _gather(self, clip: ViewClip) -> tuple[np.ndarray | None, np.ndarray]:
-        """The person's description, None if there is no person, and the scene's, smoothed, (T, ...)."""
-        total, sums, scenes = 0.0, np.zeros(1), []
-        for _, views in self._chunks(clip):
-            for t in range(views.composite.shape[1]):
-                weight = inside(views.mask[0, t], self.reading.erode).ravel()
-                total += float(weight.sum())
-                sums = sums + self._measure(_pixels(views.composite, t), weight)
-                near, far = _pixels(views.background, t), _pixels(views.overview, t)
-                share = np.repeat([(1 - self.reading.overview) / len(near), self.reading.overview / len(far)],
-                                  [len(near), len(far)])
-                scenes.append(self._describe(self._measure(np.concatenate([near, far]), share)))
-        if total <= 0:
-            return None, np.zeros(0)
-        return self._describe(sums), smooth(np.stack(scenes), self.reading.sigma)
-
-
-@dataclass(frozen=True)
-class Reinhard(_Transfer):
+class Reinhard(TwoPass):
     """Mean and standard deviation of each channel of lαβ, from the background to the person.
 
     Reinhard, Ashikhmin, Gooch, Shirley, Color Transfer between Images, IEEE CG&A 2001, equations 10–11:
@@ -203,10 +95,11 @@ class Reinhard(_Transfer):
     """
 
     name = "reinhard"
+    ranges: ClassVar[Ranges] = TwoPass.ranges | {"scale_limit": (1, 1e6)}
     scale_limit: float = 3.0
 
     def _measure(self, rgb: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return _sums(_to_lab(rgb), weight)
+        return sums(_to_lab(rgb), weight)
 
     def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
         tiny = 1e-12  # between two flat colours the scale is 1
@@ -217,7 +110,7 @@ class Reinhard(_Transfer):
 
 
 @dataclass(frozen=True)
-class MongeKantorovich(_Transfer):
+class MongeKantorovich(TwoPass):
     """The linear Monge-Kantorovitch colour mapping, in log2 of scene-linear RGB, damped.
 
     Pitié, Kokaram, The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer,
@@ -240,7 +133,7 @@ class MongeKantorovich(_Transfer):
         stops = _to_stops(rgb)
         # Over planes: numpy is 30 times slower along an axis of three.
         chroma = np.ptp(np.ascontiguousarray(stops.T), axis=0)
-        return _sums(stops, weight / (1 + (chroma / self.damping.neutral) ** 2))
+        return sums(stops, weight / (1 + (chroma / self.damping.neutral) ** 2))
 
     def _mapping(self, person: np.ndarray, scene: np.ndarray) -> Mapping:
         matrix = self._contrast(person[1:], scene[1:])
@@ -274,7 +167,7 @@ class MongeKantorovich(_Transfer):
 
 
 @dataclass(frozen=True)
-class HistogramMatching(_Transfer):
+class HistogramMatching(TwoPass):
     """Per channel of display sRGB, the monotone curve that gives the person the background's histogram.
 
     T = F_background⁻¹ ∘ F_person (Gonzalez, Woods, Digital Image Processing, chapter 3), as the line through
@@ -287,6 +180,7 @@ class HistogramMatching(_Transfer):
     """
 
     name = "histogram"
+    ranges: ClassVar[Ranges] = TwoPass.ranges | {"smoothing": (0, 0.2), "slope_limit": (1, 1e6)}
     smoothing: float = 0.04
     slope_limit: float = 3.0
 
@@ -377,46 +271,3 @@ def _spectral(matrix: np.ndarray, function: Mapping) -> np.ndarray:
     """A function of a symmetric (3, 3) matrix, applied to its eigenvalues."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return (vectors * function(np.maximum(values, 1e-15))) @ vectors.T
-
-
-def _pixels(frames: np.ndarray, t: int) -> np.ndarray:
-    """(3, T, H, W) → (H · W, 3), contiguous, so that a frame's sums do not depend on its chunk."""
-    return np.ascontiguousarray(frames[:, t].reshape(3, -1).T)
-
-
-def inside(alpha: np.ndarray, erode: float = Reading.erode) -> np.ndarray:
-    """(H, W) weights of the person's own colours; a person too thin to be eroded keeps a little.
-
-    `erode` is that of `Reading`.
-    """
-    size = 2 * round(erode * alpha.shape[0]) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return cv2.erode(np.ascontiguousarray(alpha), kernel).astype(np.float64) + 1e-4 * alpha
-
-
-def _sums(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(N, 3) samples, (N,) weights → (5, 3): Σw three times, Σwx and the rows of Σwxxᵀ."""
-    wx = weight[:, None] * x
-    return np.concatenate([np.full((1, 3), weight.sum()), wx.sum(0)[None], wx.T @ x])
-
-
-def _moments(sums: np.ndarray) -> np.ndarray:
-    """What `_sums` gathered → (4, 3): the mean and the rows of the covariance."""
-    mean = sums[1] / sums[0]
-    return np.concatenate([mean[None], sums[2:] / sums[0] - np.outer(mean, mean)])
-
-
-def smooth(series: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian low-pass over the first axis, renormalised at the ends; a constant stays so to the bit.
-
-    Args:
-        series: (T, ...), T at least 1.
-        sigma: standard deviation in steps of that axis, above 0.
-    """
-    flat = (series - series[0]).reshape(len(series), -1)
-    reach = min(math.ceil(4 * sigma), len(series) - 1)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    inner = slice(reach, reach + len(series))
-    weight = np.convolve(np.ones(len(series)), kernel)[inner]
-    slow = np.stack([np.convolve(column, kernel)[inner] / weight for column in flat.T], 1)
-    return slow.reshape(series.shape) + series[0]

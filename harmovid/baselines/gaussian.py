@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmovid.baselines.classical import inside, smooth
+from harmovid.baselines.twopass import inside, smooth
 from harmovid.errors import OptionError
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
 from harmovid.video.color import from_linear, to_linear

@@ -11,74 +11,15 @@ from harmovid.baselines.classical import (
     Damping,
     HistogramMatching,
     MongeKantorovich,
-    Reading,
     Reinhard,
     _to_lab,
     _to_stops,
     by_name,
     undamped,
 )
+from harmovid.baselines.twopass import Reading
 from harmovid.errors import OptionError
-from harmovid.infer.views import Harmonizer, ViewClip, Views
-from harmovid.video.color import from_linear
-
-METHODS = ["reinhard", "classical", "histogram"]
-EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-
-
-class Clip:
-    """Views in memory, which remembers what was asked of it."""
-
-    def __init__(self, composite: np.ndarray, background: np.ndarray, mask: np.ndarray,
-                 overview: np.ndarray | None = None) -> None:
-        overview = background[:, :, ::4, ::4] if overview is None else overview
-        self.views = Views(composite, background, mask, overview)
-        self.asked: list[tuple[int, int]] = []
-
-    def __len__(self) -> int:
-        return self.views.composite.shape[1]
-
-    def window(self, start: int, stop: int) -> Views:
-        self.asked.append((start, stop))
-        v = self.views
-        return Views(v.composite[:, start:stop], v.background[:, start:stop], v.mask[:, start:stop],
-                     v.overview[:, start:stop])
-
-
-def run(method: Harmonizer, clip: ViewClip) -> np.ndarray:
-    chunks = list(method.harmonize(clip))
-    return np.concatenate([c.result for c in chunks], 1) if chunks else np.zeros((3, 0, 1, 1), np.float32)
-
-
-def cloud(seed: int, mean: tuple[float, float, float], spread: float, frames: int = 1,
-          size: int = 32) -> np.ndarray:
-    """(3, T, H, W): colours around `mean` stops, correlated between the channels, the same in all frames."""
-    rng = np.random.default_rng(seed)
-    mixing = np.eye(3) + 0.5 * rng.uniform(-1, 1, (3, 3))
-    stops = np.array(mean) + spread * np.tanh(rng.normal(size=(size * size, 3))) @ mixing
-    rgb = from_linear(np.exp2(stops).astype(np.float32), "srgb").T.reshape(3, 1, size, size)
-    return np.ascontiguousarray(np.repeat(rgb, frames, 1))
-
-
-def portrait(frames: int = 3, size: int = 32, scene: float = 0.5, seed: int = 0) -> Clip:
-    """A skin-coloured, white-shirted disc that moves over a textured scene of that mean code value."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:size, :size] / size
-    background = np.clip(scene + 0.1 * rng.normal(size=(3, 1, size, size)), 0, 1).repeat(frames, 1)
-    mask = np.stack([np.clip((0.3 - np.hypot(x - 0.5 - 0.1 * np.sin(t), y - 0.5)) * 10, 0, 1)
-                     for t in range(frames)])[None]
-    person = np.where(y > 0.6, 0.9, np.array([0.8, 0.6, 0.5])[:, None, None]) * (0.6 + 0.4 * x)
-    composite = background + mask * (person[:, None] - background)
-    return Clip(*(np.ascontiguousarray(v, np.float32) for v in (composite, background, mask)))
-
-
-def pixels(video: np.ndarray) -> np.ndarray:
-    return video.reshape(3, -1).T
-
-
-def whole(person: np.ndarray, scene: np.ndarray) -> Clip:
-    return Clip(person, scene, np.ones_like(person[:1]))
-
+from tests.baselines.portraits import EVERY_METHOD, METHODS, Clip, cloud, pixels, portrait, run, whole
 
 # --- what the papers promise
 
@@ -130,99 +71,7 @@ def test_person_with_the_statistics_of_the_background_stays(name: str) -> None:
     np.testing.assert_allclose(run(method, whole(image, image)), image, atol=1e-5)
 
 
-# --- steadiness
-
-@EVERY_METHOD
-def test_constant_clip_gives_constant_result_to_the_bit(name: str) -> None:
-    clip = whole(cloud(7, (-2, -3, -3), 0.5, 70, 16), cloud(8, (-4, -3, -3), 0.5, 70, 16))
-    got = run(by_name(name), clip)
-    assert np.abs(got[:, 0] - clip.views.composite[:, 0]).max() > 0.01
-    assert (got == got[:, :1]).all()
-
-
-@EVERY_METHOD
-@pytest.mark.parametrize("chunk", [1, 5, 16])
-def test_chunk_size_does_not_alter_the_result(name: str, chunk: int) -> None:
-    rng = np.random.default_rng(9)
-    video = rng.uniform(0, 1, (2, 3, 17, 16, 16)).astype(np.float32)
-    clip = Clip(video[0], video[1], rng.uniform(0, 1, (1, 17, 16, 16)).astype(np.float32))
-    method = by_name(name)
-    small = replace(method, reading=Reading(chunk=chunk))  # type: ignore[type-var]
-    np.testing.assert_array_equal(run(small, clip), run(method, clip))
-
-
-@EVERY_METHOD
-def test_clip_is_read_twice_in_order_and_in_small_windows(name: str) -> None:
-    clip = portrait(frames=70, size=16)
-    assert run(by_name(name), clip).shape == clip.views.composite.shape
-    assert clip.asked == [(0, 32), (32, 64), (64, 70)] * 2
-
-
-def lit(levels: np.ndarray) -> tuple[Clip, np.ndarray]:
-    """A still person while the scene's light goes by `levels`; the clip and the pixels of the person."""
-    clip = portrait(frames=1, size=16)
-    frames = len(levels)
-    composite, background, mask = (v.repeat(frames, 1) for v in
-                                   (clip.views.composite, clip.views.background, clip.views.mask))
-    background = np.clip(background * levels[None, :, None, None], 0, 1).astype(np.float32)
-    return Clip(composite, background, mask), mask[0, 0] >= 0.999
-
-
-@EVERY_METHOD
-def test_slow_change_of_light_is_followed_smoothly(name: str) -> None:
-    clip, inside = lit(np.linspace(0.4, 1.6, 200))
-    level = run(by_name(name), clip)[:, :, inside].mean((0, 2))
-    assert (np.diff(level) > 0).all()
-    assert level[-1] > 1.2 * level[0]
-    assert np.abs(np.diff(level, 2)).max() < 1e-3
-
-
-@EVERY_METHOD
-def test_flickering_background_makes_no_flicker(name: str) -> None:
-    levels = 1 + 0.3 * np.random.default_rng(10).uniform(-1, 1, 200)
-    clip, inside = lit(levels)
-    level = run(by_name(name), clip)[:, :, inside].mean((0, 2))
-    assert np.abs(np.diff(level)).mean() < 0.01 * np.abs(np.diff(levels * 0.5)).mean()
-
-
 # --- edges of the ordinary
-
-@EVERY_METHOD
-def test_frames_without_a_person_are_untouched_and_of_no_influence(name: str) -> None:
-    clip = portrait(frames=6)
-    v = clip.views
-    gone = np.array([0, 0, 0, 1, 1, 0], bool)
-    mask = np.where(gone[None, :, None, None], 0, v.mask).astype(np.float32)
-    composite = np.where(gone[None, :, None, None], v.background, v.composite)
-    got = run(by_name(name), Clip(composite, v.background, mask))
-    np.testing.assert_array_equal(got[:, gone], v.background[:, gone])
-    stays = Clip(v.composite[:, ~gone], v.background[:, ~gone], v.mask[:, ~gone])
-    np.testing.assert_array_equal(got[:, ~gone], run(by_name(name), stays))
-
-
-@EVERY_METHOD
-def test_clip_without_any_person_comes_back(name: str) -> None:
-    clip = portrait()
-    empty = Clip(clip.views.background, clip.views.background, np.zeros_like(clip.views.mask))
-    np.testing.assert_array_equal(run(by_name(name), empty), clip.views.background)
-
-
-@EVERY_METHOD
-def test_one_frame_and_none(name: str) -> None:
-    clip = portrait(frames=1)
-    assert run(by_name(name), clip).shape == clip.views.composite.shape
-    none = Clip(*(v[:, :0] for v in (clip.views.composite, clip.views.background, clip.views.mask)))
-    assert list(by_name(name).harmonize(none)) == []
-
-
-@EVERY_METHOD
-def test_person_too_thin_to_erode_is_still_mapped(name: str) -> None:
-    clip = portrait(scene=0.15)
-    mask = np.zeros_like(clip.views.mask)
-    mask[..., 16] = 1
-    got = run(by_name(name), Clip(clip.views.composite, clip.views.background, mask))
-    assert np.isfinite(got).all() and (got != clip.views.composite).any()
-
 
 @EVERY_METHOD
 @pytest.mark.parametrize("colour", [(0, 0, 0), (0.4, 0.4, 0.4), (1, 1, 1), (0.1, 0.8, 0.1)])
@@ -347,8 +196,7 @@ def test_by_name_lists_the_alternatives() -> None:
     lambda: Reinhard(strength=1.5), lambda: Reinhard(scale_limit=0.5),
     lambda: MongeKantorovich(strength=-0.1), lambda: HistogramMatching(smoothing=1),
     lambda: HistogramMatching(slope_limit=float("nan")), lambda: Damping(tint_share=2),
-    lambda: Damping(exposure_limit=0), lambda: Reading(sigma=0),
-    lambda: Reading(chunk=0),
+    lambda: Damping(exposure_limit=0),
 ])
 def test_settings_out_of_range_are_refused(make) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(OptionError, match="must lie in"):
