@@ -1,6 +1,7 @@
 """The command line: parses, calls, prints. What is slow to import is imported inside the commands.
 
-The commands that make data and train stand in `cli_train.py`, those that measure in `cli_evaluate.py`.
+The commands that make data stand in `cli_data.py`, those that train in `cli_train.py`, those that measure in
+`cli_evaluate.py`; what the words of all of them stand for in `cli_models.py` and `cli_inputs.py`.
 """
 
 from __future__ import annotations
@@ -8,31 +9,27 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harmovid import __version__, cli_evaluate, cli_train
+from harmovid import __version__, cli_data, cli_evaluate, cli_models, cli_train
 from harmovid.cli_evaluate import Detail
+from harmovid.cli_inputs import fps_unused, frame_number, opened, two_numbers
+from harmovid.cli_models import Segmenter
 from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.model.names import STEADY
-from harmovid.screen import Report, bars, errors_as_sentences, note, say
+from harmovid.screen import bars, errors_as_sentences, note, say
 
 if TYPE_CHECKING:
     from harmovid.infer.pipeline import Summary
-    from harmovid.infer.plan import Options
-    from harmovid.infer.views import Harmonizer
-    from harmovid.video.clip import Clip
-
-    Telling = Callable[[Report, Options], Harmonizer]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
                   help="Relight a person in a video by the background they are put on.")
 app.add_typer(cli_evaluate.evaluate, name="evaluate")
-app.add_typer(cli_train.data, name="data")
+app.add_typer(cli_data.data, name="data")
 app.add_typer(cli_train.train, name="train")
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -69,16 +66,14 @@ class Output(StrEnum):
     gain = "gain"
 
 
-class Segmenter(StrEnum):
-    """Words of harmovid matte --model."""
-
-    selfie = "selfie"
-    rembg = "rembg"
-
-
 _DEFAULT_MODEL = "nano"
 _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Output"
 
+Out = Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
+                                   "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)]
+Where = Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
+                                    rich_help_panel=_LIGHT)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
                                          rich_help_panel=_OUT)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON: frames, seconds per stage, peak memory.",
@@ -91,8 +86,7 @@ Fps = Annotated[str | None, typer.Option(help="Frames per second of image sequen
 def harmonize(
     foreground: Annotated[Path, typer.Argument(help="The person: a video, a folder or pattern of pictures, a still.")],
     background: Annotated[Path, typer.Argument(help="The new background: the same, or one picture.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
-                                      "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)],
+    out: Out,
     mask: Annotated[Path | None, typer.Option(help="Where the person is: white on black, video or pictures. Without it "
                                               "the foreground's own alpha serves, else a mask is made.",
                                               rich_help_panel=_MASK)] = None,
@@ -147,9 +141,8 @@ def harmonize(
     set_: Annotated[list[str] | None, typer.Option("--set", help="A finer setting, e.g. transfer.temporal_sigma=0.",
                                                    rich_help_panel=_LIGHT)] = None,
     sound: Annotated[bool, typer.Option(help="Keep the foreground's sound.", rich_help_panel=_OUT)] = True,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
-                                        rich_help_panel=_LIGHT)] = "cpu",
+    seed: Seed = 0,
+    device: Where = "cpu",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -171,18 +164,18 @@ def harmonize(
 
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
-        harmonizer, remarks = _harmonizer(model, steps, device)
-        front = _open(foreground, fps, foreground_transfer, damaged_ok=end is not None)
-        behind = _open(background, fps, background_transfer)
-        matte_clip = _open(mask, fps, None, damaged_ok=end is not None) if mask else None
+        harmonizer, remarks = cli_models.harmonizer(model, steps, device)
+        front = opened(foreground, fps, foreground_transfer, damaged_ok=end is not None)
+        behind = opened(background, fps, background_transfer)
+        matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
         if mask is None:
             front = io.drop_opaque_alpha(front)
         options = Options(
             fit=fit.value if fit else None, canvas=canvas.value, place=place.value if place else None, scale=scale,
-            position=_pair(position), strength=strength, detail=detail.value, output=output.value, edge=edge,
+            position=two_numbers(position), strength=strength, detail=detail.value, output=output.value, edge=edge,
             refine=Refine(shrink=shrink, soften=soften, despeckle=despeckle), steady=steady,
-            start=_frame(start, front, "--start"), end=_frame(end, front, "--end"), preview=preview, sound=sound,
-            seed=seed)
+            start=frame_number(start, front, "--start"), end=frame_number(end, front, "--end"), preview=preview,
+            sound=sound, seed=seed)
         options = config.override(options, set_ or [])
         # What stands in the way is said before a mask is made, which takes long.
         makes_mask = matte_clip is None and not front.alpha
@@ -202,7 +195,7 @@ def harmonize(
                 from harmovid.infer.matting import write_matte
 
                 try:
-                    segmenter = _segmenter(Segmenter.selfie)
+                    segmenter = cli_models.segmenter(Segmenter.selfie)
                 except MissingExtra as error:
                     raise InputError("there is no mask: pass --mask, give a foreground with alpha, or let one be made. "
                                      f"{error}") from error
@@ -211,21 +204,20 @@ def harmonize(
                 if write_matte(front, own, segmenter, indices=frames, progress=progress) == 0:
                     raise InputError(f"no mask was given, and nobody was found in {foreground} to make one of; pass "
                                      "--mask, white where the person is")
-                work = plan(front, behind, _open(own.path, None, None), out, options, overwrite=overwrite,
+                work = plan(front, behind, opened(own.path, None, None), out, options, overwrite=overwrite,
                             also_inputs=made)
             summary = pipeline.harmonize(work, harmonizer(progress, options), compare=comparison, progress=progress)
         if makes_mask:
             summary.notes = ("no mask given: one was made", *summary.notes)
         if fps and not any(clip.files for clip in (front, behind, matte_clip) if clip):
-            summary.notes = (*summary.notes, _fps_unused(front))
+            summary.notes = (*summary.notes, fps_unused(front))
         _report(summary, remarks, as_json)
 
 
 @app.command()
 def deflicker(
     video: Annotated[Path, typer.Argument(help="The clip: a video, a folder or pattern of pictures.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
-                                      "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)],
+    out: Out,
     mask: Annotated[Path | None, typer.Option(help="What is steadied, white on black; the rest stays as it is. Without "
                                               "it the video's own alpha serves, else it is the whole picture.",
                                               rich_help_panel=_MASK)] = None,
@@ -236,9 +228,8 @@ def deflicker(
     detail: Annotated[Detail, typer.Option(help="transfer: the clip at full size in steady light; network: the "
                                            "network's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
     fps: Fps = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
-                                        rich_help_panel=_LIGHT)] = "cpu",
+    seed: Seed = 0,
+    device: Where = "cpu",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -256,16 +247,16 @@ def deflicker(
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
         options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
-        clip, matte_clip = _open(video, fps, None), _open(mask, fps, None) if mask else None
+        clip, matte_clip = opened(video, fps, None), opened(mask, fps, None) if mask else None
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
             raise OptionError(f"there is no model {model!r}; give {STEADY}, or the folder of a checkpoint of "
                               "`harmovid train deflicker`")
-        network, remarks = _network(model, None, device, relights=False)
+        network, remarks = cli_models.network(model, None, device, relights=False)
         with bars() as progress:
             summary = steadied(clip, matte_clip, out, network(progress, options), options, overwrite=overwrite,
                                progress=progress)
         if fps and not any(each.files for each in (clip, matte_clip) if each):
-            remarks.append(_fps_unused(clip))
+            remarks.append(fps_unused(clip))
         _report(summary, remarks, as_json)
 
 
@@ -293,14 +284,14 @@ def matte(
         from harmovid.video.target import open_target
 
         began = perf_counter()
-        clip = _open(video, fps, None)
+        clip = opened(video, fps, None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
         target = open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
-        segmenter = _segmenter(model)
+        segmenter = cli_models.segmenter(model)
         with bars() as progress:
             found = write_matte(clip, target, segmenter, steady=steady, progress=progress)
-        for remark in (*clip.notes, *([_fps_unused(clip)] if fps and not clip.files else [])):
+        for remark in (*clip.notes, *([fps_unused(clip)] if fps and not clip.files else [])):
             note(remark)
         if found == 0:
             note("no person was found in any frame: the mask is black")
@@ -345,103 +336,3 @@ def _report(summary: Summary, remarks: list[str], as_json: bool) -> None:
     else:
         spent = sum(summary.seconds.values())
         say(f"wrote {summary.output}: {summary.frames} frames, {summary.size[0]}×{summary.size[1]}, {spent:.1f} s")
-
-
-def _harmonizer(model: str, steps: int | None, device: str) -> tuple[Telling, list[str]]:
-    """The harmonizer, once it is told whom to tell of its progress, and the options; and what is to be noted."""
-    from harmovid.baselines import classical
-    from harmovid.model.names import SHIPPED, full_name
-
-    try:
-        method = classical.by_name(model)
-    except OptionError as error:
-        if full_name(model) not in SHIPPED and not Path(model).is_dir():
-            relighting = ", ".join(name for name in SHIPPED if name != STEADY)
-            raise OptionError(f"{error}; a network is {relighting}, or the folder of a checkpoint") from error
-        return _network(model, steps, device, relights=True)
-    if steps is not None:
-        raise OptionError(f"--steps is a network's, and the {model} model is none; leave it out, or pass --model nano")
-    remark = f"the {model} model runs on the processor; --device cuda has no effect"
-    return lambda report, options: method, [remark] if device == "cuda" else []
-
-
-def _network(model: str, steps: int | None, device: str, *, relights: bool) -> tuple[Telling, list[str]]:
-    """As `_harmonizer`; `relights` is whether it is to relight, or to steady."""
-    import torch
-
-    from harmovid.infer.framewise import harmonizer
-    from harmovid.model import checkpoint
-
-    remarks = []
-    if device == "cuda" and not torch.cuda.is_available():
-        device = "cpu"
-        remarks.append("there is no CUDA device here: the network ran on the processor")
-    network = harmonizer(checkpoint.load(model, device), steps, device)
-    if network.model.preset.background != relights:
-        raise InputError(f"the model {network.name} steadies light and relights nobody; run `harmovid deflicker` with "
-                         "it, or give another --model" if relights else
-                         f"the model {network.name} relights people and was not trained to steady light; give --model "
-                         "the folder of one that was, of `harmovid train deflicker`")
-
-    def telling(report: Report, options: Options) -> Harmonizer:
-        network.progress, network.overlap = report, options.overlap
-        return network
-
-    return telling, remarks
-
-
-def _segmenter(model: Segmenter) -> Any:
-    from harmovid.composite.segment import PersonSegmenter, RembgSegmenter
-
-    return PersonSegmenter(num_threads=2) if model is Segmenter.selfie else RembgSegmenter()
-
-
-def _open(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool = False) -> Clip:
-    from dataclasses import replace
-    from fractions import Fraction
-
-    from harmovid.video import io
-    from harmovid.video.color import parse_transfer
-
-    rate = None
-    if fps is not None:
-        try:
-            rate = Fraction(fps)
-        except (ValueError, ZeroDivisionError):
-            rate = Fraction(0)
-        if not Fraction(1, 100) <= rate <= 1000:
-            raise OptionError(f"--fps takes frames per second such as 25 or 30000/1001, got {fps!r}")
-    clip = io.open_clip(path, rate, damaged_ok)
-    if transfer is not None:
-        clip = replace(clip, tags=replace(clip.tags, transfer=parse_transfer(transfer)))
-    return clip
-
-
-def _fps_unused(clip: Clip) -> str:
-    return f"--fps is for image sequences: {clip.path.name} keeps its own {float(clip.rate):.6g} frames per second"
-
-
-def _frame(text: str | None, clip: Clip, option: str) -> int | None:
-    """A frame number, or a time as the number of the frame shown then."""
-    if text is None:
-        return None
-    try:
-        if text.isdigit():
-            return int(text)
-        seconds = 0.0
-        for part in text.removesuffix("s").split(":"):
-            seconds = seconds * 60 + float(part)
-        if not 0 <= seconds < 1e9 or not (text.endswith("s") or ":" in text):
-            raise ValueError
-    except ValueError:
-        raise OptionError(f"{option} takes a frame number such as 48, or a time such as 2.5s or 00:01:02.5; "
-                          f"got {text!r}") from None
-    return int(seconds * clip.rate + 0.001)
-
-
-def _pair(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(part) for part in text.split(","))
-    except ValueError:
-        raise OptionError(f"--position takes two numbers such as 0.5,1; got {text!r}") from None
-    return x, y

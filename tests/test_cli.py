@@ -14,7 +14,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numba
@@ -24,9 +23,8 @@ import torch
 from typer.main import get_command
 
 import harmovid
-from harmovid import cli
+from harmovid import cli, cli_models
 from harmovid.baselines.classical import MongeKantorovich
-from harmovid.errors import OptionError
 from harmovid.infer import pipeline
 from harmovid.infer.views import ViewSize
 from harmovid.model.checkpoint import save
@@ -210,23 +208,6 @@ class TestWhatIsPrinted:
 
 
 class TestSettings:
-    @pytest.mark.parametrize(("text", "frame"), [
-        ("0", 0), ("48", 48), ("2.5s", 60), ("2s", 48), ("0s", 0), (".5s", 12), ("00:00:01.5", 36), ("1:00", 1440),
-        ("01:00:00", 86400), ("00:00:01.5s", 36), ("0.0416s", 0), ("0.0417s", 1)])
-    def test_frames_and_times(self, text, frame):
-        assert cli._frame(text, SimpleNamespace(rate=Fraction(24)), "--start") == frame
-
-    def test_times_at_a_rate_that_is_no_whole_number(self):
-        clip = SimpleNamespace(rate=Fraction(30000, 1001))
-        assert [cli._frame(f"{n * 1001 / 30000:.6f}s", clip, "--start") for n in (0, 1, 29, 1799, 107892)] == [
-            0, 1, 29, 1799, 107892]
-
-    @pytest.mark.parametrize("text", [
-        "", "s", "x", "1.5", "-1", "-1s", "1:x", ":", "nans", "infs", "1e400s", "1s2", "²"])
-    def test_times_that_are_none(self, text):
-        with pytest.raises(OptionError, match=r"--end takes a frame number such as 48, or a time such as 2\.5s"):
-            cli._frame(text, SimpleNamespace(rate=Fraction(24)), "--end")
-
     def test_a_time_is_a_frame(self, work):
         invoke(f"{RUN} --start 2 --end 5")
         invoke(f"{RUN.replace('out', 'other')} --start 0.0834s --end 00:00:00.2084")
@@ -385,7 +366,7 @@ class TestHarmonize:
         assert "pass --mask" in said and "pip install 'harmovid[matte]'" in said
 
     def test_what_stands_in_the_way_is_told_before_a_mask_is_made(self, work, monkeypatch):
-        monkeypatch.setattr(cli, "_segmenter", lambda model: pytest.fail("a mask is made"))
+        monkeypatch.setattr(cli_models, "segmenter", lambda model: pytest.fail("a mask is made"))
         (work / "out.mkv").touch()
         assert "out.mkv exists already" in invoke(RUN.replace("--mask mask.mkv", ""), 2).stderr
         (work / "out.mkv").unlink()
@@ -448,13 +429,6 @@ class TestNetwork:
     def test_a_folder_that_is_no_checkpoint(self, work):
         (work / "empty").mkdir()
         assert "empty cannot be read as a checkpoint" in invoke(f"{RUN} --model empty", 2).stderr
-
-    def test_without_a_network_torch_is_not_loaded(self):
-        code = ("import sys; from harmovid import cli\n"
-                "cli._harmonizer('classical', None, 'cpu')\n"
-                "print('torch' in sys.modules)")
-        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-        assert ran.stdout == "False\n", ran.stderr
 
 
 @pytest.fixture(scope="module")

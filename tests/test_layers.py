@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 # A room imports only rooms before it, or itself. The package's own __init__ imports none.
 ROOMS = ("errors", "config", "video", "composite", "light", "model", "infer", "baselines", "lightstage",
-         "data", "train", "evaluate", "web", "screen", "cli_train", "cli_evaluate", "cli", "__main__")
+         "data", "train", "evaluate", "web", "screen", "cli_inputs", "cli_models", "cli_data", "cli_train",
+         "cli_evaluate", "cli", "__main__")
 
 # Library: the files, or folders ending in a slash, that may import it.
 DOORS: dict[str, tuple[str, ...]] = {
@@ -26,7 +27,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "numba": ("infer/apply.py",),
     "ai_edge_litert": ("composite/segment.py",),
     "rembg": ("composite/segment.py",),
-    "typer": ("cli.py", "cli_train.py", "cli_evaluate.py", "screen.py"),
+    "typer": ("cli.py", "cli_models.py", "cli_data.py", "cli_train.py", "cli_evaluate.py", "screen.py"),
     "rich": ("screen.py",),
     "ray": ("data/fleet.py",),
     "accelerate": ("train/loop.py",),
