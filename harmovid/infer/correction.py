@@ -37,15 +37,26 @@ def corrected(reference: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np
         reference, result: (3, T, H, W), display sRGB in [0, 1]. mask: (1, T, H, W), α, the subject.
 
     Returns:
-        (3, T, H, W), display sRGB in [0, 1]: reference + α (e^g − 1) (reference + ε), in scene-linear light; where α is
-        0, `reference`.
+        (3, T, H, W), display sRGB in [0, 1], as `relit`.
     """
-    before, after = (to_linear(picture, "srgb").transpose(1, 2, 3, 0) for picture in (reference, result))
-    made = np.empty_like(before)  # (T, H, W, 3)
-    for t, alpha in enumerate(mask[0][..., None]):  # (H, W, 1)
-        gain = np.exp(_gain(before[t], after[t], alpha))
-        made[t] = before[t] + alpha * (gain - 1) * (before[t] + _EPS)
-    return from_linear(np.maximum(made, 0), "srgb").clip(0, 1).transpose(3, 0, 1, 2)
+    frames = zip(reference.transpose(1, 2, 3, 0), result.transpose(1, 2, 3, 0), mask[0], strict=True)
+    made = [relit(before, _gain(to_linear(before, "srgb"), to_linear(after, "srgb"), alpha[..., None]), alpha)
+            for before, after, alpha in frames]  # (H, W, 3) each
+    return np.stack(made).transpose(3, 0, 1, 2)
+
+
+def relit(picture: np.ndarray, gain: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A picture under a gain: light + α (e^g − 1) (light + ε), in scene-linear light.
+
+    Args:
+        picture: (H, W, 3), display sRGB in [0, 1]. gain: (H, W, 3), natural log. alpha: (H, W).
+
+    Returns:
+        (H, W, 3), display sRGB in [0, 1]; where α is 0, `picture` but for rounding.
+    """
+    light = to_linear(picture, "srgb")
+    made = light + alpha[..., None] * (np.exp(gain) - 1) * (light + _EPS)
+    return from_linear(np.maximum(made, 0), "srgb").clip(0, 1)
 
 
 def _gain(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -57,19 +68,18 @@ def _gain(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) -> np.ndarra
     light = before.mean(axis=2, keepdims=True)
     known = alpha * light / (light + _DIM) + _NOWHERE
     gain = np.broadcast_to(np.median(subject, axis=0), change.shape)
-    for sigma, departure in _FITS:
-        weight = known * np.exp(-0.5 * _departure(change - gain) / departure**2)
-        gain = (_blur(weight * change, sigma) + _PRIOR * gain) / (_blur(weight, sigma) + _PRIOR)
+    for sigma, least in _FITS:
+        weight = known * np.exp(-0.5 * departure(change - gain) / least**2)
+        gain = (blurred(weight * change, sigma) + _PRIOR * gain) / (blurred(weight, sigma) + _PRIOR)
     return gain
 
 
-def _departure(change: np.ndarray) -> np.ndarray:
-    """(H, W, 1): the square of how far log gains, (H, W, 3), are from none."""
-    return np.square(change).mean(axis=2, keepdims=True) + _COLOUR * change.var(axis=2, keepdims=True)
+def departure(change: np.ndarray) -> np.ndarray:
+    """The square of how far log gains, (…, 3), are from none, (…, 1); a change of colour counts for more."""
+    return np.square(change).mean(axis=-1, keepdims=True) + _COLOUR * change.var(axis=-1, keepdims=True)
 
 
-def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
-    """(H, W, C) to the same."""
-    blurred = cv2.GaussianBlur(np.ascontiguousarray(plane, np.float32), (0, 0), sigma,
-                               borderType=cv2.BORDER_REPLICATE)
-    return blurred.reshape(plane.shape)
+def blurred(plane: np.ndarray, sigma: float) -> np.ndarray:
+    """Blurred by a Gaussian, (H, W, C) to the same; `sigma` in pixels."""
+    soft = cv2.GaussianBlur(np.ascontiguousarray(plane, np.float32), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return soft.reshape(plane.shape)

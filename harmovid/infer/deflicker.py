@@ -7,19 +7,23 @@ frame's own correction, and light transfer carries that to the full size, withou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from harmovid.infer import pipeline
-from harmovid.infer.correction import corrected
+from harmovid.infer.correction import corrected, relit
 from harmovid.infer.network import NetworkHarmonizer, decode_clip
 from harmovid.infer.pipeline import Progress, Summary
 from harmovid.infer.plan import Options, plan
+from harmovid.infer.restore import restored
+from harmovid.infer.settling import settle
 from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
 from harmovid.video import cuts, encode, io
@@ -47,26 +51,30 @@ class Deflickering(NetworkHarmonizer):
             seed: of the noise.
 
         Yields:
-            Chunks of (3, T, H, W) float32 display sRGB in [0, 1]; the reference is each frame through the codec alone.
+            Frames, (3, 1, H, W) float32 display sRGB in [0, 1]; the reference is each frame through the codec alone.
 
         Raises:
             InputError: the network's answer is not finite.
         """
         starts = cuts.shots(_pictures(clip))
         for start, stop in zip(starts, [*starts[1:], len(clip)], strict=True):
-            shot = _Shot(clip, start, stop, min(_LEAD, stop - start - 1))
-            composite = self._encode_composite(shot, self._count(shot))  # (1, 16, Tl, h, w)
-            answer = self._sample(shot, composite, None, None, None, seed)  # (1, 16, Tl, h, w)
-            done = 0
-            for video in decode_clip(self.model.codec, answer, len(shot)):
-                result = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
-                views = shot.window(done, done + result.shape[1])
-                led = max(0, shot.lead - done)  # of these frames, those that only lead in
-                done += result.shape[1]
-                if led < result.shape[1]:
-                    result, seen, mask = (part[:, led:] for part in (result, views.composite, views.mask))
-                    reference = self._alone(seen)
-                    yield Harmonized(reference, corrected(reference, result, mask))
+            yield from _settled(self._corrected(_Shot(clip, start, stop, min(_LEAD, stop - start - 1)), seed))
+
+    def _corrected(self, shot: _Shot, seed: int) -> Iterator[_Corrected]:
+        """The frames of a shot as the network alone steadies them."""
+        composite = self._encode_composite(shot, self._count(shot))  # (1, 16, Tl, h, w)
+        answer = self._sample(shot, composite, None, None, None, seed)  # (1, 16, Tl, h, w)
+        done = 0
+        for video in decode_clip(self.model.codec, answer, len(shot)):
+            result: np.ndarray = video[0].clamp(0, 1).float().cpu().numpy()  # (3, T, H, W)
+            views = shot.window(done, done + result.shape[1])
+            led = max(0, shot.lead - done)  # of these frames, those that only lead in
+            done += result.shape[1]
+            if led < result.shape[1]:
+                result, seen, mask = (part[:, led:] for part in (result, views.composite, views.mask))
+                reference = self._alone(seen)
+                pictures = reference, corrected(reference, result, mask), seen
+                yield from map(_Corrected, *(picture.transpose(1, 2, 3, 0) for picture in pictures), mask[0])
 
     @torch.inference_mode()
     def _alone(self, frames: np.ndarray) -> np.ndarray:
@@ -77,6 +85,30 @@ class Deflickering(NetworkHarmonizer):
             decoded = self.model.codec.decode(self.model.codec.encode(each))[:, :, 0]  # (N, 3, H, W)
             coded.append(decoded.clamp(0, 1).float().transpose(0, 1).cpu().numpy())
         return np.concatenate(coded, 1)
+
+
+class _Corrected(NamedTuple):
+    """A frame: through the codec alone, and under its own correction; as it came; its α. (H, W, 3), and (H, W)."""
+
+    reference: np.ndarray
+    result: np.ndarray
+    composite: np.ndarray
+    alpha: np.ndarray
+
+
+def _settled(frames: Iterable[_Corrected]) -> Iterator[Harmonized]:
+    """What the network leaves is settled, in pictures that have their texture again: flow can be trusted in them."""
+    waiting: deque[_Corrected] = deque()
+
+    def shown() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for frame in frames:
+            waiting.append(frame)
+            yield restored(frame.composite, frame.reference, frame.result), frame.alpha
+
+    for gain in settle(shown()):
+        frame = waiting.popleft()
+        result = relit(frame.result, gain, frame.alpha)
+        yield Harmonized(*(picture.transpose(2, 0, 1)[:, None] for picture in (frame.reference, result)))
 
 
 @dataclass(frozen=True)
