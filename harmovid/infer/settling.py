@@ -25,6 +25,7 @@ REACH = 4
 """Frames, before and after, that have a say."""
 
 _SIGMA = 2.0  # of the Gaussian over time, frames
+_STEP = 0.4  # natural log: what differs by more is no flicker that a network left, but light that changes
 _FITS = ((16.0, 0.3), (8.0, 0.15), (4.0, 0.1))  # as `correction`'s; what a network has steadied departs less
 _TONES = (0.5, 0.3, 0.15, 0.1)  # departures of the fits of tone, natural log
 _EPS = np.float32(0.01)  # scene-linear, as all over the deflickerer
@@ -107,6 +108,7 @@ def _tone(change: np.ndarray, light: np.ndarray, known: np.ndarray) -> np.ndarra
     if np.count_nonzero(sure) < _FEW:
         return np.zeros_like(change) + (np.median(change[sure], axis=0) if sure.any() else 0)
     soft = blurred(light, 1.0)  # noise in what a fit goes by flattens it
+    soft = soft.clip(*np.quantile(soft[sure], (0.02, 0.98), axis=0))  # beyond what was seen a square is a wild guess
     terms = np.concatenate([soft, soft * soft, soft * np.roll(soft, 1, -1)], -1)  # (H, W, 9)
     weight, wanted = known[sure], change[sure].astype(np.float64)  # (n, 1), (n, 3)
     middle = (terms[sure] * weight).sum(0) / weight.sum()
@@ -125,7 +127,8 @@ def _tone(change: np.ndarray, light: np.ndarray, known: np.ndarray) -> np.ndarra
 
 def _mean(near: deque[_Frame], turn: int) -> np.ndarray:
     """Over the neighbours of frame `turn`, itself with gain 0."""
-    total, gains = 1.0, np.zeros_like(near[turn].light)
+    gains = np.zeros_like(near[turn].light)
+    total = np.ones_like(near[turn].known)
     for way in (-1, 1):
         at, along, gain = turn, None, np.zeros_like(gains)
         for far in range(1, REACH + 1):
@@ -135,6 +138,6 @@ def _mean(near: deque[_Frame], turn: int) -> np.ndarray:
             gain = gain + (more if along is None else warp(more, along))
             along = step if along is None else along + warp(step, along)
             at += way
-            share = float(np.exp(-0.5 * (far / _SIGMA) ** 2))
+            share = np.exp(-0.5 * ((far / _SIGMA) ** 2 + np.square(gain.mean(axis=2, keepdims=True) / _STEP)))
             gains, total = gains + share * gain, total + share
     return np.asarray(gains / total, np.float32)
