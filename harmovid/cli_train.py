@@ -24,9 +24,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where the run was 
                                       "where there is none.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. loop.steps=2000 or stage.flat=0; "
                                                     "all of them stand in the run's config.json.")]
-Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a checkpoint.")]
-Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint; "
-                                           "for presets that have one, as nano.")]
+Codec = Annotated[Path, typer.Option(help="The codec: model/ of a run of `harmovid train codec`, or a checkpoint, "
+                                          "such as nano.")]
+Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `harmovid train tone`, or a checkpoint, "
+                                                 "such as nano; for presets that have one.")]
 Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
 Pairs = Annotated[list[Path] | None, typer.Option(help="Pseudo-pairs of these shards, refined or not, to learn from "
                                                   "too: what `harmovid data pairs` made. May be given more than once.")]
@@ -87,7 +88,7 @@ def harmonize(
 ) -> None:
     """Train the harmonizer on latents of a trained codec; with pseudo-pairs, step 3 of the method.
 
-    Example: `harmovid train harmonize --data shards/ --pairs pairs/ --out runs/nano --codec nano/ --tone nano/`
+    Example: `harmovid train harmonize --data shards/ --pairs pairs/ --out runs/nano --codec nano --tone nano`
     """
     from harmovid.train import recipe
 
@@ -110,7 +111,7 @@ def harmoim(
 ) -> None:
     """Train the harmonizer of single frames, which is sampled in steps with noise of its own for each frame.
 
-    Example: `harmovid train harmoim --data shards/ --out runs/harmoim --codec nano/ --tone nano/ --init nano`
+    Example: `harmovid train harmoim --data shards/ --out runs/harmoim --codec nano --tone nano --init nano`
     """
     from harmovid.train import recipe
 
@@ -133,7 +134,7 @@ def deflicker(
 ) -> None:
     """Train the network that steadies light, on clips whose light is made to jump, and to move.
 
-    Example: `harmovid train deflicker --data shards/ --out runs/deflicker --codec nano/ --init nano`
+    Example: `harmovid train deflicker --data shards/ --out runs/deflicker --codec nano --init nano`
     """
     from harmovid.train import recipe
 

@@ -129,8 +129,8 @@ def load(path_or_name: str | Path, device: torch.device | str = "cpu", dtype: to
     if name in PRESETS and (preset := PRESETS[name]()).source is not None:
         return load_published(preset, preset.source, device, dtype)
     if name in (*PRESETS, *SHIPPED):
-        if (WEIGHTS / name / "config.json").is_file():
-            return _load_ours(WEIGHTS / name, dtype).to(device)
+        if (inside := place(name)) != Path(name):
+            return _load_ours(inside, dtype).to(device)
         raise InputError(f"this installation has no weights of {name}; train them with "
                          f"`{SHIPPED.get(name, 'harmovid train')}`, or give the folder of a checkpoint")
     if folder.is_dir():
@@ -192,6 +192,12 @@ def _load_ours(folder: Path, dtype: torch.dtype) -> Model:
     for weight in (*codec.parameters(), *backbone.parameters()):
         weight.data = weight.data.clone()
     return model
+
+
+def place(path_or_name: str | Path) -> Path:
+    """Where a checkpoint lies: weights in this package by their name (a folder so named is ./nano), else the folder."""
+    inside = WEIGHTS / full_name(str(path_or_name))
+    return inside if inside.parent == WEIGHTS and (inside / "config.json").is_file() else Path(path_or_name)
 
 
 def read_tone(folder: Path, preset: Preset) -> Tone:

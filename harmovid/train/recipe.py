@@ -166,8 +166,8 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
 
     Args:
         data, out, device, resume, progress: as in `train_codec`.
-        codec: folder of a trained codec, or of a checkpoint, whose codec serves.
-        tone: folder of a trained tone, or of a checkpoint, whose tone serves; None where the preset has none.
+        codec: folder of a trained codec; or a checkpoint, a folder or a name, whose codec serves.
+        tone: so too of a trained tone; None where the preset has none.
         init: name or folder of a checkpoint whose transformer is where this one begins; from nothing where None.
         pairs: folders of pseudo-pairs of `data`'s clips, each with train/ or validation/ or both; refined or not.
 
@@ -239,6 +239,7 @@ def _footage(data: Path, device: str, progress: Report, pairs: Sequence[Path] = 
 
 
 def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
+    folder = checkpoint.place(folder)
     inner = folder / "vae"
     try:
         codec = CausalCodec.from_pretrained(inner if inner.is_dir() else folder)
@@ -257,7 +258,7 @@ def _read_tone(folder: Path | None, preset: Preset) -> Tone | None:
         raise OptionError(f"the preset {preset.name} tones composites before the network sees them; pass --tone, the "
                           "model/ of a run of `harmovid train tone`, or a checkpoint" if folder is None else
                           f"the preset {preset.name} tones nothing; leave out --tone")
-    return None if folder is None else checkpoint.read_tone(folder, preset)
+    return None if folder is None else checkpoint.read_tone(checkpoint.place(folder), preset)
 
 
 def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:

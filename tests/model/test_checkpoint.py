@@ -245,6 +245,9 @@ def test_a_name_of_ours_is_found_in_the_package(tmp_path, monkeypatch):
         load("nano")
     save(tiny(), tmp_path / "nano")
     assert load("nano").preset == TINY
+    assert checkpoint.place("nano") == tmp_path / "nano"
+    for other in ("nano-deflicker", "some/nano", str(tmp_path), "..", ""):
+        assert checkpoint.place(other) == Path(other)
     for word in ("harmoim", "nano-harmoim"):
         with pytest.raises(InputError, match="no weights of nano-harmoim; train them with `harmovid train harmoim`"):
             load(word)
