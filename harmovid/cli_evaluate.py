@@ -167,6 +167,7 @@ def testset(
             raise OptionError("a path-traced set is of people and maps held out for test, 24 items of each person; "
                               "leave out --per-clip and --split")
         from harmovid.evaluate import freeset, jitterset, lutset, maskset, passingset, pathset, stepset, thingset
+        from harmovid.lightstage import pathtrace
 
         with bars() as progress:
             more: dict[str, Any] = {"split": split, "limit": limit, "progress": progress}
@@ -177,6 +178,9 @@ def testset(
             elif kind is Kind.passing:
                 made = passingset.passing_set(data, out, **more)
             elif kind is Kind.pathtraced:
+                if not pathtrace.compiled():
+                    note("there is no libLLVM newer than 16 here (Debian: libllvm19): path tracing takes several "
+                         "times as long without its compiler")
                 made = pathset.path_set(data, out, limit, progress=progress)
             elif luts is None:
                 made = freeset.free_set(data, out, backgrounds or None, **more)

@@ -24,23 +24,33 @@ Array = npt.NDArray[np.float32]
 
 
 @cache
-def mitsuba():  # type: ignore[no-untyped-def]
-    """Mitsuba with the fastest variant that runs here, on one thread.
+def compiled() -> bool:
+    """Whether there is a libLLVM by which light is traced in compiled code; without one it takes several times as long.
 
-    `llvm_ad_rgb` needs a libLLVM newer than 16 (Debian: libllvm19); `scalar_rgb` needs none and is some times slower.
+    Where DRJIT_LIBLLVM_PATH does not name it, it is looked for, and named there.
     """
     library = next(
         (path for version in range(21, 16, -1) for path in Path("/usr/lib").glob(f"*/libLLVM*{version}*.so*")), None
     )
     if library is not None:
         os.environ.setdefault("DRJIT_LIBLLVM_PATH", str(library))
+    return "DRJIT_LIBLLVM_PATH" in os.environ
+
+
+@cache
+def mitsuba():  # type: ignore[no-untyped-def]
+    """Mitsuba with the fastest variant that runs here, on one thread.
+
+    `llvm_ad_rgb` needs a libLLVM newer than 16 (Debian: libllvm19); `scalar_rgb` needs none and is some times slower.
+    """
+    # With an older libLLVM the process would abort, not raise: so ask for the library first.
+    compiles = compiled()
     try:
         import mitsuba as mi
     except ImportError as error:
         raise MissingExtra("mitsuba", "lightstage", "Path tracing") from error
-    # With an older libLLVM the process would abort, not raise: so ask for the library first.
-    mi.set_variant("llvm_ad_rgb" if "DRJIT_LIBLLVM_PATH" in os.environ else "scalar_rgb")
-    if "DRJIT_LIBLLVM_PATH" in os.environ:
+    mi.set_variant("llvm_ad_rgb" if compiles else "scalar_rgb")
+    if compiles:
         import drjit
 
         drjit.set_thread_count(int(os.environ.get("OMP_NUM_THREADS", "1")))

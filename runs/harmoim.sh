@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The model `nano-harmoim`, step 1 of the method: people of the light stage, shards of them and of the real footage, a
+# tone and the harmonizer of single frames, which begins from nano's transformer and keeps nano's codec. Stopped, it
+# goes on where it was.
+#
+#     DATA=footage HDRI=hdri OUT=out/harmoim runs/harmoim.sh
+#
+# DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage.
+# On two processor cores people take half an hour, shards ten minutes, tone ten and network 46. The checkpoint is
+# OUT/net/model: `harmovid harmonize … --model OUT/net/model`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+DATA=${DATA:-data}
+HDRI=${HDRI:-hdri}
+OUT=${OUT:-out/harmoim}
+PROCESSES=${PROCESSES:-2}
+HARMOVID=${HARMOVID:-.venv/bin/harmovid}
+
+SOURCES=(--set stage.sources.misfit=0.5 --set stage.sources.relit=0.5 --set stage.misfit.same=0.15)
+TONE=(
+  --set loop.minutes=10
+  --set loop.steps=200000
+  --set loop.warmup=100
+  --set loop.weight_decay=0.05
+  --set loop.ema=0.998
+  --set loop.validate_every=4000
+  --set loop.save_every=4000
+  --set loop.log_every=200
+  --set loop.workers=2
+  --set loop.echo=8
+  --set loop.pool=4000
+)
+HARMOIM=(  # lengths are [frames, clips at a time, share of the batches, pixels of their views]
+  --set 'stage.lengths=[[1, 48, 1.0, 9216]]'
+  --set stage.sources.misfit=0.4
+  --set stage.sources.relit=0.6
+  --set stage.objective.last=0.3
+  --set loop.minutes=46
+  --set loop.lr=0.001
+  --set loop.warmup=40
+  --set loop.weight_decay=0.05
+  --set loop.ema=0.99
+  --set loop.validate_every=800
+  --set loop.save_every=200
+  --set loop.workers=1
+  --set loop.echo=3
+  --set loop.pool=64
+)
+
+export OMP_NUM_THREADS=1
+"$HARMOVID" data lightstage --count 420 --frames 1 --hdri "$HDRI" --out "$OUT/stage" --processes "$PROCESSES"
+"$HARMOVID" data shards "$OUT/stage" --out "$OUT/shards" --lights 10 --processes "$PROCESSES"
+"$HARMOVID" data shards "$DATA" --out "$OUT/shards" --split train --split validation --processes "$PROCESSES"
+"$HARMOVID" train tone --preset nano --data "$OUT/shards" --out "$OUT/tone" --resume "${SOURCES[@]}" "${TONE[@]}"
+"$HARMOVID" train harmoim --preset nano --data "$OUT/shards" --codec nano --tone "$OUT/tone/model" --init nano \
+  --out "$OUT/net" --resume "${HARMOIM[@]}"
