@@ -50,7 +50,7 @@ class IcLight:
         half = torch.float16 if device == "cuda" else torch.float32
         self.parts = load_stable(folder, prompt, NEGATIVE, device, half)
         self.view = ViewSize(area, self.parts.multiple)
-        self.timesteps, self.eta = self.parts.schedule.timesteps(steps), 1.0
+        self.timesteps, self.eta, self.temperature = self.parts.schedule.timesteps(steps), 1.0, 1.0
         self.told = f"{prompt}; not {NEGATIVE}; guidance {GUIDANCE:g}; view of {area} pixels"
         self.device, self.progress = torch.device(device), progress
 

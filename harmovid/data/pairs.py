@@ -46,6 +46,7 @@ class ImageModel(Harmonizer, Protocol):
 
     timesteps: Tensor
     eta: float
+    temperature: float
     told: str
 
 
@@ -66,7 +67,8 @@ class Pairing:
 class Manifest:
     """What pairs are made by; pairs of another are not put beside them.
 
-    model: its name. weights: digest of all that has a say, transformer, codec, tone. steps, eta: of the sampler.
+    model: its name. weights: digest of all that has a say, transformer, codec, tone. steps, eta,
+    temperature: of the sampler.
     backdrops: what backgrounds are drawn from. frames, seed: of `Pairing`. clips: digest of the clips' names.
     told: what else the model goes by, such as a prompt.
     """
@@ -80,6 +82,7 @@ class Manifest:
     seed: int
     clips: str
     told: str = ""
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Back
     whose = card.licences(footage)
     manifest = Manifest(harmonizer.name, weights(harmonizer), len(harmonizer.timesteps), harmonizer.eta,
                         backdrops.told, pairing.frames, pairing.seed, digest(path.name.encode() for path in clips),
-                        harmonizer.told)
+                        harmonizer.told, harmonizer.temperature)
     freeze(out, manifest)
     folder = out / pairing.split
     folder.mkdir(parents=True, exist_ok=True)

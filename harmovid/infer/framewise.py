@@ -41,7 +41,8 @@ class FrameWise(NetworkHarmonizer):
     def __init__(self, model: Model, steps: int | None = None, eta: float | None = None, device: str = "cpu",
                  progress: Progress = lambda stage, done, total: None) -> None:
         super().__init__(model, steps, device, progress)
-        self.eta, self.told = model.preset.eta if eta is None else eta, ""  # it is told nothing in words
+        self.eta, self.temperature = model.preset.eta if eta is None else eta, model.preset.temperature
+        self.told = ""  # it is told nothing in words
         self.on_latents: Callable[[Tensor], None] = lambda latents: None
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
@@ -89,7 +90,8 @@ class FrameWise(NetworkHarmonizer):
             return model.backbone(frames, told, steps, palettes).transpose(0, 2)  # (1, 16, N, h, w)
 
         noise = draw((1, plain.shape[1], len(plain), *plain.shape[3:]), first, self.device)  # (1, 16, N, h, w)
-        answer = sample(predict, noise, self.timesteps, model.schedule, self.eta, later)  # (1, 16, N, h, w)
+        answer = sample(predict, noise, self.timesteps, model.schedule, self.eta, later,
+                        temperature=self.temperature)  # (1, 16, N, h, w)
         if not bool(torch.isfinite(answer).all()):
             raise InputError(f"the network {self.name} gave numbers that are not finite: its weights are damaged, or "
                              "too large for half precision; load them again, or in full precision")

@@ -43,14 +43,15 @@ def generators(seed: int, start: int) -> tuple[torch.Generator, torch.Generator]
 
 @torch.no_grad()
 def sample(predict: Predict, noise: Tensor, timesteps: Tensor | Sequence[int], schedule: Schedule, eta: float = 0.0,
-           generator: torch.Generator | None = None, progress: Callable[[int, int], None] | None = None) -> Tensor:
+           generator: torch.Generator | None = None, progress: Callable[[int, int], None] | None = None,
+           temperature: float = 1.0) -> Tensor:
     """From noise to latents.
 
     A step from t to s, with x0 and ε as the prediction at t has them (equations 12 and 16 of the paper):
 
-        x_s = √ᾱ_s x0 + √(1 − ᾱ_s − σ²) ε + σ z,    σ = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)
+        x_s = √ᾱ_s x0 + √(1 − ᾱ_s − σ²) ε + τ σ z,    σ = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)
 
-    Written as noise, √(1 − ᾱ_s) (√(1 − r²) ε + r z) with r = σ / √(1 − ᾱ_s). The last step gives x0 itself. With one
+    Written as noise, √(1 − ᾱ_s) (√(1 − r²) ε + τ r z) with r = σ / √(1 − ᾱ_s). The last step gives x0 itself. With one
     step and zero terminal SNR that is −v, whatever lies between in the schedule.
 
     Args:
@@ -60,6 +61,7 @@ def sample(predict: Predict, noise: Tensor, timesteps: Tensor | Sequence[int], s
         eta: 0 for the deterministic sampler, 1 for one as random as ancestral sampling.
         generator: where eta > 0, gives each step noise z of its own; see `draw`.
         progress: told after each step: steps done, steps in all.
+        temperature: τ, 1 in the paper; below it answers differ less, and a small network leaves less noise in them.
 
     Returns:
         (B, C, Tl, h, w), x0.
@@ -82,7 +84,7 @@ def sample(predict: Predict, noise: Tensor, timesteps: Tensor | Sequence[int], s
             if eta > 0:
                 fresh = draw(noise.shape, torch.Generator().manual_seed(seeds[step]), noise.device)
                 share = eta * _renewed(schedule, t, s)
-                left = (1 - share**2) ** 0.5 * left + share * fresh  # (B, C, Tl, h, w)
+                left = (1 - share**2) ** 0.5 * left + temperature * share * fresh  # (B, C, Tl, h, w)
             noisy = schedule.add_noise(x0, left, s)  # (B, C, Tl, h, w)
         if progress is not None:
             progress(step + 1, len(steps))

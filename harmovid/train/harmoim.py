@@ -43,4 +43,5 @@ class Harmoim(Harmonize):
             return module(noisy, batch["conditions"], steps, batch["palette"])  # (B, 16, 1, h, w)
 
         steps = self.schedule.timesteps(self.preset.steps)
-        return sample(predict, noise, steps, self.schedule, self.preset.eta, torch.Generator().manual_seed(0))
+        return sample(predict, noise, steps, self.schedule, self.preset.eta, torch.Generator().manual_seed(0),
+                      temperature=self.preset.temperature)

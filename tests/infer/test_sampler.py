@@ -141,3 +141,15 @@ def test_generators_are_the_same_for_the_same_frames_and_differ_else() -> None:
     assert len(set(states)) == 6 and all(state >= 0 for state in states)
     assert [one.initial_seed() for one in generators(0, 8)] == states[2:4]
     assert states[:2] == [7896617691693857887, 6195319269190327588]  # results that stand were made with them
+
+
+def test_at_a_lower_temperature_answers_differ_less(v: Schedule) -> None:
+    start = noise()
+
+    def spread(temperature: float) -> float:
+        got = [sample(gaussian(v, 0.5), start, v.timesteps(8), v, 1.0, torch.Generator().manual_seed(seed),
+                      temperature=temperature) for seed in range(8)]
+        return float(torch.stack(got).std(0).mean())
+
+    whole, less, none = (spread(temperature) for temperature in (1.0, 0.5, 0.0))
+    assert less == pytest.approx(0.5 * whole, rel=1e-3) and none < 1e-6  # a linear network: so is what noise does
