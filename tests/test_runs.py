@@ -100,5 +100,5 @@ def test_arms_of_the_ablations_differ_in_what_they_are_named_for(tmp_path):
 
 
 def test_there_are_recipes():
-    assert [path.name for path in SCRIPTS] == ["ablations.sh", "bench.sh", "deflicker.sh", "method.sh", "nano.sh"]
+    assert [path.stem for path in SCRIPTS] == ["ablations", "bench", "deflicker", "harmoim", "method", "nano"]
     assert all(os.access(path, os.X_OK) for path in SCRIPTS)
