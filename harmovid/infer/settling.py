@@ -49,8 +49,8 @@ def settle(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarr
     """The gain that brings each frame's light to the mean of its neighbourhood in time.
 
     With L the log of scene-linear light and w_k the flow to frame t + k, along the frames between, the gain is
-    Σ_k G(k) d_k / Σ_k G(k) over |k| <= `REACH`, G a Gaussian of two frames; d_k is the sum of the smooth gains from
-    each frame to the next along w_k.
+    Σ_k G_k d_k / Σ_k G_k over |k| <= `REACH`, with d_k the sum of the smooth gains from each frame to the next along
+    w_k, and G_k = exp(−½ (k²/σ² + mean_rgb(d_k)²/τ²)), σ two frames and τ 0.4: a step of light is no flicker.
 
     Args:
         frames: of one shot, each (H, W, 3) display sRGB in [0, 1] and α of the subject (H, W); read as they are needed.
