@@ -5,7 +5,8 @@ learns the light's harmonics, and is asked about maps that it never saw, turned 
 whatever relights a person by the background. A white ball stands for the person; it casts no shadow on itself.
 
 The regression is kernel ridge (Gaussian; width and ridge chosen on the validation maps) from the picture in 12 × 12
-cells to nine harmonics of the logarithm of the ball's light, in each colour.
+cells, its contrast and its brightest light (which a picture burns out: a ceiling may know it) to nine harmonics of the
+logarithm of the ball's light, in each colour.
 """
 
 from __future__ import annotations
@@ -67,13 +68,13 @@ def look(lights: Iterable[tuple[Environment, float, Look]]) -> Views:
     told, light = [], []
     normals = directions(8).reshape(-1, 3)
     fitted = np.linalg.pinv(harmonics(normals))  # (9, n)
-    for environment_, angle, camera in lights:
-        seen = views(environment_, POSE, angle, (SIDE, SIDE), camera.blur)[0]
+    for light_, angle, camera in lights:
+        seen = views(light_, POSE, angle, (SIDE, SIDE), camera.blur)[0]
         bright = luminance(seen)
         gain = MIDDLE * 2**camera.stops / np.exp(np.log(bright + 0.02 * bright.mean() + 1e-9).mean())
         cells = cv2.resize(develop(seen * gain, camera), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
         told.append(np.concatenate([cells.ravel(), [cells.std() * CELLS, np.log(bright.max() * gain + 0.1)]]))
-        light.append((fitted @ ball(environment_.at(0), normals, gain)).ravel())
+        light.append((fitted @ ball(light_.at(0), normals, gain)).ravel())
     return Views(np.stack(told), np.stack(light))
 
 
@@ -122,6 +123,7 @@ def explained(found: np.ndarray, truth: np.ndarray, known: np.ndarray) -> float:
 
 
 def main() -> None:
+    """Learn, ask, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("hdri", type=Path, help="folder of HDR maps")
     parser.add_argument("--count", type=int, default=6000, help="views that are learned from")

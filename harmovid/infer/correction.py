@@ -16,7 +16,9 @@ from harmovid.video.color import from_linear, to_linear
 
 _FITS = ((16.0, 0.5), (8.0, 0.3), (4.0, 0.2), (2.0, 0.15))
 """From coarse to fine: sigma of the Gaussian, pixels of the view; a departure, natural log, that counts little."""
-_EPS = np.float32(0.01)  # scene-linear: nearer to black a quotient is the codec's noise
+EPSILON = np.float32(0.01)
+"""Scene-linear, added to light before its logarithm: nearer to black a quotient is the codec's noise."""
+
 _DIM = np.float32(0.02)  # scene-linear: light of which half is known
 _PRIOR = np.float32(0.05)  # pixels' weight of the coarser gain: where all depart from it, it holds
 _COLOUR = np.float32(8)  # how much more a departure of colour counts than one of brightness
@@ -55,13 +57,13 @@ def relit(picture: np.ndarray, gain: np.ndarray, alpha: np.ndarray) -> np.ndarra
         (H, W, 3), display sRGB in [0, 1]; where α is 0, `picture` but for rounding.
     """
     light = to_linear(picture, "srgb")
-    made = light + alpha[..., None] * (np.exp(gain) - 1) * (light + _EPS)
+    made = light + alpha[..., None] * (np.exp(gain) - 1) * (light + EPSILON)
     return from_linear(np.maximum(made, 0), "srgb").clip(0, 1)
 
 
 def _gain(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Natural log, (H, W, 3), of two pictures (H, W, 3) in linear light."""
-    change = np.log((after + _EPS) / (before + _EPS))
+    change = np.log((after + EPSILON) / (before + EPSILON))
     subject = change[alpha[..., 0] > 0.5]
     if not len(subject):
         return np.zeros_like(change)

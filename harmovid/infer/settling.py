@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harmovid.infer.correction import blurred, departure
+from harmovid.infer.correction import EPSILON, blurred, departure
 from harmovid.video.color import to_linear
 from harmovid.video.flow import consistency, flow, warp
 
@@ -28,7 +28,6 @@ _SIGMA = 2.0  # of the Gaussian over time, frames
 _STEP = 0.4  # natural log: what differs by more is no flicker that a network left, but light that changes
 _FITS = ((16.0, 0.3), (8.0, 0.15), (4.0, 0.1))  # as `correction`'s; what a network has steadied departs less
 _TONES = (0.5, 0.3, 0.15, 0.1)  # departures of the fits of tone, natural log
-_EPS = np.float32(0.01)  # scene-linear, as all over the deflickerer
 _DIM = np.float32(0.02)  # scene-linear: light of which half is known
 _PRIOR = np.float32(0.05)
 _LIKELY = 0.3  # of the weight of what is known best, from which a pixel has a say in the tone
@@ -79,7 +78,7 @@ def settle(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarr
 def _frame(picture: np.ndarray, alpha: np.ndarray) -> _Frame:
     linear = to_linear(picture, "srgb")
     mean = linear.mean(axis=2, keepdims=True)
-    return _Frame(np.log(linear + _EPS), alpha[..., None] * mean / (mean + _DIM))
+    return _Frame(np.log(linear + EPSILON), alpha[..., None] * mean / (mean + _DIM))
 
 
 def _join(one: _Frame, seen: np.ndarray, other: _Frame, next_: np.ndarray) -> None:

@@ -81,6 +81,13 @@ def test_a_step_of_light_is_kept() -> None:
     assert np.abs(gains[: 10 - REACH]).max() < 0.01 and np.abs(gains[10 + REACH :]).max() < 0.01
 
 
+def test_a_large_step_is_not_smeared() -> None:
+    stops = np.where(np.arange(12) < 6, 0.0, 1.25)
+    gains = settled(lit(0.5 * still(12), stops))
+    smeared = np.log(2) * 1.25 * MEAN[:REACH].sum() / MEAN.sum()  # by the Gaussian alone, beside the step
+    assert np.abs(np.median(gains[5:7], (1, 2, 3))).max() < 0.25 * smeared
+
+
 def test_it_reads_no_further_than_it_reaches() -> None:
     taken = 0
 
