@@ -5,6 +5,7 @@
 #
 # DATA holds portraits_video/ and objects_video/ (docs/manual.md, "evaluate testset"). OUT/tables/SET.md are what
 # docs/results.md is made of, OUT/tables/seconds.txt tells what each took, OUT/report/report.html shows all of it.
+# Sets go through it JOBS at a time, each in one thread.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,10 +15,11 @@ LUTS=${LUTS:-.cache/luts/cube}
 DEVICE=${DEVICE:-cpu}
 BVD=${BVD:-12}  # items of each set; 0 for none
 FULL=${FULL:-12}  # items of each set in full pictures, by light transfer; 0 for none
+JOBS=${JOBS:-2}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 PYTHON=${PYTHON:-.venv/bin/python}
 
-SETS=(lut jitter step passing masks things)
+SETS=(lut masks jitter step passing things)  # the longest first
 COLOUR=(--model background --model reinhard --model histogram --model classical --model nano)
 STEADY=(--model background --model classical --model gaussian --model codec --model nano --model nano-deflicker)
 
@@ -29,26 +31,45 @@ run() {  # NAME SET OPTION...: a table
   echo "$name $((SECONDS - began)) s" >> "$OUT/tables/seconds.txt"
 }
 
+testset() {  # SET
+  local tables=(--luts "$LUTS")
+  [[ $1 == step || $1 == passing ]] && tables=()
+  "$HARMOVID" evaluate testset "$1" "$DATA" --out "$OUT/$1" "${tables[@]}"
+}
+
+views() {  # SET: all of it, as the networks see it
+  local methods=("${COLOUR[@]}")
+  [[ $1 == jitter || $1 == step || $1 == passing ]] && methods=("${STEADY[@]}")
+  run "$1" "$1" --detail network "${methods[@]}"
+}
+
+more() {  # SET: some items of it, by BVD and in full pictures
+  if [[ $BVD != 0 ]]; then
+    run "$1-bvd" "$1" --detail network --items "$BVD" --model bvd --model nano
+  fi
+  if [[ $FULL != 0 ]]; then
+    run "$1-full" "$1" --items "$FULL" --model classical --model nano
+    run "$1-full-unsmoothed" "$1" --items "$FULL" --model nano --set transfer.temporal_sigma=0
+  fi
+}
+
+each() {  # STEP: of every set, JOBS at a time
+  local set going=0 began=$SECONDS
+  for set in "${SETS[@]}"; do
+    if (( going == JOBS )); then wait -n; going=$((going - 1)); fi
+    "$1" "$set" &
+    going=$((going + 1))
+  done
+  for (( ; going > 0; going-- )); do wait -n; done
+  echo "$1 of all sets $((SECONDS - began)) s" >> "$OUT/tables/seconds.txt"
+}
+
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+trap 'kill $(jobs -rp) 2> /dev/null || true' EXIT
 "$PYTHON" benchmarks/fetch_lpips.py
 [[ -d $LUTS ]] || "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"
 mkdir -p "$OUT/tables"
-for set in "${SETS[@]}"; do
-  tables=(--luts "$LUTS")
-  [[ $set == step || $set == passing ]] && tables=()
-  "$HARMOVID" evaluate testset "$set" "$DATA" --out "$OUT/$set" "${tables[@]}"
-done
-for set in "${SETS[@]}"; do
-  methods=("${COLOUR[@]}")
-  [[ $set == jitter || $set == step || $set == passing ]] && methods=("${STEADY[@]}")
-  run "$set" "$set" --detail network "${methods[@]}"
-done
-for set in "${SETS[@]}"; do
-  if [[ $BVD != 0 ]]; then
-    run "$set-bvd" "$set" --detail network --items "$BVD" --model bvd --model nano
-  fi
-  if [[ $FULL != 0 ]]; then
-    run "$set-full" "$set" --items "$FULL" --model classical --model nano
-    run "$set-full-unsmoothed" "$set" --items "$FULL" --model nano --set transfer.temporal_sigma=0
-  fi
-done
+each testset
+each views
+each more
 "$HARMOVID" evaluate report "${SETS[@]/#/$OUT/}" --out "$OUT/report" --overwrite

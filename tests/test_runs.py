@@ -30,15 +30,20 @@ SCRIPTS = sorted(ROOT.glob("runs/*.sh"))
 
 def lines(script: Path, folder: Path, **more: str) -> list[list[str]]:
     """What `script` calls harmovid with, in turn."""
-    noted = folder / "noted"
+    ran = run(script, folder, **more)
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in (folder / "noted").read_text().splitlines()]
+
+
+def run(script: Path, folder: Path, fails: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    """`script` with a harmovid that notes its words in `folder`/noted, and that fails where `fails` is among them."""
     stand_in = folder / "harmovid"
     stand_in.write_text(f"#!{sys.executable}\nimport json, sys\n"
-                        f"print(json.dumps(sys.argv[1:]), file=open({str(noted)!r}, 'a'))\n")
+                        f"print(json.dumps(sys.argv[1:]), file=open({str(folder / 'noted')!r}, 'a'))\n"
+                        f"sys.exit({fails!r} in sys.argv)\n")
     stand_in.chmod(0o755)
     given = {"HARMOVID": str(stand_in), "PYTHON": "true", "DATA": "my data", "OUT": str(folder / "out"), **more}
-    ran = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60, env=os.environ | given)
-    assert ran.returncode == 0, ran.stderr
-    return [json.loads(line) for line in noted.read_text().splitlines()]
+    return subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60, env=os.environ | given)
 
 
 @pytest.mark.parametrize("small", ["", "1"])
@@ -97,6 +102,13 @@ def test_arms_of_the_ablations_differ_in_what_they_are_named_for(tmp_path):
         "preset.schedule.prediction=epsilon", "preset.schedule.prediction=v_prediction"}
     overlaps = [word for words in called for word in words if word.startswith("overlap=")]
     assert overlaps == ["overlap=0", "overlap=0.25", "overlap=0.5", "overlap=0.75"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("kind", ["lut", "things"])
+def test_the_bench_does_not_go_on_without_a_set(kind, jobs, tmp_path):
+    assert run(ROOT / "runs/bench.sh", tmp_path, fails=kind, JOBS=jobs).returncode == 1
+    assert '"evaluate", "run"' not in (tmp_path / "noted").read_text()
 
 
 def test_there_are_recipes():
