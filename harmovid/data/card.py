@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -84,6 +84,23 @@ def licences(folder: Path) -> dict[str, str]:
             raise InputError(f"{path} has the columns {', '.join(rows.fieldnames or ())}; expected file and licence "
                              "among them")
         return {Path(row["file"]).stem: row["licence"] or UNKNOWN for row in rows}
+
+
+def carry(footage: Path, shards: Path, names: Collection[str]) -> None:
+    """Put the licences of clips, as a SOURCES.csv of the footage tells them, into that beside their shards.
+
+    Raises:
+        InputError: as `licences`, of either.
+    """
+    told = {name: licence for name, licence in licences(footage).items() if name in names}
+    if not told:
+        return
+    partial = shards / f".{SOURCES}.part"
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("file", "licence"))
+        rows.writerows((f"{name}.zip", licence) for name, licence in sorted({**licences(shards), **told}.items()))
+    partial.replace(shards / SOURCES)
 
 
 def write(out: Path, title: str, sections: Sequence[Section]) -> None:

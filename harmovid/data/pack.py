@@ -13,7 +13,7 @@ import numpy as np
 
 from harmovid.composite import plate
 from harmovid.composite.segment import PersonSegmenter
-from harmovid.data import shards, workers
+from harmovid.data import card, shards, workers
 from harmovid.data import split as listed
 from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
 from harmovid.errors import HarmoVidError, InputError, OptionError
@@ -51,14 +51,14 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     Args:
         footage: a folder with portraits_video/NAME.mp4 beside NAME_mask.mp4, and portraits_photo/NAME.jpg beside
             NAME_alpha.png. Where the list says that there is no mask, one is made.
-        out: shards go to out/SPLIT/NAME.zip.
+        out: shards go to out/SPLIT/NAME.zip, and what a SOURCES.csv of the footage says of licences to out/SOURCES.csv.
         photos: make them of photos, too.
         limit: only the first so many files of each split; None for all.
         processes: at work at the same time, of one thread each.
         progress: told after every file.
 
     Raises:
-        InputError: nothing of the list is there.
+        InputError: nothing of the list is there, or a SOURCES.csv is no such one.
         OptionError: an unknown split; fewer than one process or file; or more processes than there is memory for.
         MissingExtra: a mask is to be made, and the segmenter is not installed.
     """
@@ -80,6 +80,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         _segmenter()  # is it installed?
     for name in splits:
         (out / name).mkdir(parents=True, exist_ok=True)
+    card.carry(footage, out, {Path(entry.file).stem for entry in there})
     failed = {}
     work = partial(_pack_entry, footage=footage, out=out)
     for n, (entry, wrong) in enumerate(workers.each(work, todo, processes), 1):

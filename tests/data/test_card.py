@@ -40,3 +40,17 @@ def test_licences_are_those_of_the_list_beside_the_shards(tmp_path: Path) -> Non
     (tmp_path / "SOURCES.csv").write_text("name,licence\nann,CC0\n")
     with pytest.raises(InputError, match="has the columns name, licence; expected file and licence among them"):
         card.licences(tmp_path)
+
+
+def test_licences_of_footage_are_carried_to_its_shards_and_join_those_that_are_there(tmp_path: Path) -> None:
+    clips, photos, shards = (tmp_path / name for name in ("clips", "photos", "shards"))
+    for folder in (clips, photos, shards):
+        folder.mkdir()
+    card.carry(clips, shards, {"ann"})
+    assert not (shards / "SOURCES.csv").exists(), "nothing is told, nothing is written"
+    (clips / "SOURCES.csv").write_text('file,licence\nportraits_video/ann.v2.mp4,"CC0, by hand"\nroom.mp4,CC-BY\n')
+    (photos / "SOURCES.csv").write_text("file,licence\nportraits_photo/bob.jpg,MIT\n")
+    for folder in (clips, photos, clips):
+        card.carry(folder, shards, {"ann.v2", "bob"})
+    assert card.licences(shards) == {"ann.v2": "CC0, by hand", "bob": "MIT"}
+    assert [path.name for path in shards.iterdir()] == ["SOURCES.csv"]
