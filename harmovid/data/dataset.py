@@ -38,6 +38,7 @@ class CropConfig:
     shift: how far the box may be moved off centre, a share of its size.
     flip, reverse: probabilities of a mirrored view, of a clip played backwards.
     photos: share of draws, where there are clips and photos, that are photos.
+    parts: share of draws of a part of the person alone, as of a thing: a shirt, hair, a hand; the rest is background.
     """
 
     margin: tuple[float, float] = (0.02, 0.3)
@@ -45,6 +46,7 @@ class CropConfig:
     flip: float = 0.5
     reverse: float = 0.5
     photos: float = 0.5
+    parts: float = 0.0
 
 
 STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
@@ -185,19 +187,40 @@ class Footage:
         known = known[~np.isnan(known[:, 0])]
         person = np.array([*known[:, :2].min(0), *known[:, 2:].max(0)]) if len(known) else np.array([0, 0, *size])
         flip = random.random() < config.flip
+        layers = take.layers if len(take.layers) == 1 else take.layers[torch.from_numpy(order).to(self.device)]
+        if config.parts > 0 and random.random() < config.parts:
+            person = _part(person, random)
+            layers = _alone(layers, person)
         box = crop_box(person, size, view, random, config)
         if len(take.layers) == 1 and frames > 1 and config.shift > 0 and random.random() < 0.5:
             end = crop_box(person, size, view, random, config)
             ways = np.linspace(0, 1, frames)[:, None]
-            pictures = torch.cat([cut(take.layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
+            pictures = torch.cat([cut(layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
         else:
-            index = torch.from_numpy(order).to(self.device)
-            pictures = cut(take.layers[index], box, view)  # (T, 7, H, W)
+            pictures = cut(layers, box, view)  # (T or 1, 7, H, W)
+            pictures = pictures.expand(frames, *pictures.shape[1:])  # (T, 7, H, W)
         whole = take.overview[torch.from_numpy(np.minimum((order + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY,
                                                           len(take.overview) - 1)).to(self.device)]  # (T, 3, 64, 64)
         if flip:
             pictures, whole = pictures.flip(-1), whole.flip(-1)
         return pictures.transpose(0, 1) / 255, whole.transpose(0, 1).float() / 255
+
+
+def _part(person: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(4,), a box within the person's: a quarter to a half of each side, its middle in the middle half of theirs."""
+    side = person[2:] - person[:2]
+    half = side * random.uniform(1 / 8, 1 / 4, 2)
+    centre = person[:2] + side * random.uniform(1 / 4, 3 / 4, 2)
+    return np.concatenate([centre - half, centre + half])
+
+
+def _alone(layers: Tensor, box: np.ndarray) -> Tensor:
+    """(T, 7, H, W) uint8, the person within the box alone; where the rest of them was there is background."""
+    x0, y0, x1, y1 = np.rint(box).astype(int)
+    inside = torch.zeros_like(layers[:1, :1], dtype=torch.bool)  # (1, 1, H, W)
+    inside[..., y0:y1, x0:x1] = True
+    background = torch.cat([layers[:, 3:6], layers[:, 3:6], torch.zeros_like(layers[:, 6:])], 1)
+    return torch.where(inside, layers, background)
 
 
 def _take(shard: Shard, device: torch.device) -> _Take:

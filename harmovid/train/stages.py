@@ -70,16 +70,19 @@ class OnFootage:
         return (footage or self.train).draw(*self._shape(random), random, self.crop)
 
     def misfits(self, sources: Sources, config: MisfitConfig, random: np.random.Generator, generator: torch.Generator,
-                footage: Footage | None = None) -> tuple[str, Misfit]:
-        """A batch of people in a wrong light, and the source that it is of, a field of `Sources`."""
-        footage = footage or self.train
+                footage: Footage | None = None, crop: CropConfig | None = None) -> tuple[str, Misfit]:
+        """A batch of people in a wrong light, and the source that it is of, a field of `Sources`.
+
+        footage, crop: of training, where nothing else is given.
+        """
+        footage, crop = footage or self.train, crop or self.crop
         shape, source = self._shape(random), _source(sources, footage, random)
         if source == "relit":
-            return source, relit(*footage.draw_relit(*shape, random, self.crop, config.same), config, generator)
+            return source, relit(*footage.draw_relit(*shape, random, crop, config.same), config, generator)
         if source == "misfit":
-            return source, misfit(footage.draw(*shape, random, self.crop), config, random, generator)
+            return source, misfit(footage.draw(*shape, random, crop), config, random, generator)
         way = to_synthetic if source == "real_to_synthetic" else to_real
-        return source, way(*footage.draw_pairs(*shape, random, self.crop), config, generator)
+        return source, way(*footage.draw_pairs(*shape, random, crop), config, generator)
 
     def _shape(self, random: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
         """Of a batch: how many, of how many frames, (height, width)."""

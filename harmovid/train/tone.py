@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,15 @@ _FLAT = 0.02  # of display sRGB; contrast counts beside it, so that flat people 
 class ToneStage:
     """Settings of stage `tone`.
 
-    batch, area: views at a time, single frames, and their pixels. sources: what they are of. misfit: how their light
-        is made wrong.
+    batch, area: views at a time, single frames, and their pixels. sources: what they are of. crop: how they are cut.
+    misfit: how their light is made wrong.
     noise, drop: see `Tone.forward`.
     """
 
     batch: int = 96
     area: int = 64 * 64
     sources: Sources = Sources(real_to_synthetic=0, synthetic_to_real=0, misfit=0.85, relit=0.15)
+    crop: CropConfig = CropConfig()
     misfit: MisfitConfig = field(default_factory=MisfitConfig)
     noise: float = 0.3
     drop: float = 0.4
@@ -50,7 +51,7 @@ class ToneTask(OnFootage):
 
     def __init__(self, preset: Preset, train: Footage, validation: Footage, stage: ToneStage = ToneStage(),
                  seed: int = 0) -> None:
-        super().__init__(preset, train, validation, (Length(1, stage.batch, 1.0, stage.area),), CropConfig())
+        super().__init__(preset, train, validation, (Length(1, stage.batch, 1.0, stage.area),), stage.crop)
         assert preset.tone is not None, f"{preset.name} has no tone to be trained"
         self.stage = stage
         torch.manual_seed(seed)
@@ -62,7 +63,7 @@ class ToneTask(OnFootage):
 
     def batch(self, index: int, seed: int) -> Batch:
         """Palettes of composites (B, 153), and by what their person's tone is off (B, 6)."""
-        drawn = self._drawn(self.train, index, seed, self.stage.sources)
+        drawn = self._drawn(self.train, index, seed, self.stage.sources, self.crop)
         return {"palette": drawn.palette, "change": tone_change(drawn.composite, drawn.target, drawn.mask)}
 
     def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -77,21 +78,27 @@ class ToneTask(OnFootage):
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """Foreground PSNR of composite and toned composite against the truth, on misfits of held-out footage.
 
-        `left` is the PSNR of people whose light was right, against themselves: how well the tone leaves alone.
+        `left` is the PSNR of people whose light was right, against themselves: how well the tone leaves alone. Parts
+        of people have figures of their own, and so have people of the light stage.
         """
         assert isinstance(module, Tone)
-        figures, rows = self._figures(module, Sources(0, 0, 1, 0))
+        whole, part = (replace(self.crop, parts=share) for share in (0.0, 1.0))
+        figures, rows = self._figures(module, Sources(0, 0, 1, 0), whole)
+        others = {"part": (Sources(0, 0, 1, 0), part)}
         if self.validation.performances:
-            relit, more = self._figures(module, Sources(0, 0, 0, 1))
-            figures |= {f"relit_{name}": relit[name] for name in ("gain", "worse", "amplitude")}
+            others["relit"] = Sources(0, 0, 0, 1), whole
+        for other, drawn in others.items():
+            found, more = self._figures(module, *drawn)
+            figures |= {f"{other}_{name}": found[name] for name in ("gain", "worse", "amplitude")}
             rows += more
         return figures, contact_sheet(rows)
 
-    def _figures(self, module: Tone, sources: Sources) -> tuple[dict[str, float], list[np.ndarray]]:
-        """On misfits of these sources."""
+    def _figures(self, module: Tone, sources: Sources,
+                 crop: CropConfig) -> tuple[dict[str, float], list[np.ndarray]]:
+        """On misfits of these sources, cut so."""
         before, after, left, slopes, rows = [], [], [], [], []
         for index in range(_VALIDATED):
-            drawn = self._drawn(self.validation, index, 0, sources)
+            drawn = self._drawn(self.validation, index, 0, sources, crop)
             home = next(module.parameters()).device
             result = toned(drawn.composite, drawn.mask, *(c.to(drawn.mask) for c in
                                                           module.curves(drawn.palette.to(home))))
@@ -119,8 +126,8 @@ class ToneTask(OnFootage):
         write_record(folder, self.stage, record)
 
     @torch.no_grad()
-    def _drawn(self, footage: Footage, index: int, seed: int, sources: Sources) -> _Drawn:
-        _, drawn = self.misfits(sources, self.stage.misfit, *self.generators(index, seed), footage)
+    def _drawn(self, footage: Footage, index: int, seed: int, sources: Sources, crop: CropConfig) -> _Drawn:
+        _, drawn = self.misfits(sources, self.stage.misfit, *self.generators(index, seed), footage, crop)
         composite = over(drawn.wrong, drawn.plate, drawn.mask)
         told = palette(composite, drawn.plate, drawn.overview, drawn.mask)[:, 0]  # (B, 153)
         seen = (drawn.mask >= 0.5).flatten(1).sum(1) >= _FEW  # (B,): a crop may miss the person

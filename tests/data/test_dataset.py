@@ -74,6 +74,23 @@ def test_picture_plate_and_mask_are_cut_alike(seed, reverse):
     assert (batch.picture - batch.plate)[inside].abs().mean() > 0.05
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.sampled_from([1, 5]))
+def test_a_part_of_a_person_is_alone_in_its_scene_and_the_same_in_two_lights(seed, frames):
+    """The light stage's people, whose two views are cut by one choice."""
+    one = shard("one", 9, seed=0)
+    lit = replace(one, picture=one.picture // 2, plate=one.plate // 2)
+    footage = Footage([replace(made, info=replace(made.info, name=name, performance="p"))
+                       for name, made in (("one", one), ("lit", lit))])
+    config = replace(CropConfig(margin=(0.5, 0.5)), parts=1.0)
+    batches = footage.draw_relit(3, frames, (32, 32), np.random.default_rng(seed), config)
+    assert torch.equal(batches[0].mask, batches[1].mask)
+    for batch in batches:
+        assert 0 < (batch.mask > 0.5).float().mean() < 0.5
+        outside = (torch.nn.functional.max_pool3d(batch.mask, (1, 3, 3), 1, (0, 1, 1)) == 0).expand_as(batch.picture)
+        assert (batch.picture - batch.plate)[outside].abs().max() < 1e-4, "nothing is left of the rest of the person"
+
+
 def test_a_mirrored_view_is_mirrored_whole_and_nothing_else():
     straight, mirrored = (draw(FOOTAGE, 3, config=replace(MOVING, flip=flip)) for flip in (0.0, 1.0))
     for name in vars(straight):

@@ -47,11 +47,13 @@ def test_a_batch_belongs_to_its_number_and_seed():
     assert batches[0]["palette"].shape[1:] == (153,) and batches[0]["change"].shape[1:] == (6,)
 
 
-def test_people_of_the_light_stage_have_figures_of_their_own():
+def test_people_of_the_light_stage_and_parts_have_figures_of_their_own():
     made = ToneTask(preset(tone=True), staged(), staged(), STAGE)
     with torch.inference_mode():
         figures, _ = made.validate(made.module.eval())
-    assert figures["relit_gain"] == pytest.approx(0, abs=1e-5) and {"relit_worse", "relit_amplitude"} <= figures.keys()
+    for kind in ("relit", "part"):
+        assert figures[f"{kind}_gain"] == pytest.approx(0, abs=1e-5)
+        assert {f"{kind}_worse", f"{kind}_amplitude"} <= figures.keys()
 
 
 def test_the_loss_is_a_function_of_the_seed():
