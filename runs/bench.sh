@@ -20,7 +20,7 @@ HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 PYTHON=${PYTHON:-.venv/bin/python}
 
 SETS=(lut masks jitter step passing things)  # the longest first
-COLOUR=(--model background --model reinhard --model histogram --model classical --model nano)
+COLOUR=(--model background --model classical --model nano)  # on the LUT set the other classical methods too
 STEADY=(--model background --model classical --model gaussian --model codec --model nano --model nano-deflicker)
 
 run() {  # NAME SET OPTION...: a table
@@ -39,6 +39,7 @@ testset() {  # SET
 
 views() {  # SET: all of it, as the networks see it
   local methods=("${COLOUR[@]}")
+  [[ $1 == lut ]] && methods+=(--model reinhard --model histogram)
   [[ $1 == jitter || $1 == step || $1 == passing ]] && methods=("${STEADY[@]}")
   run "$1" "$1" --detail network "${methods[@]}"
 }
