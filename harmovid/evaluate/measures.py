@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.semantic import Embedder
 
 PSNR_CEILING = 100.0  # dB written for equal pictures: infinity is no JSON and would swallow the mean
+_STAND_IN_EVERY = 4  # pairs of frames: half of what scoring takes would be its looks at all of them
 _IDENTITY_EVERY = 4  # frames: who somebody is does not change in between, and a network's look is dear
 _LPIPS_SIDE = 32  # pixels; smaller pictures do not reach the network's last layer
 
@@ -106,7 +107,7 @@ class Tools:
 
     lpips: network of LPIPS. embedder: of whole frames, whose likeness from one to the next is the CLIP score where it
     is CLIP's. face: of the person's box, for likeness to the source. flow: optical flow. errors_only: nothing but PSNR
-    and RMSE, which take no longer than reading does.
+    and RMSE, which take no longer than reading does. every: of so many pairs of frames the embedder is shown one.
     """
 
     lpips: LpipsNetwork | None = None
@@ -114,14 +115,17 @@ class Tools:
     face: Embedder | None = None
     flow: Flow | None = None
     errors_only: bool = False
+    every: int = 1
 
     @property
     def names(self) -> dict[str, str]:
         """By measure, what it works with: figures by another do not compare."""
         tools = {"LPIPS": self.lpips, "likeness of frames": self.embedder, "likeness to source": self.face,
                  "motion and warping": self.flow}
-        only = {"measured": "errors alone"} if self.errors_only else {}
-        return {**{measure: tool.name for measure, tool in tools.items() if tool is not None}, **only}
+        more = {"measured": "errors alone"} if self.errors_only else {}
+        if self.embedder is not None and self.every > 1:
+            more["likeness of frames"] = f"{self.embedder.name}, one pair in {self.every}"
+        return {**{measure: tool.name for measure, tool in tools.items() if tool is not None}, **more}
 
 
 def load_tools(clip: Path | str | None = None, face: Path | None = None,
@@ -129,7 +133,8 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
     """All tools that are there.
 
     Args:
-        clip: folder or hub name of a CLIP; without it EfficientNet-Lite0 takes its place, under its own name.
+        clip: folder or hub name of a CLIP; without it EfficientNet-Lite0 takes its place, under its own name, and is
+            shown one pair of frames in four.
         face: folder of a face recognizer; without it the same network sees the person's box.
         raft: RAFT's file; without it flow is DIS's.
 
@@ -155,7 +160,8 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
 
     embedder = load_clip(clip) if clip is not None else found(load_efficientnet)
     flow = load_raft(raft) if raft is not None else Dis()
-    return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, flow), remarks
+    return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, flow,
+                 every=1 if clip is not None else _STAND_IN_EVERY), remarks
 
 
 class Measures:
@@ -213,7 +219,7 @@ class Measures:
             yield Measure(lambda s: amplitude.add(s.shown["result"], s.shown["source"], s.shown["truth"], s.alpha),
                           lambda: {"amplitude": amplitude.value.slope})
         if tools.embedder is not None:
-            yield _steadiness(tools.embedder, "", "result")
+            yield _steadiness(tools.embedder, tools.every, "", "result")
         if self._moves is not None:
             yield self._motion(self._moves)
         if mask and self._background and bits is not None:
@@ -236,7 +242,7 @@ class Measures:
                 yield Measure(lambda s: same.add(*_near(s.alpha, s.shown["source"], s.shown["truth"], s.alpha)),
                               lambda: {"nothing_foreground_ssim": same.foreground})
         if source and tools.embedder is not None:
-            yield _steadiness(tools.embedder, "nothing_", "source")
+            yield _steadiness(tools.embedder, tools.every, "nothing_", "source")
         if self._moves is not None and source and mask:
             yield self._motion_of_nothing(self._moves)
 
@@ -362,10 +368,10 @@ def _identity(face: Embedder) -> Measure:
     return Measure(add, lambda: {"identity": same.value})
 
 
-def _steadiness(embedder: Embedder, prefix: str, role: str) -> Measure:
+def _steadiness(embedder: Embedder, every: int, prefix: str, role: str) -> Measure:
     from harmovid.evaluate.semantic import ClipScore
 
-    score = ClipScore(embedder)
+    score = ClipScore(embedder, every)
     return Measure(lambda s: score.add(s.shown[role]), lambda: {f"{prefix}steadiness": score.value})
 
 

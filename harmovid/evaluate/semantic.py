@@ -7,6 +7,7 @@ Which network embeds is the caller's choice, and every figure is named after it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -41,10 +42,14 @@ class ClipScore:
 
     With CLIP this is the CLIP score of the tables of HarmoVid and its kin, there called temporal consistency; with
     another embedder it is that embedder's, and `name` says so. Whole frames are embedded.
+
+    Args:
+        every: of so many pairs of consecutive frames one is looked at: 0 and 1, then `every` and `every` + 1, …
     """
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+    def __init__(self, embedder: Embedder, every: int = 1) -> None:
+        self._embedder, self._every = embedder, every
+        self._number = itertools.count()
         self._last: np.ndarray | None = None
         self._cosines = _Cosines()
 
@@ -60,10 +65,12 @@ class ClipScore:
             InputError: another shape, or not float.
         """
         check_frames(frame, frame, None)
-        now = self._embedder.embed(frame[None])[0]
-        if self._last is not None:
+        number = next(self._number)
+        first, second = number % self._every == 0, (number - 1) % self._every == 0
+        now = self._embedder.embed(frame[None])[0] if first or second else None
+        if second and self._last is not None and now is not None:
             self._cosines.add(self._last, now)
-        self._last = now
+        self._last = now if first else None
 
     @property
     def value(self) -> float:

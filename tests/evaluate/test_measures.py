@@ -126,6 +126,11 @@ def test_pictures_too_small_for_a_window_have_no_such_figure(clip: dict[str, np.
     assert "frame_ssim" not in found and "frame_psnr" in found
 
 
+def test_figures_of_some_pairs_are_named_after_it() -> None:
+    names = [Tools(embedder=Colours(), every=every).names["likeness of frames"] for every in (1, 4)]
+    assert names == [Colours.name, f"{Colours.name}, one pair in 4"]
+
+
 def test_tools_that_are_missing_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARMOVID_CACHE", str(tmp_path))
     tools, missing = load_tools()

@@ -80,6 +80,16 @@ class TestClipScore:
         clip[1] = np.nan
         assert clip_score(Corner(), clip) == pytest.approx(math.sqrt(0.5), abs=1e-7)
 
+    def test_of_many_pairs_some_are_looked_at(self):
+        clip = noise(11, 4, 5, 3)
+        shown = Corner()
+        score = ClipScore(shown, every=4)
+        for frame in clip:
+            score.add(frame)
+        pairs = [clip_score(Corner(), clip[first : first + 2]) for first in (0, 4, 8)]
+        assert score.value == pytest.approx(np.mean(pairs), abs=1e-12)
+        assert [frames[0].tolist() for frames in shown.seen] == clip[[0, 1, 4, 5, 8, 9]].tolist()
+
     def test_each_frame_is_embedded_once(self):
         embedder = Mean()
         clip_score(embedder, noise(5, 6, 6, 3))
