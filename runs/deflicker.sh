@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The model `nano-deflicker`, step 2 of the method: shards of the real clips, and the network that steadies light, which
-# begins from nano's transformer and keeps nano's codec. Stopped, it goes on where it was.
+# begins from the transformer of START, nano or its start (runs/nano.sh), and keeps its codec. Stopped, it goes on where
+# it was.
 #
 #     DATA=footage OUT=out/deflicker runs/deflicker.sh
 #
@@ -17,7 +18,7 @@ SHARDS=${SHARDS:-}
 PAIRS=${PAIRS:-}
 PROCESSES=${PROCESSES:-2}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
-NANO=harmovid/model/weights/nano
+START=${START:-nano}
 
 DEFLICKER=(  # lengths are [frames, clips at a time, share of the batches, pixels of their views]
   --set 'stage.lengths=[[21, 6, 0.6, 9216], [49, 3, 0.4, 9216]]'
@@ -38,5 +39,5 @@ if [ -z "$SHARDS" ]; then
   "$HARMOVID" data shards "$DATA" --out "$SHARDS" --no-photos --processes "$PROCESSES"
 fi
 export OMP_NUM_THREADS=1
-"$HARMOVID" train deflicker --preset nano --data "$SHARDS" --codec "$NANO" --init nano --out "$OUT/net" --device cpu \
+"$HARMOVID" train deflicker --preset nano --data "$SHARDS" --codec "$START" --init "$START" --out "$OUT/net" --device cpu \
   --resume ${PAIRS:+--pairs "$PAIRS"} "${DEFLICKER[@]}"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The model `nano-harmoim`, step 1 of the method: people of the light stage, shards of them and of the real footage, a
-# tone and the harmonizer of single frames, which begins from nano's transformer and keeps nano's codec. Stopped, it
+# tone and the harmonizer of single frames, which begins from the transformer of START and keeps its codec. Stopped, it
 # goes on where it was.
 #
 #     DATA=footage HDRI=hdri OUT=out/harmoim runs/harmoim.sh
 #
-# DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage.
+# DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage, START
+# a checkpoint of nano: the weights that ship began from what runs/nano.sh calls OUT/start, not from nano as it ships.
 # On two processor cores people take half an hour, shards ten minutes, tone ten and network 46. The checkpoint is
 # OUT/net/model: `harmovid harmonize … --model OUT/net/model`.
 set -euo pipefail
@@ -14,6 +15,7 @@ cd "$(dirname "$0")/.."
 DATA=${DATA:-data}
 HDRI=${HDRI:-hdri}
 OUT=${OUT:-out/harmoim}
+START=${START:-nano}
 PROCESSES=${PROCESSES:-2}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 
@@ -53,5 +55,5 @@ export OMP_NUM_THREADS=1
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/shards" --lights 10 --processes "$PROCESSES"
 "$HARMOVID" data shards "$DATA" --out "$OUT/shards" --split train --split validation --processes "$PROCESSES"
 "$HARMOVID" train tone --preset nano --data "$OUT/shards" --out "$OUT/tone" --resume "${SOURCES[@]}" "${TONE[@]}"
-"$HARMOVID" train harmoim --preset nano --data "$OUT/shards" --codec nano --tone "$OUT/tone/model" --init nano \
+"$HARMOVID" train harmoim --preset nano --data "$OUT/shards" --codec "$START" --tone "$OUT/tone/model" --init "$START" \
   --out "$OUT/net" --resume "${HARMOIM[@]}"

