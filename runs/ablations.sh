@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 METHOD=${METHOD:-out/method}
 OUT=${OUT:-out/ablations}
 SHARDS=${SHARDS:-$METHOD/shards}
-START=${START:-harmovid/model/weights/nano}
+START=${START:-harmovid/model/weights/nano}  # has learned from pairs; OUT/start of runs/nano.sh has not
 PRESET=${PRESET:-nano}
 DEVICE=${DEVICE:-cpu}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}

