@@ -18,7 +18,7 @@ from harmovid.data.lightstage import LightStage
 from harmovid.data.pack import Packed
 from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Shard, ShardInfo
 from harmovid.errors import OptionError
-from harmovid.lightstage import buffers, render
+from harmovid.lightstage import buffers
 
 _SPLITS = ("train", "validation")
 
@@ -63,8 +63,7 @@ def develop_takes(stage: Path, out: Path, lights: int = 8, *, processes: int = 1
 def develop(take: buffers.Buffers, stage: LightStage, name: str, split: str, light: int) -> Shard:
     """A take in its light number `light`, which goes by the take's seed; `name` is that of the performance."""
     random = np.random.default_rng([take.info.seed, light, 41])
-    rate = take.info.rate[0] / take.info.rate[1]
-    shot = render.shoot(take, stage.light(take.frames, rate, random), render.draw_look(random))
+    shot, _ = stage.film(take, slice(0, take.frames), random)
     overview = [cv2.resize(picture, (OVERVIEW, OVERVIEW), interpolation=cv2.INTER_AREA)
                 for picture in shot.background[::OVERVIEW_EVERY]]
     info = ShardInfo(f"{name}-{light:02d}", name, split, take.frames, take.info.size, performance=name)

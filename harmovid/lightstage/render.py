@@ -69,8 +69,12 @@ def over(foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> n
 
 
 def draw_look(random: np.random.Generator) -> Look:
-    """A random camera."""
-    return Look(stops=float(np.clip(random.normal(0, 0.6), -1.5, 1.3)), metering=float(random.uniform(0.3, 0.9)),
+    """A random camera.
+
+    Its exposure goes mostly by the scene, and as unevenly as people expose: a night is kept dark, with whoever stands
+    in it. Meters that lift every person to middle grey would teach that faces are bright before dark places.
+    """
+    return Look(stops=float(np.clip(random.normal(-0.6, 1.2), -3.5, 1.3)), metering=float(random.uniform(0.1, 0.6)),
                 adaptation=float(random.uniform(0.15, 0.85)), warmth=float(random.normal(0, 0.15)),
                 contrast=float(np.exp(random.normal(0.08, 0.12))), shoulder=float(random.uniform(0.35, 0.85)),
                 crosstalk=float(random.uniform(0.02, 0.12)), grain=float(0.014 * random.random() ** 2),

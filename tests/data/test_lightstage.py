@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from harmovid.data import lightstage
 from harmovid.data.dataset import CropConfig
 from harmovid.data.lightstage import LightStage, PairConfig, StageBatch, StagePairs
 from harmovid.data.misfit import over
 from harmovid.errors import InputError
 from harmovid.light import procedural
-from harmovid.light.environment import still
+from harmovid.light.environment import directions, still
 from harmovid.lightstage import buffers
 from tests.lightstage.test_buffers import made_up, packed
 
@@ -97,6 +98,23 @@ def test_maps_light_their_share(folder):
     stage = LightStage(folder, PairConfig(maps=0.0))
     assert stage.light(3, 24, np.random.default_rng(0)).name in procedural.KINDS
     assert still(np.ones((4, 8, 3))).frames == 1
+
+
+def test_lights_that_set_the_person_off_against_a_dark_ground_are_seldom(folder, monkeypatch):
+    # Before the camera it is as dark as night; what lights the person stands behind it.
+    spot = still(np.where(directions(32)[..., 2:3] < 0, 1e-3, 5.0) * np.ones(3), "spot")
+    even = still(np.ones((32, 64, 3)), "even")
+    monkeypatch.setattr(lightstage, "draw_light", lambda maps, share, frames, rate, random: random.choice([spot, even]))
+    take = buffers.read(folder / "take-000000.safetensors")
+
+    def spots(share: float) -> int:
+        stage, random = LightStage(folder, PairConfig(spotlit=share)), np.random.default_rng(0)
+        return sum(stage.film(take, slice(0, 1), random)[1].name == "spot" for _ in range(40))
+
+    assert 10 <= spots(1.0) <= 30  # as often as they are drawn
+    assert spots(0.3) < spots(1.0) and spots(0.0) <= 2
+    monkeypatch.setattr(lightstage, "draw_light", lambda maps, share, frames, rate, random: spot)
+    assert spots(0.0) == 40  # where there is nothing else
 
 
 def test_batches_are_the_same_with_any_number_of_workers(folder):

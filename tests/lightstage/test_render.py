@@ -114,3 +114,16 @@ def test_looks_are_drawn_from_their_generator():
     a, b, c = (render.draw_look(np.random.default_rng(s)) for s in (1, 1, 2))
     assert a == b != c
     assert replace(a, seed=0).grain >= 0 and 1 <= a.wide <= 2.4
+
+
+def test_people_are_dark_before_dark_scenes(taken):
+    # Grounds up to four stops to either side of what lights the person: a meter that lifted every person to middle grey
+    # would make them brightest before the darkest.
+    person, scene = [], []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        ground = np.where(directions(32)[..., 2:3] < 0, 2 ** random.uniform(-4, 4), 1.0) * np.ones(3)
+        shot = render.shoot(taken, still(ground), render.draw_look(random))
+        person.append(np.log(np.median(shot.foreground[shot.alpha == 1]) + 0.01))
+        scene.append(np.log(np.median(shot.background[shot.alpha == 0]) + 0.01))
+    assert np.corrcoef(person, scene)[0, 1] > 0.35
