@@ -8,7 +8,8 @@
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage. The
 # codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 an hour and a
 # half and 50 minutes for its pairs, step 2 an hour and 40 minutes to refine them, step 3 an hour and a half. The
-# checkpoint is OUT/paths/model: `harmovid harmonize … --model OUT/paths/model`.
+# checkpoint is OUT/paths/model: `harmovid harmonize … --model OUT/paths/model`. The weights that ship saw the light stage as
+# it was exposed before "The light stage's cameras expose as people do" in the history.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmovid.errors import InputError
-from harmovid.infer.correction import EPSILON
 from harmovid.infer.multidiffusion import Fusion, MultiDiffusion
 from harmovid.infer.sampler import draw, sample
 from harmovid.infer.toning import tone_clip
@@ -23,7 +22,6 @@ from harmovid.model.checkpoint import Model
 from harmovid.model.codec import TIME, Codec
 from harmovid.model.conditions import conditions
 from harmovid.model.palette import palette
-from harmovid.video.color import from_linear, to_linear
 
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, steps done, steps in all."""
@@ -83,7 +81,7 @@ class NetworkHarmonizer:
         answer = self._sample(clip, pictures[:1], pictures[1:], told, palettes, seed)
         for video in decode_clip(self.model.codec, torch.cat([plain, answer]), len(clip)):
             reference, result = video.clamp(0, 1).float().cpu().numpy()  # (3, T, H, W) each
-            yield Harmonized(reference, emboldened(reference, result, self.model.preset.boldness))
+            yield Harmonized(reference, result)
 
     def _count(self, clip: ViewClip) -> int:
         """Latents that a clip is worked on as."""
@@ -195,24 +193,6 @@ class RoundTrip:
             result = views.composite + views.mask * (decoded - views.composite)
             yield Harmonized(views.composite, np.clip(result, 0, 1))
             start += decoded.shape[1]
-
-
-def emboldened(reference: np.ndarray, result: np.ndarray, boldness: float) -> np.ndarray:
-    """A change of light, made larger or smaller. In scene-linear light:
-
-        (reference + ε) ((result + ε) / (reference + ε))ᵇ − ε
-
-    Args:
-        reference, result: arrays of one shape, display sRGB in [0, 1].
-        boldness: b; 1 gives the result, 0 the reference.
-
-    Returns:
-        Display sRGB in [0, 1], float32.
-    """
-    if boldness == 1:
-        return result
-    before, after = (to_linear(picture, "srgb") + EPSILON for picture in (reference, result))
-    return np.clip(from_linear(before * (after / before) ** np.float32(boldness) - EPSILON, "srgb"), 0, 1)
 
 
 def encode_clip(codec: Codec, frames: Callable[[int, int], Tensor], count: int, latents: int | None = None) -> Tensor:

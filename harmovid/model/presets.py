@@ -38,8 +38,6 @@ class Preset:
     codec: None is the `AutoencoderKLCogVideoX` of the published folder, which knows its own sizes.
     steps: of sampling, where the user names none. eta: how random it is, 0 to 1, and temperature: see
         `infer.sampler.sample`.
-    boldness: power of the change of light that a network of video shows, see `infer.network.emboldened`. Who learns by
-        squared error says the mean of what may be right, which changes less than any of it.
     tone: of what tones the composite before the network sees it; None where nothing does.
     background: whether the network is told the background beside the composite; one that only steadies is not.
     source: the hub name of the published weights it begins from; None is from nothing.
@@ -53,7 +51,6 @@ class Preset:
     steps: int = 50
     eta: float = 0.0
     temperature: float = 1.0
-    boldness: float = 1.0
     tone: ToneConfig | None = None
     background: bool = True
     source: str | None = None

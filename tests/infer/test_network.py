@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from harmovid.errors import InputError, OptionError
 from harmovid.infer import network
-from harmovid.infer.correction import EPSILON
-from harmovid.infer.network import NetworkHarmonizer, RoundTrip, decode_clip, emboldened, encode_clip
+from harmovid.infer.network import NetworkHarmonizer, RoundTrip, decode_clip, encode_clip
 from harmovid.infer.toning import TonedClip
 from harmovid.infer.views import Harmonized, Views
 from harmovid.model import checkpoint
@@ -25,7 +24,6 @@ from harmovid.model.conditions import conditions, mask_channels
 from harmovid.model.palette import palette
 from harmovid.model.schedule import Schedule, ScheduleConfig
 from harmovid.model.tone import Tone, ToneConfig
-from harmovid.video.color import to_linear
 from tests.infer.tiny import tiny
 
 COUNTS = [1, 2, 5, 44, 45, 60, 101, 190]
@@ -305,29 +303,6 @@ class TestHarmonize:
         got = [joined(NetworkHarmonizer(model).harmonize(clip(6)))
                for model in (tiny(), checkpoint.load(tmp_path / "model"))]
         np.testing.assert_allclose(got[0].result, got[1].result, atol=1e-5)
-
-
-    def test_a_bold_one_changes_light_by_as_much_more_stops(self) -> None:
-        plain, bold = answering(which=1), answering(which=1)
-        bold.preset = replace(bold.preset, boldness=1.5)
-        one, more = (joined(NetworkHarmonizer(model).harmonize(clip(5))) for model in (plain, bold))
-        np.testing.assert_array_equal(more.reference, one.reference)
-        shown = one.reference, one.result, more.result
-        before, after, further = (np.log(to_linear(picture, "srgb") + EPSILON) for picture in shown)
-        within = (more.result > 0) & (more.result < 1)
-        assert within.mean() > 0.5 and np.abs(after - before).max() > 0.5
-        np.testing.assert_allclose((further - before)[within], 1.5 * (after - before)[within], atol=1e-3)
-
-
-class TestBoldness:
-    def test_none_is_the_reference_and_one_the_result(self) -> None:
-        reference, result = np.random.default_rng(0).random((2, 3, 4, 8, 8), np.float32)
-        np.testing.assert_allclose(emboldened(reference, result, 0), reference, atol=1e-5)
-        np.testing.assert_array_equal(emboldened(reference, result, 1), result)
-
-    def test_what_grows_beyond_a_screen_is_clipped(self) -> None:
-        grey, white = np.full((3, 1, 2, 2), 0.5, np.float32), np.ones((3, 1, 2, 2), np.float32)
-        assert (emboldened(grey, white, 2) == 1).all() and (emboldened(white, 0 * white, 2) == 0).all()
 
 
 class TestRoundTrip:
