@@ -34,6 +34,10 @@ run() {  # NAME SET OPTION...: a table
 testset() {  # SET
   local tables=(--luts "$LUTS")
   [[ $1 == step || $1 == passing ]] && tables=()
+  if [[ $1 != things ]]; then  # they are of the same clips: each is filled once
+    mkdir -p "$OUT/$1"
+    ln -sfn ../clips "$OUT/$1/clips"
+  fi
   "$HARMOVID" evaluate testset "$1" "$DATA" --out "$OUT/$1" "${tables[@]}"
 }
 
@@ -69,7 +73,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 trap 'kill $(jobs -rp) 2> /dev/null || true' EXIT
 "$PYTHON" benchmarks/fetch_lpips.py
 [[ -d $LUTS ]] || "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"
-mkdir -p "$OUT/tables"
+mkdir -p "$OUT/tables" "$OUT/clips"
 each testset
 each views
 each more

@@ -24,7 +24,7 @@ ROOMS = ("errors", "config", "video", "composite", "light", "model", "infer", "b
 DOORS: dict[str, tuple[str, ...]] = {
     "av": ("video/io.py", "video/pixels.py", "video/encode.py", "video/sound.py"),
     "OpenEXR": ("video/stills.py",),
-    "numba": ("infer/apply.py",),
+    "numba": ("infer/apply.py", "light/lookup.py"),
     "ai_edge_litert": ("composite/segment.py",),
     "rembg": ("composite/segment.py",),
     "typer": ("cli.py", "cli_models.py", "cli_data.py", "cli_train.py", "cli_evaluate.py", "screen.py"),

@@ -98,14 +98,16 @@ class _SameConv(nn.Conv2d):
     """A convolution without bias, padded as TensorFlow's SAME."""
 
     def forward(self, input: Tensor) -> Tensor:
-        pads: list[int] = []
-        for side, kernel, stride in zip(input.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        pads, skipped = [], []
+        for side, kernel, stride in zip(input.shape[2:], self.kernel_size, self.stride, strict=True):
             total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
-            pads += [total // 2, total - total // 2]
-        left, right, top, bottom = pads
-        if (left, top) == (right, bottom):  # as most are: the convolution pads by itself, without a copy
-            return functional.conv2d(input, self.weight, self.bias, self.stride, (top, left), groups=self.groups)
-        return super().forward(functional.pad(input, pads))
+            # Where the farther edge is due one more, both get a step more than the nearer edge is due, and the one
+            # place that this adds in front is dropped: the convolution pads by itself, without a copy.
+            odd = total % 2
+            pads.append(total // 2 + odd * stride)
+            skipped.append(slice(odd, odd + math.ceil(side / stride)))
+        found = functional.conv2d(input, self.weight, self.bias, self.stride, pads, groups=self.groups)
+        return found[:, :, skipped[0], skipped[1]]
 
 
 class _Block(nn.Sequential):

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from harmovid.evaluate.testsets import Item, scoring_masks, write
+from harmovid.evaluate.testsets import Item, link, scoring_masks, write
 from harmovid.infer import framing
 from harmovid.infer.views import ViewSize
 from harmovid.video import io
@@ -38,14 +38,25 @@ def references(folder: Path, items: list[Item], view: ViewSize, end: int | None 
     places = {role: place for role, place in places.items() if place.is_dir()}
     for role in places:
         (out / role).mkdir(parents=True, exist_ok=True)
+    framings: dict[tuple[int, int], framing.Framing] = {}
+    cut: dict[tuple, Path] = {}
     for number, item in enumerate(items):
         file = f"{item.name}.mkv"
         missing = [role for role in places if not (out / role / file).exists()]
         if missing:
-            frames = _framing(io.open_clip(folder / "mask" / file), view, end)
+            mask = folder / "mask" / file
+            if _identity(mask) not in framings:
+                framings[_identity(mask)] = _framing(io.open_clip(mask), view, end)
+            frames = framings[_identity(mask)]
             for role in missing:
-                clip = io.open_clip(places[role] / file)
-                write(out / role / file, _cut(clip, frames, role == "mask"), clip)
+                # Items of one clip have links to one truth and one mask.
+                known = role, _identity(places[role] / file), frames.view, tuple(map(tuple, frames.boxes))
+                if known in cut:
+                    link(cut[known], out / role / file)
+                else:
+                    clip = io.open_clip(places[role] / file)
+                    write(out / role / file, _cut(clip, frames, role == "mask"), clip)
+                    cut[known] = out / role / file
         progress(item.name, number + 1, len(items))
     return out
 
@@ -53,6 +64,12 @@ def references(folder: Path, items: list[Item], view: ViewSize, end: int | None 
 def place(folder: Path, view: ViewSize, end: int | None = None) -> Path:
     """Where `references` writes them."""
     return folder / "views" / (f"{view.area}x{view.multiple}" + (f"x{end}" if end else ""))
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """The same for all names of one file."""
+    found = file.stat()
+    return found.st_dev, found.st_ino
 
 
 def _framing(mask: Clip, view: ViewSize, end: int | None) -> framing.Framing:

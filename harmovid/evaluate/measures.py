@@ -31,8 +31,10 @@ if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.semantic import Embedder
 
 PSNR_CEILING = 100.0  # dB written for equal pictures: infinity is no JSON and would swallow the mean
-_STAND_IN_EVERY = 4  # pairs of frames: half of what scoring takes would be its looks at all of them
-_IDENTITY_EVERY = 4  # frames: who somebody is does not change in between, and a network's look is dear
+# Pairs of frames that the stand-in is shown one of, since half of what scoring takes would be its looks at all of them.
+# Not four: of codecs with four frames to a latent that would be none but pairs of frames of two latents.
+_STAND_IN_EVERY = 7
+_IDENTITY_EVERY = 7  # frames: who somebody is does not change in between, and a network's look is dear
 _LPIPS_SIDE = 32  # pixels; smaller pictures do not reach the network's last layer
 
 
@@ -134,7 +136,7 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
 
     Args:
         clip: folder or hub name of a CLIP; without it EfficientNet-Lite0 takes its place, under its own name, and is
-            shown one pair of frames in four.
+            shown one pair of frames in seven.
         face: folder of a face recognizer; without it the same network sees the person's box.
         raft: RAFT's file; without it flow is DIS's.
 

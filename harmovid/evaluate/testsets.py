@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -200,9 +201,12 @@ def real(video: Path, folder: Path, plain: bool = False, pad: bool = False) -> i
     if not plain:
         pictures["background"] = from_linear(plate.fill(to_linear(frames, "srgb"), masks), "srgb")
     over = -(clip.frames - 1) % 4 if pad else 0
-    for role in names:
-        whole = np.concatenate([pictures[role], *[pictures[role][-1:]] * over])
-        write(folder / f"{role}.mkv", whole, clip)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as own:  # two sets may share `folder`
+        for role in names:
+            whole = np.concatenate([pictures[role], *[pictures[role][-1:]] * over])
+            write(Path(own) / f"{role}.mkv", whole, clip)
+        for role in names:
+            (Path(own) / f"{role}.mkv").replace(folder / f"{role}.mkv")
     return clip.frames
 
 

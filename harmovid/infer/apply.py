@@ -1,4 +1,4 @@
-"""Loops over pixels for the light transfer, compiled; the only home of numba.
+"""Loops over pixels for the light transfer, compiled.
 
 Splatting into a bilateral grid, slicing out of it, and relighting a full-size picture in one pass, at
 the cost of a few reads and multiplications per pixel and without a full-size temporary.

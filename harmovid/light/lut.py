@@ -10,6 +10,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from harmovid.errors import InputError, OptionError, OutputError
 
 Triple = tuple[float, float, float]
 
-_STRIP = 1 << 15  # pixels looked up at once, so that temporaries stay in the processor's cache
 _SIZES = {"LUT_1D_SIZE": (2, 65536), "LUT_3D_SIZE": (2, 256)}
 _RANGES = {"LUT_1D_INPUT_RANGE": "LUT_1D_SIZE", "LUT_3D_INPUT_RANGE": "LUT_3D_SIZE"}
 
@@ -88,6 +88,8 @@ def apply(lut: Lut, rgb: np.ndarray, strength: float = 1.0) -> np.ndarray:
     Raises:
         InputError: the last axis is no RGB.
     """
+    from harmovid.light import lookup  # compiled: slow to import
+
     rgb = np.asarray(rgb, np.float32)
     if rgb.ndim < 1 or rgb.shape[-1] != 3:
         raise InputError(f"a table of colours takes (..., 3) RGB, got the shape {rgb.shape}")
@@ -95,45 +97,13 @@ def apply(lut: Lut, rgb: np.ndarray, strength: float = 1.0) -> np.ndarray:
         shaped = apply(lut.shaper, rgb)
         whole = apply(replace(lut, shaper=None), shaped)
         return whole if strength == 1 else rgb + np.float32(strength) * (whole - rgb)
-    difference = (lut.table - lut.grid()) * np.float32(strength)
-    pixels = rgb.reshape(-1, 3)
+    low, high = (np.array(ends, np.float32) for ends in (lut.low, lut.high))
+    pixels = np.ascontiguousarray(rgb.reshape(-1, 3))
     out = np.empty_like(pixels)
-    channels = np.ascontiguousarray(difference.reshape(-1, 3).T)
-    look = _tetrahedral if lut.table.ndim == 4 else _linear
-    low, high = (np.array(ends, np.float32)[:, None] for ends in (lut.low, lut.high))
-    for start in range(0, len(pixels), _STRIP):
-        part = slice(start, start + _STRIP)
-        x = np.clip(pixels[part].T, low, high)
-        at = (x - low) * (np.float32(lut.size - 1) / (high - low))
-        cell = np.minimum(at.astype(np.int32), lut.size - 2)
-        out[part] = (x + look(channels, lut.size, cell, at - cell)).T
+    look = lookup.cube if lut.table.ndim == 4 else lookup.curves
+    difference = (lut.table - lut.grid()) * np.float32(strength)
+    look(pixels, difference, low, high, np.float32(lut.size - 1) / (high - low), out)
     return out.reshape(rgb.shape)
-
-
-def _linear(channels: np.ndarray, size: int, cell: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    """(3, N) values, cells (3, n) and fractions (3, n) → (3, n)."""
-    first = np.take_along_axis(channels, cell, 1)
-    return np.asarray(first + fraction * (np.take_along_axis(channels, cell + 1, 1) - first))
-
-
-def _tetrahedral(channels: np.ndarray, size: int, cell: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    """(3, N³) values, cells (3, n) and fractions (3, n) → (3, n)."""
-    steps = np.array([size * size, size, 1], np.int32)
-    r, g, b = fraction
-    most, least = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
-    middle = np.maximum(np.minimum(r, g), np.minimum(np.maximum(r, g), b))
-    # Where two fractions are equal the corner between them weighs nothing, so either will do.
-    first = np.where((r >= g) & (r >= b), steps[0], np.where(g >= b, steps[1], steps[2]))
-    last = np.where((b <= r) & (b <= g), steps[2], np.where(g <= r, steps[1], steps[0]))
-    v0 = steps @ cell
-    v1, v3 = v0 + first, v0 + steps.sum(dtype=np.int32)
-    v2 = v3 - last
-    weights = (1 - most, most - middle, middle - least, least)
-    out = np.zeros(cell.shape, np.float32)
-    for channel, values in zip(out, channels, strict=True):
-        for corner, weight in zip((v0, v1, v2, v3), weights, strict=True):
-            channel += values.take(corner) * weight
-    return out
 
 
 def _axis(low: float, high: float, size: int) -> np.ndarray:
@@ -150,13 +120,17 @@ def read_cube(path: Path) -> Lut:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected a .cube file") from error
-    title, sizes, ranges, values = "", {}, {}, []
+    title, sizes, ranges = "", {}, {}
+    values: Any = []
     for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         key = words[0]
         if not key[0].isalpha():
+            if not values and (rows := _rows(lines[number - 1:])) is not None:
+                values = rows
+                break
             values.append(_numbers(path, number, words, 3))
             continue
         if values:
@@ -214,6 +188,15 @@ def write_cube(lut: Lut, path: Path) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+
+
+def _rows(lines: list[str]) -> np.ndarray | None:
+    """The numbers (n, 3) of lines that hold nothing else, at once; None where one does not: then look line by line."""
+    try:
+        found = np.loadtxt(lines, ndmin=2)
+    except ValueError:
+        return None
+    return found if found.shape[1] == 3 and np.isfinite(found).all() else None
 
 
 def _numbers(path: Path, number: int, words: list[str], count: int) -> list[float]:

@@ -57,3 +57,16 @@ def test_a_beginning_has_references_of_its_own(made):
     place = inview.references(made, items, VIEW, end=1)
     assert len(figures.read(place / "truth" / f"{items[0].name}.mkv")[0]) == 1
     assert place != inview.references(made, items, VIEW)
+
+
+def test_items_of_one_clip_share_its_references_and_no_others(made):
+    items = list(read_set(made).items)
+    place = inview.references(made, items, ViewSize(area=48 * 48))
+    clips: dict[str, list[str]] = {}
+    for item in items:
+        clips.setdefault(item.clip, []).append(item.name)
+    assert len(clips) > 1 and any(len(names) > 1 for names in clips.values())
+    for role, files in (("truth", len(clips)), ("mask", len(clips)), ("foreground", len(items))):
+        assert len({(place / role / f"{item.name}.mkv").stat().st_ino for item in items}) == files
+    for names in clips.values():
+        assert len({(place / "truth" / f"{name}.mkv").stat().st_ino for name in names}) == 1
