@@ -30,6 +30,7 @@ import numpy as np
 from harmovid import config
 from harmovid.composite import blend, matte, plate
 from harmovid.errors import InputError, OutputError
+from harmovid.evaluate import kept
 from harmovid.evaluate.fidelity import SquaredError
 from harmovid.infer.plan import Options
 from harmovid.video import encode, io
@@ -240,19 +241,24 @@ def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], 
     Returns:
         PSNR, dB, of the composite with it against the truth, where the scoring mask is at least 0.5.
     """
-    truth, behind, mask, score = (io.open_clip(folder / f"{name}.mkv") for folder in (
+    truth, behind, mask, score = (folder / f"{name}.mkv" for folder in (
         out / "truth", out / "background", out / "mask", scoring_masks(out)))
     error = SquaredError()
 
     def pictures() -> Iterator[np.ndarray]:
-        streams = io.read(truth), io.read(behind), io.read(score, grey=True), soft_edged(mask.path)
+        streams = kept.frames(truth, _colours), kept.frames(behind, _colours), kept.frames(score, _greys), kept.frames(
+            mask, soft_edged)
         for number, (own, ground, person, alpha) in enumerate(zip(*streams, strict=True)):
-            recoloured = np.clip(recolour(number, own.rgb), 0, 1)
-            mixed = blend.over(to_linear(recoloured, "srgb"), to_linear(ground.rgb, "srgb"), alpha)
-            error.add(from_linear(mixed, "srgb"), own.rgb, (person.rgb >= 0.5).astype(np.float32))
+            recoloured = np.clip(recolour(number, own), 0, 1)
+            scored = np.flatnonzero(person >= 0.5)
+            if len(scored):  # what is not scored need not be mixed
+                front, back, right = (picture.reshape(1, -1, 3).take(scored, 1)
+                                      for picture in (recoloured, ground, own))
+                mixed = blend.over(to_linear(front, "srgb"), to_linear(back, "srgb"), alpha.reshape(1, -1)[:, scored])
+                error.add(from_linear(mixed, "srgb"), right)
             yield recoloured
 
-    write(out / "foreground" / f"{name}.mkv", pictures(), truth)
+    write(out / "foreground" / f"{name}.mkv", pictures(), io.open_clip(truth))
     return min(100.0, round(error.psnr(), 3))  # where both are equal, infinity is no JSON
 
 
@@ -264,6 +270,14 @@ def soft_edged(path: Path) -> Iterator[np.ndarray]:
     soft = 2 * sum(every_tenth) > len(every_tenth)
     for frame in io.read(clip, grey=True):
         yield frame.rgb if soft else matte.pseudo_alpha(frame.rgb, Options().edge * clip.height)
+
+
+def _colours(path: Path) -> Iterator[np.ndarray]:
+    return (frame.rgb for frame in io.read(io.open_clip(path)))
+
+
+def _greys(path: Path) -> Iterator[np.ndarray]:
+    return (frame.rgb for frame in io.read(io.open_clip(path), grey=True))
 
 
 def digests(files: Iterable[Path], name: Callable[[Path], str] = lambda path: path.stem) -> tuple[str, ...]:
