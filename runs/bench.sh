@@ -21,7 +21,7 @@ PYTHON=${PYTHON:-.venv/bin/python}
 
 SETS=(lut masks jitter step passing things)  # the longest first
 COLOUR=(--model background --model classical --model nano)  # on the LUT set the other classical methods too
-STEADY=(--model background --model classical --model gaussian --model codec --model nano --model nano-deflicker)
+STEADY=(--model background --model classical --model gaussian --model nano --model nano-deflicker)
 
 run() {  # NAME SET OPTION...: a table
   local name=$1 set=$2 began=$SECONDS
@@ -45,6 +45,7 @@ views() {  # SET: all of it, as the networks see it
   local methods=("${COLOUR[@]}")
   [[ $1 == lut ]] && methods+=(--model reinhard --model histogram)
   [[ $1 == jitter || $1 == step || $1 == passing ]] && methods=("${STEADY[@]}")
+  [[ $1 == jitter || $1 == passing ]] && methods+=(--model codec)  # it steadies by itself
   run "$1" "$1" --detail network "${methods[@]}"
 }
 

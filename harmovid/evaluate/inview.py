@@ -33,32 +33,46 @@ def references(folder: Path, items: list[Item], view: ViewSize, end: int | None 
     Returns:
         The folder, inside the set's, with foreground/, mask/ (those that score) and truth/ where the set has them.
     """
-    out = place(folder, view, end)
-    places = {"foreground": folder / "foreground", "mask": scoring_masks(folder), "truth": folder / "truth"}
-    places = {role: place for role, place in places.items() if place.is_dir()}
-    for role in places:
-        (out / role).mkdir(parents=True, exist_ok=True)
-    framings: dict[tuple[int, int], framing.Framing] = {}
-    cut: dict[tuple, Path] = {}
+    made = References(folder, view, end)
     for number, item in enumerate(items):
-        file = f"{item.name}.mkv"
-        missing = [role for role in places if not (out / role / file).exists()]
-        if missing:
-            mask = folder / "mask" / file
-            if _identity(mask) not in framings:
-                framings[_identity(mask)] = _framing(io.open_clip(mask), view, end)
-            frames = framings[_identity(mask)]
-            for role in missing:
-                # Items of one clip have links to one truth and one mask.
-                known = role, _identity(places[role] / file), frames.view, tuple(map(tuple, frames.boxes))
-                if known in cut:
-                    link(cut[known], out / role / file)
-                else:
-                    clip = io.open_clip(places[role] / file)
-                    write(out / role / file, _cut(clip, frames, role == "mask"), clip)
-                    cut[known] = out / role / file
+        made.make(item)
         progress(item.name, number + 1, len(items))
-    return out
+    return made.out
+
+
+class References:
+    """A set in the frame of a view, item by item: folders as of `references`, whose arguments these are."""
+
+    def __init__(self, folder: Path, view: ViewSize, end: int | None = None) -> None:
+        self.folder, self.view, self.end = folder, view, end
+        self.out = place(folder, view, end)
+        places = {"foreground": folder / "foreground", "mask": scoring_masks(folder), "truth": folder / "truth"}
+        self._places = {role: place for role, place in places.items() if place.is_dir()}
+        for role in self._places:
+            (self.out / role).mkdir(parents=True, exist_ok=True)
+        # Items of one clip have links to one truth and one mask.
+        self._framings: dict[tuple[int, int], framing.Framing] = {}
+        self._cut: dict[tuple, Path] = {}
+
+    def make(self, item: Item) -> None:
+        """Write what is missing of an item."""
+        file = f"{item.name}.mkv"
+        missing = [role for role in self._places if not (self.out / role / file).exists()]
+        if not missing:
+            return
+        mask = self.folder / "mask" / file
+        if _identity(mask) not in self._framings:
+            self._framings[_identity(mask)] = _framing(io.open_clip(mask), self.view, self.end)
+        frames = self._framings[_identity(mask)]
+        for role in missing:
+            source, wanted = self._places[role] / file, self.out / role / file
+            known = role, _identity(source), frames.view, tuple(map(tuple, frames.boxes))
+            if known in self._cut:
+                link(self._cut[known], wanted)
+            else:
+                clip = io.open_clip(source)
+                write(wanted, _cut(clip, frames, role == "mask"), clip)
+                self._cut[known] = wanted
 
 
 def place(folder: Path, view: ViewSize, end: int | None = None) -> Path:

@@ -77,8 +77,10 @@ def mask_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_c
             # The same holes and the same wobble under every table of a clip.
             seed = testsets.seed(Path(item.clip).stem, item.variant)
             testsets.write(out / "mask" / file, spoil(masks, item.variant, seed), good)
+        good_one = item.name.rpartition("__")[0] + "__good"
         return testsets.write_composite(
-            out, item.name, lambda number, rgb: tables.apply(looks[item.lut], rgb, item.strength))
+            out, item.name, lambda number, rgb: tables.apply(looks[item.lut], rgb, item.strength),
+            like=None if item.variant == "good" else good_one)
 
     return testsets.finish(out, begun, make, progress)
 

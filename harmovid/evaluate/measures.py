@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # they bring torch with them
 PSNR_CEILING = 100.0  # dB written for equal pictures: infinity is no JSON and would swallow the mean
 # Pairs of frames that the stand-in is shown one of, since half of what scoring takes would be its looks at all of them.
 # Not four: of codecs with four frames to a latent that would be none but pairs of frames of two latents.
-_STAND_IN_EVERY = 7
-_IDENTITY_EVERY = 7  # frames: who somebody is does not change in between, and a network's look is dear
+_STAND_IN_EVERY = 11
+_IDENTITY_EVERY = 11  # frames: who somebody is does not change in between, and a network's look is dear
 _LPIPS_SIDE = 32  # pixels; smaller pictures do not reach the network's last layer
 
 
@@ -136,7 +136,7 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
 
     Args:
         clip: folder or hub name of a CLIP; without it EfficientNet-Lite0 takes its place, under its own name, and is
-            shown one pair of frames in seven.
+            shown one pair of frames in eleven.
         face: folder of a face recognizer; without it the same network sees the person's box.
         raft: RAFT's file; without it flow is DIS's.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import from_linear, to_linear
+from harmovid.video.kept import keeping
 from harmovid.video.target import open_target
 
 Progress = Callable[[str, int, int], None]
@@ -41,7 +42,8 @@ def run_methods(folder: Path, chosen: Sequence[Method], names: Collection[str] |
                 progress: Progress = lambda name, done, total: None) -> dict[str, dict[str, str]]:
     """Put a set through methods; results that are there stay, and an item that fails stops no other.
 
-    Of each item what methods see is made once for all of one size of view.
+    Of each item what methods see is made once for all of one size of view, and, for network detail, what they will be
+    scored against: both need the same clips, which take longest to read.
 
     Args:
         folder: of a test set.
@@ -60,12 +62,19 @@ def run_methods(folder: Path, chosen: Sequence[Method], names: Collection[str] |
     """
     items = _items(folder, names)
     runs = [_Run(folder, method, device, (views or {}).get(method.name)) for method in chosen]
-    for number, item in enumerate(items):
-        with ExitStack() as stack:
-            looks: dict[tuple[Options, ViewSize], _Look] = {}
-            for run in runs:
-                run.make(item, looks, stack)
-        progress(item.name, number + 1, len(items))
+    references: dict[tuple[ViewSize, int | None], inview.References] = {}
+    with keeping():  # items of one clip follow each other
+        for number, item in enumerate(items):
+            with ExitStack() as stack:
+                looks: dict[tuple[Options, ViewSize], _Look] = {}
+                for run in runs:
+                    run.make(item, looks, stack)
+            for view in filter(None, (run.small for run in runs)):
+                if view not in references:
+                    references[view] = inview.References(folder, *view)
+                with suppress(HarmoVidError):  # scoring will need it, and tell
+                    references[view].make(item)
+            progress(item.name, number + 1, len(items))
     return {run.method.name: run.failed for run in runs}
 
 
@@ -87,6 +96,12 @@ class _Run:
         self.errors = {row["name"]: row["error"] for row in read_lines(self.out / "errors.jsonl")}
         self.failed: dict[str, str] = {}
         self.harmonizer: Harmonizer | None = None
+
+    @property
+    def small(self) -> tuple[ViewSize, int | None] | None:
+        """View and end of results in network detail, once one was made."""
+        options = self.method.options
+        return (self.harmonizer.view, options.end) if self.harmonizer and options.detail == "network" else None
 
     def make(self, item: Item, looks: dict[tuple[Options, ViewSize], _Look], stack: ExitStack) -> None:
         """The result of an item, where it is not there; looks are shared, and last as long as `stack`."""

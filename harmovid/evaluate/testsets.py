@@ -30,12 +30,12 @@ import numpy as np
 from harmovid import config
 from harmovid.composite import blend, matte, plate
 from harmovid.errors import InputError, OutputError
-from harmovid.evaluate import kept
 from harmovid.evaluate.fidelity import SquaredError
 from harmovid.infer.plan import Options
 from harmovid.video import encode, io
 from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
+from harmovid.video.kept import keeping
 from harmovid.video.target import open_target
 
 Progress = Callable[[str, int, int], None]
@@ -156,13 +156,14 @@ def finish(out: Path, begun: Manifest, make: Callable[[Item], float | None], pro
 
     make: writes the files of an item that are not there, foreground/NAME.mkv the last of them; returns its PSNR.
     """
-    for number, item in enumerate(begun.items):
-        unknown = item.psnr is None and begun.kind not in WITHOUT_TRUTH
-        if unknown or not all((out / role / f"{item.name}.mkv").exists() for role in roles(begun.kind)):
-            made = replace(item, psnr=make(item))
-            begun = replace(begun, items=(*begun.items[:number], made, *begun.items[number + 1 :]))
-            config.save(begun, out / MANIFEST)
-        progress("composites", number + 1, len(begun.items))
+    with keeping():  # items of one clip follow each other
+        for number, item in enumerate(begun.items):
+            unknown = item.psnr is None and begun.kind not in WITHOUT_TRUTH
+            if unknown or not all((out / role / f"{item.name}.mkv").exists() for role in roles(begun.kind)):
+                made = replace(item, psnr=make(item))
+                begun = replace(begun, items=(*begun.items[:number], made, *begun.items[number + 1 :]))
+                config.save(begun, out / MANIFEST)
+            progress("composites", number + 1, len(begun.items))
     return begun
 
 
@@ -230,35 +231,43 @@ def lit(path: Path, light: Callable[[int], float | np.ndarray]) -> Iterator[np.n
         yield frame.rgb if np.all(gain == 1) else from_linear(to_linear(frame.rgb, "srgb") * gain, "srgb")
 
 
-def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], np.ndarray]) -> float:
+def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], np.ndarray],
+                    like: str | None = None) -> float:
     """Write an item's foreground: its truth, recoloured. The other roles lie in their folders.
 
     Args:
         out: the set's folder.
         name: of the item.
         recolour: number and picture (H, W, 3) of a frame, display sRGB, to the picture in its new colours.
+        like: another item whose foreground is the same, where there is one: linked to, and not made again.
 
     Returns:
         PSNR, dB, of the composite with it against the truth, where the scoring mask is at least 0.5.
     """
-    truth, behind, mask, score = (folder / f"{name}.mkv" for folder in (
+    truth, behind, mask, score = (io.open_clip(folder / f"{name}.mkv") for folder in (
         out / "truth", out / "background", out / "mask", scoring_masks(out)))
+    file = out / "foreground" / f"{name}.mkv"
     error = SquaredError()
+    there = None if like is None else io.read(io.open_clip(file.with_name(f"{like}.mkv")))
 
     def pictures() -> Iterator[np.ndarray]:
-        streams = kept.frames(truth, _colours), kept.frames(behind, _colours), kept.frames(score, _greys), kept.frames(
-            mask, soft_edged)
+        streams = io.read(truth), io.read(behind), io.read(score, grey=True), soft_edged(mask.path)
         for number, (own, ground, person, alpha) in enumerate(zip(*streams, strict=True)):
-            recoloured = np.clip(recolour(number, own), 0, 1)
-            scored = np.flatnonzero(person >= 0.5)
+            recoloured = np.clip(recolour(number, own.rgb), 0, 1) if there is None else next(there).rgb
+            scored = np.flatnonzero(person.rgb >= 0.5)
             if len(scored):  # what is not scored need not be mixed
                 front, back, right = (picture.reshape(1, -1, 3).take(scored, 1)
-                                      for picture in (recoloured, ground, own))
+                                      for picture in (recoloured, ground.rgb, own.rgb))
                 mixed = blend.over(to_linear(front, "srgb"), to_linear(back, "srgb"), alpha.reshape(1, -1)[:, scored])
                 error.add(from_linear(mixed, "srgb"), right)
             yield recoloured
 
-    write(out / "foreground" / f"{name}.mkv", pictures(), io.open_clip(truth))
+    if like is None:
+        write(file, pictures(), truth)
+    else:
+        for _ in pictures():
+            pass
+        link(file.with_name(f"{like}.mkv"), file)
     return min(100.0, round(error.psnr(), 3))  # where both are equal, infinity is no JSON
 
 
@@ -270,14 +279,6 @@ def soft_edged(path: Path) -> Iterator[np.ndarray]:
     soft = 2 * sum(every_tenth) > len(every_tenth)
     for frame in io.read(clip, grey=True):
         yield frame.rgb if soft else matte.pseudo_alpha(frame.rgb, Options().edge * clip.height)
-
-
-def _colours(path: Path) -> Iterator[np.ndarray]:
-    return (frame.rgb for frame in io.read(io.open_clip(path)))
-
-
-def _greys(path: Path) -> Iterator[np.ndarray]:
-    return (frame.rgb for frame in io.read(io.open_clip(path), grey=True))
 
 
 def digests(files: Iterable[Path], name: Callable[[Path], str] = lambda path: path.stem) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from harmovid.errors import InputError
-from harmovid.video import stills
+from harmovid.video import kept, stills
 from harmovid.video.clip import Clip, Frame
 from harmovid.video.color import ColorTags, Primaries, Transfer
 from harmovid.video.pixels import Converter, orientation
@@ -81,7 +81,13 @@ def read(clip: Clip, indices: Iterable[int] | None = None, grey: bool = False) -
     wanted = range(clip.frames) if indices is None else indices
     if clip.files:
         yield from _read_pictures(clip, wanted, grey)
-        return
+    elif (frame := kept.frames(clip, grey, lambda: _read_video(clip, range(clip.frames), grey))) is not None:
+        yield from map(frame, wanted)
+    else:
+        yield from _read_video(clip, wanted, grey)
+
+
+def _read_video(clip: Clip, wanted: Iterable[int], grey: bool) -> Iterator[Frame]:
     convert = Converter(clip, grey)
     with _Decoder(clip) as decoder:
         last: tuple[int, Frame] | None = None

@@ -78,6 +78,7 @@ def test_methods_get_the_bad_mask_and_the_good_one_scores(tmp_path, monkeypatch)
         own = figures.read(data / item.clip.replace(".mp4", "_mask.mp4"))[0]
         assert figures.same(good, own).all()
         assert np.array_equal(given, good) == (item.variant == "good")
+    assert len({(out / "foreground" / f"{item.name}.mkv").stat().st_ino for item in made.items}) == 2  # one a clip
     worse = {item.variant: item.psnr for item in made.items if "ann" in item.clip}
     assert worse["eroded 4%"] < worse["good"]
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.mkv")}

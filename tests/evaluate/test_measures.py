@@ -95,7 +95,7 @@ def test_under_a_lamp_that_passes_movement_is_measured_of_the_result_and_of_the_
     assert all(math.isnan(cut[name]) for name in MOVEMENT)
 
 
-def test_the_person_is_looked_at_in_every_seventh_frame() -> None:
+def test_the_person_is_looked_at_in_every_eleventh_frame() -> None:
     class Seen(Colours):
         count = 0
 
@@ -103,9 +103,9 @@ def test_the_person_is_looked_at_in_every_seventh_frame() -> None:
             self.count += len(frames)
             return super().embed(frames)
 
-    face, planes = Seen(), np.full((15, 16, 16, 3), 0.4, np.float32)
-    planes[[0, 7, 14]] = [0.8, 0.2, 0.1]  # in these the result has another colour than the source, and only in these
-    clip = {"source": np.full_like(planes, 0.4), "result": planes, "alpha": np.ones((15, 16, 16), np.float32)}
+    face, planes = Seen(), np.full((23, 16, 16, 3), 0.4, np.float32)
+    planes[[0, 11, 22]] = [0.8, 0.2, 0.1]  # in these the result has another colour than the source, and only in these
+    clip = {"source": np.full_like(planes, 0.4), "result": planes, "alpha": np.ones((23, 16, 16), np.float32)}
     found = take(clip, ("source", "mask"), Tools(face=face), size=(16, 16))
     assert face.count == 6  # three frames of the result, three of the source
     assert found["identity"] == pytest.approx(1.1 / math.sqrt(3 * 0.69), abs=1e-5)
