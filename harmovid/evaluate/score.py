@@ -22,7 +22,7 @@ from harmovid.evaluate.rows import Row, append, resume
 from harmovid.video.clip import Clip
 from harmovid.video.stills import SUFFIXES as PICTURES
 
-VERSION = 3  # of the measures' definitions: raise it, and rows of the old ones are scored anew
+VERSION = 4  # of the measures' definitions: raise it, and rows of the old ones are scored anew
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mxf", ".mpg", ".mpeg", ".ts", ".m2ts", ".y4m",
           ".gif", ".wmv", ".flv", ".ogv")
 
