@@ -34,7 +34,7 @@ run() {  # NAME SET OPTION...: a table
 testset() {  # SET
   local tables=(--luts "$LUTS")
   [[ $1 == step || $1 == passing ]] && tables=()
-  if [[ $1 != things ]]; then  # they are of the same clips: each is filled once
+  if [[ $1 != things ]]; then  # all the others are of the same clips: each is filled once
     mkdir -p "$OUT/$1"
     ln -sfn ../clips "$OUT/$1/clips"
   fi
