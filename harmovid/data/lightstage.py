@@ -27,8 +27,8 @@ from harmovid.lightstage.buffers import Buffers
 from harmovid.lightstage.render import Shot
 from harmovid.video.color import luminance, to_linear
 
-_STANDING_OUT = 1.5  # stops over the background
-_TRIES = 8  # at a light that does not
+_STANDING_OUT, _LOST = 1.5, -3.0  # stops over the background, by mean log luminance
+_TRIES = 8  # at a light that is kept
 _DARK = 0.002  # linear light, code 7 of 255: what is darker is as dark
 
 
@@ -56,14 +56,16 @@ class PairConfig:
 
     crop: how views are cut. maps: share of environments that are HDR maps, where there are any.
     same: share of pairs whose light does not change, only the camera: nothing to do but tone.
-    spotlit: share that is kept of the lights that set the person off against a dark ground; the others are drawn anew.
-        They are one in six of the lights, and one in eighteen of the real portraits at hand.
+    spotlit, silhouette: shares that are kept of the lights that set the person off against a dark ground, and that
+        leave them dark before a bright one; the others are drawn anew. Of all lights they are one in six and one in
+        five, of the real portraits at hand one in seventeen and one in eight.
     """
 
     crop: CropConfig = CropConfig()
     maps: float = 0.45
     same: float = 0.05
-    spotlit: float = 0.3
+    spotlit: float = 0.25
+    silhouette: float = 0.4
 
 
 class LightStage:
@@ -100,7 +102,9 @@ class LightStage:
         for _ in range(_TRIES):
             light = self.light(frames.stop - frames.start, rate, random)
             shot = render.shoot(take, light, render.draw_look(random), frames)
-            if not _spotlit(shot) or random.random() < self.config.spotlit:
+            over = _standing_out(shot)
+            kept = self.config.spotlit if over > _STANDING_OUT else self.config.silhouette if over < _LOST else 1.0
+            if random.random() < kept:
                 break
         return shot, light
 
@@ -154,11 +158,11 @@ def draw_light(maps: Sequence[Environment], share: float, frames: int, rate: flo
     return found.turned(random.uniform(-np.pi, np.pi))
 
 
-def _spotlit(shot: Shot) -> bool:
-    """Whether the person stands out bright from a dark ground: by mean log luminance, 1.5 stops or more."""
+def _standing_out(shot: Shot) -> float:
+    """By how many stops the person is brighter than the background, by mean log luminance."""
     logs = [np.log2(luminance(to_linear(picture, "srgb")) + _DARK) for picture in (shot.foreground, shot.background)]
     person = float((logs[0] * shot.alpha).sum()) / max(float(shot.alpha.sum()), 1e-6)
-    return person - float(logs[1].mean()) > _STANDING_OUT
+    return person - float(logs[1].mean())
 
 
 def _person(take: Buffers, first: int, last: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from harmovid.errors import InputError
 
 COMPONENTS = 64
-CLUSTERS = 16
+CLUSTERS = 32
 _ROWS = 24_000  # pixels from which the components are learned
 _COARSE = 24  # dimensions in which pixels are told to clusters
 _LEAST = 0.03  # mean albedos below are held here where gloss is divided by them

@@ -54,26 +54,27 @@ class Meshes:
         mine = [np.flatnonzero(surface == n) for n in range(len(self.surfaces))]
         for n, some in ((n, m[k : k + _PART]) for n, m in enumerate(mine) for k in range(0, len(m), _PART)):
             made, material = self.surfaces[n], self.surfaces[n].material
-            weights = np.stack([1 - uv[some].sum(1), *uv[some].T], 1).astype(np.float32)[..., None]  # (p, 3, 1)
+            u, v = uv[some].astype(np.float32).T[..., None]
+            weights = 1 - u - v, u, v  # (p, 1) each
             corners = self.faces[n][face[some]]
             triangles = self.vertices[n][corners]  # (p, 3, 3)
-            position = (triangles * weights).sum(1)
+            position = _mixed(triangles, weights)
             flat = unit(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]))
             bent = self.normals[n][corners]
-            normal = unit((bent * weights).sum(1))
+            normal = unit(_mixed(bent, weights))
             seen = eye[some] if eye is not None else flat
-            away = ((flat * seen).sum(1) < 0)[:, None]
+            away = _dot(flat, seen) < 0
             flat, normal, bent = np.where(away, -flat, flat), np.where(away, -normal, normal), np.where(
                 away[..., None], -bent, bent)
             texture = made.uv[face[some]]  # (p, 3, 2)
-            where = (texture * weights).sum(1)
+            where = _mixed(texture, weights)
             if material.relief is not None:
                 normal = _embossed(normal, texel(material.relief, where), triangles, texture)
             fields["normal"][some] = _towards(normal, seen)
             # A coarse mesh would shade itself in facets near the terminator: rays start from the smooth surface that
             # it stands for (Hanika 2021, "Hacking the Shadow Terminator").
-            below = ((position[:, None] - triangles) * bent).sum(-1, keepdims=True)
-            lift = (-np.minimum(below, 0) * bent * weights).sum(1)
+            below = np.minimum(np.einsum("pkc,pkc->pk", position[:, None] - triangles, bent), 0)
+            lift = _mixed(-below[..., None] * bent, weights)
             fields["position"][some] = position + lift * (1.0 if made.closed else 0.0)
             fields["flat"][some] = flat
             fields["albedo"][some] = texel(material.albedo, where)
@@ -83,7 +84,7 @@ class Meshes:
             fibre[some] = material.fibre
             strands = self.strands[n]
             if material.fibre and strands is not None:
-                fields["strand"][some] = unit((strands[corners] * weights).sum(1))
+                fields["strand"][some] = unit(_mixed(strands[corners], weights))
         eyes = fields["flat"] if eye is None else eye
         return Points(pixel=np.arange(count), eye=eyes, fibre=fibre, surface=surface.astype(np.int16), **fields)
 
@@ -182,12 +183,23 @@ def _cross(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
+    length = np.sqrt(np.einsum("...c,...c->...", vectors, vectors))  # numpy's own sums over so short an axis are slow
+    return np.asarray(vectors / np.maximum(length, 1e-12)[..., None], np.float32)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(P, 1) of (P, 3) vectors."""
+    return np.asarray(np.einsum("pc,pc->p", a, b)[:, None])
+
+
+def _mixed(corners: np.ndarray, weights: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """What lies between three corners: (P, 3, C) by weights, (P, 1) each, to (P, C)."""
+    return np.asarray(corners[:, 0] * weights[0] + corners[:, 1] * weights[1] + corners[:, 2] * weights[2])
 
 
 def _towards(normal: np.ndarray, eye: np.ndarray) -> np.ndarray:
     """Normals that turn away from the eye are bent back to its horizon: a visible point is never seen from behind."""
-    short = np.maximum(0.02 - (normal * eye).sum(1, keepdims=True), 0)
+    short = np.maximum(0.02 - _dot(normal, eye), 0)
     return unit(normal + short * eye)
 
 
@@ -216,6 +228,6 @@ def _embossed(normal: np.ndarray, relief: np.ndarray, triangles: np.ndarray, tex
     (u1, v1), (u2, v2) = (texture[:, 1] - texture[:, 0]).T, (texture[:, 2] - texture[:, 0]).T
     turned = np.sign(u1 * v2 - u2 * v1)[:, None]
     tangent = (e1 * v2[:, None] - e2 * v1[:, None]) * turned
-    tangent = unit(tangent - normal * (tangent * normal).sum(1, keepdims=True))
+    tangent = unit(tangent - normal * _dot(tangent, normal))
     across = np.cross(normal, tangent) * np.where(turned == 0, 1, turned)
     return unit(relief[:, :1] * tangent + relief[:, 1:2] * across + np.maximum(relief[:, 2:], 0.1) * normal)

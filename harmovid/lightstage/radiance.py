@@ -38,6 +38,7 @@ _KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks it
 _SMALL = 192  # height of a picture from which its pixels are small
 _SOFT = 48  # components of bounced light
 _CELLS = 32  # cells into which rays are cast at a time
+_TILE = 8  # pixels; those of a tile ask one after another, for their rays meet the same things
 _CHUNK = 1000  # pixels that are shaded at a time, so that they stay in the processor's cache
 
 
@@ -58,8 +59,8 @@ class StageConfig:
     bounce: bool = True
     scatter: bool = True
     strands: bool = True
-    bounces: int = 8
-    surfels: int = 1500
+    bounces: int = 4
+    surfels: int = 1000
 
 
 def transfer(performance: Performance, frame: int, shape: tuple[int, int],
@@ -83,7 +84,9 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
     albedo = sums(np.maximum(facets.albedo, 1e-4) * share[:, None], first)
     steady = _neighbours(facets, members.side, shape, (facets.position - pose[:3, 3]) @ -pose[:3, 2])
     lit = [hits[members.chosen((k + 0.5) / config.points)] for k in range(config.points)]
-    open_ = stage.open(facets, lit, steady, shape, config)
+    hairs = np.flatnonzero(facets.fibre)
+    deep = stage.deep(facets[hairs]) if config.strands and len(hairs) else None
+    open_ = stage.open(facets, lit, steady, shape, config, deep)
     open_ *= cells.solid
     own = facets.albedo * (share[:, None] / albedo[row])
 
@@ -100,11 +103,14 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
             else:
                 diffuse[row[some]] += coloured
                 white[row[some]] += gloss
-    hairs = np.flatnonzero(facets.fibre)
     if len(hairs):
-        coloured, gloss = (np.concatenate(x) for x in zip(*(
-            stage.answer(facets[some], open_[some], own[some], share[some], config)
-            for some in np.array_split(hairs, len(hairs) // _CHUNK + 1)), strict=True))
+        coloured = np.empty((len(hairs), 3, config.cells), np.float32)
+        gloss = np.empty((len(hairs), config.cells), np.float32)
+        for part in (slice(n, n + _CHUNK) for n in range(0, len(hairs), _CHUNK)):
+            some = hairs[part]
+            lit_by = open_[some], own[some], share[some], config
+            coloured[part], gloss[part] = (stage.answer(facets[some], *lit_by) if deep is None else
+                                           stage.answer_of_strands(facets[some], *lit_by, deep[part]))
         # One strand is a poor sample of those that cross a pixel: they share how they answer.
         among = csr_matrix((np.ones(len(hairs), np.float32), (row[hairs], np.arange(len(hairs)))),
                            (len(place), len(hairs))) @ steady[hairs][:, hairs]
@@ -126,7 +132,6 @@ class _Stage:
 
     def __init__(self, surfaces: tuple[Surface, ...], frame: int, cells: Basis) -> None:
         self.cells = cells
-        self.deep: tuple[cKDTree, np.ndarray] | None = None
         self.meshes = Meshes(surfaces, frame)
         solid = [n for n, s in enumerate(surfaces) if not s.material.fibre]
         self.all = _scene(self.meshes.vertices, self.meshes.faces)
@@ -152,49 +157,60 @@ class _Stage:
         return replace(points, pixel=pixel), alpha.astype(np.float32)
 
     def open(self, facets: Points, lit: list[Points], steady: csr_matrix, shape: tuple[int, int],
-             config: StageConfig) -> np.ndarray:
+             config: StageConfig, deep: np.ndarray | None) -> np.ndarray:
         """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
 
-        First every other facet asks (every third where pixels are small), in each cell others; then all whose
-        neighbours (`steady`) don't agree, several times, from other points of it to other points of the cell.
+        First every other facet asks (where pixels are small every fourth, of hair every fifth), in each cell others;
+        then all whose neighbours (`steady`) don't agree, several times, from other points of it to other points of the
+        cell. Strands ask once: all around them share what they find, and of hair a little noise is not seen.
 
         Args:
-            lit: for each round a point of each of P facets. shape: of the picture.
+            lit: for each round a point of each of P facets. shape: of the picture. deep: of strands alone, `deep`.
         """
         count, cells = len(facets.pixel), self.cells
         free, asked = np.zeros((2, count, config.cells), np.float32)
         parts = [(slice(n, n + _CHUNK), steady[n : n + _CHUNK]) for n in range(0, count, _CHUNK)]
+        hair = facets.fibre & config.strands
         # Light may come from below the horizon where it scatters, and from anywhere to strands.
         wrap = facets.scatter * (config.scatter * shading.SCATTER_TINT[0])
-        low = -np.where(facets.fibre & config.strands, 1.1, wrap)[:, None]
-        dither, diagonal = _dither(facets.pixel, shape[1]), np.add(*np.divmod(facets.pixel, shape[1]))
-        doubt = (diagonal[:, None] + np.arange(config.cells)) % (2 if shape[0] < _SMALL else 3) == 0
-        strands = np.flatnonzero(facets.fibre & config.strands)
-        reached = self._deep(facets[strands]) > 0 if len(strands) else True
+        low = -np.where(hair, 1.1, wrap)[:, None]
+        dither, (y, x) = _dither(facets.pixel, shape[1]), np.divmod(facets.pixel, shape[1])
+        if shape[0] < _SMALL:
+            turn, each = x + y, np.full(count, 2)
+        else:
+            turn, each = x + np.where(hair, 2, 1) * y, np.where(hair, 5, 4)  # among any 3 × 3 pixels one at least asks
+        doubt = (turn[:, None] + np.arange(config.cells)) % each[:, None] == 0
+        reached = True if deep is None else deep > 0
+        order = np.lexsort((x, y, x // _TILE, y // _TILE))
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
             for some, _ in parts:
                 doubt[some] &= facets.normal[some] @ cells.directions.T > low[some]
-            doubt[strands] &= reached
-            self._ask(points, sets, doubt, free, asked, config)
+            doubt[hair] &= reached
+            self._ask(points, order, sets, doubt, free, asked, config)
             if k == 0:
                 for some, around in parts:
                     total, found = around @ asked, around @ free
-                    doubt[some] = (total < _KNOWN) | ((found > _AGREED * total) & (found < (1 - _AGREED) * total))
+                    split = (found > _AGREED * total) & (found < (1 - _AGREED) * total) & ~hair[some, None]
+                    doubt[some] = (total < _KNOWN) | split
         share = np.empty_like(free)
         for some, around in parts:
             np.divide(around @ free, np.maximum(around @ asked, 1e-6), out=share[some])
         return share
 
-    def _ask(self, points: Points, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray, asked: np.ndarray,
-             config: StageConfig) -> None:
-        """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`."""
+    def _ask(self, points: Points, order: np.ndarray, sets: np.ndarray, wanted: np.ndarray, free: np.ndarray,
+             asked: np.ndarray, config: StageConfig) -> None:
+        """Cast rays into the wanted cells, (P, N); count those that meet nothing in `free`, all in `asked`.
+
+        order: (P,) in which points ask, neighbours after each other.
+        """
         start = points.position + points.flat * (_OFFSET + 2e-3 * points.scatter)[:, None]
         count = wanted.shape[1]
         samples, found = self.cells.samples.reshape(-1, 3), free.reshape(-1)
         asked += wanted
         strands = points.fibre & config.strands
-        for fibre, among in ((False, np.flatnonzero(~strands)), (True, np.flatnonzero(strands))):
+        for fibre in (False, True):
+            among = order[strands[order] == fibre]
             for begin in range(0, count, _CELLS):
                 # One cell after another: neighbouring rays take the same way.
                 n, p = np.nonzero(wanted[among, begin : begin + _CELLS].T)
@@ -221,36 +237,34 @@ class _Stage:
         """
         towards = self.cells.directions
         cosine = points.normal @ towards.T
-        between = points.eye @ towards.T
+        coloured = np.empty((len(cosine), 3, len(towards)), np.float32)
+        wrap = points.scatter[:, None] * config.scatter
+        plain = None if wrap.any() else shading.diffuse(cosine) * clear
+        for k, tint in enumerate(shading.SCATTER_TINT):
+            shown = shading.diffuse(cosine, wrap * tint) * clear if plain is None else plain
+            coloured[:, k] = shown * albedo[:, k, None]
+        if not config.gloss:
+            return coloured, np.zeros_like(cosine)
         facing = np.maximum((points.normal * points.eye).sum(1), 0.05)[:, None]
-        coloured = np.empty((len(points.pixel), 3, len(towards)), np.float32)
-        white = np.zeros((len(points.pixel), len(towards)), np.float32)
-        strands = points.fibre & config.strands
-        hairs, solids = np.flatnonzero(strands), np.flatnonzero(~strands)
-        if len(solids):
-            some, c, light = points[solids], cosine[solids], clear[solids]
-            wrap = some.scatter[:, None] * config.scatter
-            plain = None if wrap.any() else shading.diffuse(c) * light
-            for k, tint in enumerate(shading.SCATTER_TINT):
-                shown = shading.diffuse(c, wrap * tint) * light if plain is None else plain
-                coloured[solids, k] = shown * albedo[solids, k, None]
-            if config.gloss:
-                light *= share[solids, None]
-                white[solids] = light * shading.gloss(c, facing[solids], between[solids], some.roughness[:, None],
-                                                      some.reflectance[:, None], self.cells.radius)
-        if len(hairs):
-            some = points[hairs]
-            shown, first = shading.fibre(some.strand @ towards.T, (some.strand * some.eye).sum(1)[:, None],
-                                         between[hairs], cosine[hairs], some.roughness[:, None], some.albedo[:, None])
-            deep = self._deep(some) * self.cells.solid
-            light = np.minimum(clear[hairs], deep)
-            glow = _GLOW * np.sqrt(some.albedo)
-            part = albedo[hairs] / np.maximum(some.albedo, 1e-4)
-            for k in range(3):
-                coloured[hairs, k] = shown[..., k] * (light + (deep - light) * glow[:, k, None]) * part[:, k, None]
-            if config.gloss:
-                white[hairs] = first * light * share[hairs, None]
-        return coloured, white
+        white = shading.gloss(cosine, facing, points.eye @ towards.T, points.roughness[:, None],
+                              points.reflectance[:, None], self.cells.radius)
+        return coloured, white * clear * share[:, None]
+
+    def answer_of_strands(self, points: Points, clear: np.ndarray, albedo: np.ndarray, share: np.ndarray,
+                          config: StageConfig, deep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`answer` of hair; deep: (P, N), what all but hair lets through of each cell, in [0, 1]."""
+        towards = self.cells.directions
+        shown, white = shading.fibre(
+            points.strand @ towards.T, (points.strand * points.eye).sum(1)[:, None], points.eye @ towards.T,
+            points.normal @ towards.T, points.roughness[:, None], points.albedo.T[..., None])
+        through = deep * self.cells.solid
+        light = np.minimum(clear, through)
+        glow = _GLOW * np.sqrt(points.albedo)
+        part = albedo / np.maximum(points.albedo, 1e-4)
+        coloured = np.empty((len(light), 3, len(towards)), np.float32)
+        for k in range(3):
+            coloured[:, k] = shown[k] * (light + (through - light) * glow[:, k, None]) * part[:, k, None]
+        return coloured, white * light * share[:, None] if config.gloss else np.zeros_like(light)
 
     def bounced(self, points: Points, config: StageConfig) -> tuple[np.ndarray, list[csr_matrix], np.ndarray]:
         """Light that comes to points by way of other surfaces, for albedo 1.
@@ -287,20 +301,17 @@ class _Stage:
                            (count, len(surfels.pixel)), dtype=np.float32) for c in range(3)]
         return answers @ axes, seen, axes.T
 
-    def _deep(self, points: Points) -> np.ndarray:
+    def deep(self, points: Points) -> np.ndarray:
         """(P, N) light that all but hair lets through, known at some hairs and shared by those around them."""
-        if self.deep is None:
-            hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
-            some = self.meshes.spread(_DEEP, np.random.default_rng(1), hair)
-            start = np.tile(some.position + _OFFSET * some.flat, (len(self.cells.directions), 1))
-            rays = np.repeat(self.cells.directions, len(some.position), 0)
-            clear = self.solid.run(start, rays, query="OCCLUDED") != 0
-            self.deep = cKDTree(some.position), clear.reshape(-1, len(some.position)).T.astype(np.float32)
-        tree, clear = self.deep
-        distance, near = tree.query(points.position, 3)
+        hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
+        some = self.meshes.spread(_DEEP, np.random.default_rng(1), hair)
+        start = np.tile(some.position + _OFFSET * some.flat, (len(self.cells.directions), 1))
+        rays = np.repeat(self.cells.directions, len(some.position), 0)
+        clear = np.asarray(self.solid.run(start, rays, query="OCCLUDED") != 0, np.float32)
+        distance, near = cKDTree(some.position).query(points.position, 3)
         weight = 1 / (distance + 1e-3)
-        weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-        return np.asarray(sum(clear[near[:, k]] * weight[:, k, None] for k in range(3)))
+        return np.asarray(_rows(near, weight / weight.sum(1, keepdims=True), len(some.position))
+                          @ clear.reshape(-1, len(some.position)).T)
 
 
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
@@ -314,6 +325,12 @@ def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
     for v, f in zip(vertices, faces, strict=True):
         TriangleMesh(scene, v, f)
     return scene
+
+
+def _rows(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_matrix:
+    """(P, width) of which each row holds a few weights, (P, K), at the columns, (P, K)."""
+    ends = np.arange(0, columns.size + 1, columns.shape[1])
+    return csr_matrix((weights.ravel().astype(np.float32), columns.ravel(), ends), (len(columns), width))
 
 
 def _dither(place: np.ndarray, width: int) -> np.ndarray:

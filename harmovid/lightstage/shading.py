@@ -61,24 +61,24 @@ def fibre(along_light: Array, along_eye: Array, between: Array, cosine: Array, r
 
     Args:
         along_light, along_eye: t·l, t·v, t the fibre's direction. between: l·v. cosine: n·l of the lock.
-        roughness: perceptual roughness, 0.3 is sleek. albedo: (..., 3) colour of a lock seen in even light.
+        roughness: perceptual roughness, 0.3 is sleek. albedo: (3, ...) colour of a lock seen in even light.
 
     Returns:
-        coloured: (..., 3), of all but the first highlight. white: the first highlight.
+        coloured: (3, ...), of all but the first highlight. white: the first highlight.
     """
-    theta_l, theta_v = np.arcsin(np.clip(along_light, -1, 1)), np.arcsin(np.clip(along_eye, -1, 1))
-    cos_l, cos_v = np.cos(theta_l), np.cos(theta_v)
-    half = (theta_l + theta_v) / 2
-    around = np.clip((between - along_light * along_eye) / np.maximum(cos_l * cos_v, 1e-3), -1, 1)  # cos φ
+    sin_l, sin_v = np.clip(along_light, -1, 1), np.clip(along_eye, -1, 1)
+    cos_l, cos_v = np.sqrt(1 - sin_l * sin_l), np.sqrt(1 - sin_v * sin_v)
+    half = (np.arcsin(sin_l) + np.arcsin(sin_v)) / 2
+    both = sin_l * sin_v
+    around = np.clip((between - both) / np.maximum(cos_l * cos_v, 1e-3), -1, 1)  # cos φ
     width = 0.11 + 0.30 * np.square(roughness)
-    bowed = cos_l / np.maximum(np.square(np.cos((theta_l - theta_v) / 2)), 0.1)  # cos θi / cos² θd
+    bowed = cos_l / np.maximum((1 + cos_l * cos_v + both) / 2, 0.1)  # cos θi / cos² θd
     towards = np.sqrt((1 + around) / 2)  # cos φ/2
     white = 0.02 * _bell(half + _TILT, width) * towards * (0.25 * bowed)
     second = _bell(half - 1.5 * _TILT, 2 * width) * (0.25 * towards * bowed)
     through = _bell(half - _TILT / 2, width) * np.exp(-_FORWARD * (1 + around)) * (0.9 * bowed)
     many = diffuse(cosine, 0.35) * (0.25 + 0.4 * cos_l)
-    tint = np.sqrt(albedo)
-    coloured = many[..., None] * albedo + (0.05 * second)[..., None] * tint + (0.25 * through)[..., None] * tint * tint
+    coloured = (many + 0.25 * through) * albedo + 0.05 * second * np.sqrt(albedo)
     return coloured.astype(np.float32), white.astype(np.float32)
 
 

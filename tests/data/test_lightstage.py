@@ -117,6 +117,21 @@ def test_lights_that_set_the_person_off_against_a_dark_ground_are_seldom(folder,
     assert spots(0.0) == 40  # where there is nothing else
 
 
+def test_lights_that_leave_the_person_dark_before_a_bright_ground_are_seldom(folder, monkeypatch):
+    bright = still(np.where(directions(32)[..., 2:3] < -0.8, 5.0, 1e-3) * np.ones(3), "bright")
+    even = still(np.ones((32, 64, 3)), "even")
+    either = [bright, even]
+    monkeypatch.setattr(lightstage, "draw_light", lambda maps, share, frames, rate, random: random.choice(either))
+    take = buffers.read(folder / "take-000000.safetensors")
+
+    def lost(share: float) -> int:
+        stage, random = LightStage(folder, PairConfig(silhouette=share)), np.random.default_rng(0)
+        return sum(stage.film(take, slice(0, 1), random)[1].name == "bright" for _ in range(40))
+
+    assert 10 <= lost(1.0) <= 30
+    assert lost(0.3) < lost(1.0) and lost(0.0) <= 2
+
+
 def test_batches_are_the_same_with_any_number_of_workers(folder):
     pairs = StagePairs(LightStage(folder), 1, 2, (16, 16), seed=9)
     alone = [batch for batch, _ in zip(pairs, range(4), strict=False)]

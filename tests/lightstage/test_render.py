@@ -110,6 +110,13 @@ def test_a_face_before_a_dark_ground_is_not_burnt_out(taken):
     assert person.mean() < 0.5
 
 
+def test_a_face_before_a_bright_ground_is_not_lost(taken):
+    bright = still(np.where(directions(32)[..., 2:3] < 0, 50.0, 0.05) * np.ones(3))
+    shot = render.shoot(taken, bright, Look(metering=0.3, stops=-3.0, shoulder=0.99, crosstalk=0.0))
+    person = luminance(to_linear(shot.foreground, "srgb")) * shot.alpha
+    assert person.sum() / shot.alpha.sum() == pytest.approx(render._DARKEST, rel=0.05)
+
+
 def test_looks_are_drawn_from_their_generator():
     a, b, c = (render.draw_look(np.random.default_rng(s)) for s in (1, 1, 2))
     assert a == b != c

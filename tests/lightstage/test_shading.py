@@ -46,11 +46,11 @@ def test_a_sample_that_stands_for_a_cone_widens_the_lobe_and_keeps_its_energy():
 
 def test_a_hair_lights_up_around_its_mirror_cone_and_lets_light_through():
     strand, view = np.array([0.0, 1, 0]), np.array([0.0, 0, 1])
-    albedo = np.full((len(D), 3), 0.3)
+    albedo = np.full((3, len(D)), 0.3)
     coloured, white = shading.fibre(D @ strand, np.zeros(len(D)), D @ view, np.zeros(len(D)), np.full(len(D), 0.3),
                                     albedo)
     front, across = np.argmax(D @ view), np.argmax(D @ np.array([0, 0.95, 0.3]))
     assert white[front] > 10 * white[across]
     behind, side = np.argmax(D @ -view), np.argmax(D @ np.array([1, 0, 0]))
-    assert coloured[behind].mean() > 3 * coloured[side].mean()
-    assert 0 < ((coloured.mean(1) + white) * SOLID).sum() < 1
+    assert coloured[:, behind].mean() > 3 * coloured[:, side].mean()
+    assert 0 < ((coloured.mean(0) + white) * SOLID).sum() < 1
