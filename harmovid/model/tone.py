@@ -23,9 +23,15 @@ _STRETCH = 1.2  # bounds the logarithm of the contrast
 
 @dataclass(frozen=True)
 class ToneConfig:
-    """Sizes of the perceptron: two hidden layers of `width`."""
+    """The perceptron has two hidden layers of `width`.
+
+    rise: how much surer of itself it is taken to be where it answers much: with an answer of z units of `size`, root
+        mean square, it counts 1 + rise · (z² / (z² + ¼) − ⅓). Trained, it answers too small where that is much, and
+        where it is little that is mostly noise.
+    """
 
     width: int = 256
+    rise: float = 0.0
 
 
 class Tone(nn.Module):
@@ -41,6 +47,7 @@ class Tone(nn.Module):
 
     def __init__(self, config: ToneConfig = ToneConfig()) -> None:
         super().__init__()
+        self.rise = config.rise
         last = nn.Linear(config.width, CHANGE)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -83,7 +90,9 @@ class Tone(nn.Module):
         Args:
             palette: (B, 153), of the composite.
         """
-        change = (self(palette) * self.size).float()  # (B, 6)
+        answer = self(palette)  # (B, 6)
+        much = answer.square().mean(-1, keepdim=True)  # (B, 1)
+        change = (answer * (1 + self.rise * (much / (much + 0.25) - 1 / 3)) * self.size).float()  # (B, 6)
         mean = mean_of_person(palette.float())  # (B, 3)
         slope = change[:, 3:].clamp(-_STRETCH, _STRETCH).exp()  # (B, 3)
         return slope, mean * (1 - slope) + change[:, :3]  # (B, 3)

@@ -51,6 +51,18 @@ def test_the_size_of_changes_and_palettes_is_taken_from_draws():
     torch.testing.assert_close(slope[0], tone.size[3:].exp())
 
 
+def test_what_is_answered_much_counts_for_more():
+    plain, rising = Tone(ToneConfig(8)), Tone(ToneConfig(8, rise=0.6))
+    shown = []
+    for size in (0.05, 0.9):
+        for tone in (plain, rising):
+            with torch.no_grad():
+                tone.layers[-1].bias.fill_(size)
+            shown.append(float(tone.curves(torch.zeros(1, PALETTE))[0].detach().log().mean()))
+    assert shown[1] / shown[0] == pytest.approx(0.8, abs=0.01)  # 1 − 0.6 / 3
+    assert shown[3] / shown[2] == pytest.approx(0.8 + 0.6 * 0.81 / 1.06, abs=1e-5)
+
+
 def test_noise_and_drop_are_of_the_generator_alone():
     tone = Tone(ToneConfig(32))
     with torch.no_grad():
