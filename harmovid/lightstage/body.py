@@ -162,8 +162,15 @@ def chain(heads: Floats, turns: dict[str, Floats], frames: int) -> Floats:
 
 def skin(points: Floats, weights: Floats, poses: Floats) -> Floats:
     """Linear blend skinning: (V, 3) or (T, V, 3) points, (V, B) weights, (T, B, 4, 4) poses to (T, V, 3)."""
-    blend = np.einsum("vb,tbij->tvij", weights, poses[:, :, :3], optimize=True)
-    return (blend[..., :3] @ points[..., None])[..., 0] + blend[..., 3]
+    # Few bones turn: those that go where others go are one with them.
+    ways, way = np.unique(poses[:, :, :3].swapaxes(0, 1).reshape(len(poses[0]), -1), axis=0, return_inverse=True)
+    together = weights @ (way[:, None] == np.arange(len(ways)))  # (V, ways)
+    points = np.broadcast_to(points, (len(poses), *points.shape[-2:]))
+    moved = np.empty(points.shape)
+    for out, still, matrices in zip(moved, points, ways.reshape(len(ways), len(poses), 12).swapaxes(0, 1), strict=True):
+        blend = (together @ matrices).reshape(-1, 3, 4)
+        out[:] = np.einsum("vij,vj->vi", blend[..., :3], still) + blend[..., 3]
+    return moved
 
 
 def body(phenotype: dict[str, float], changes: dict[str, float]) -> Body:

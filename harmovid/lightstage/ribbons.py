@@ -50,9 +50,10 @@ def surface(name: str, points: Floats, faces: npt.NDArray[np.int32], uv: Floats,
 
     The direction at a point is the face's edge from its ring of two to the next, so that it moves with the ribbon.
     """
+    points = points.astype(np.float32)
     before, after = neighbours(faces, points.shape[1])
-    strand = _unit(points[:, after] - points[:, before]).astype(np.float32)
-    return Surface(name, points.astype(np.float32), faces, uv.astype(np.float32), material, strand, False)
+    strand = _unit(points[:, after] - points[:, before])
+    return Surface(name, points, faces, uv.astype(np.float32), material, strand, False)
 
 
 def neighbours(faces: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
