@@ -192,7 +192,7 @@ class _Stage:
                 for some, around in parts:
                     total, found = around @ asked, around @ free
                     split = (found > _AGREED * total) & (found < (1 - _AGREED) * total) & ~hair[some, None]
-                    doubt[some] = (total < _KNOWN) | split
+                    doubt[some] = ((total < _KNOWN) | split) & (asked[some] == 0)
         share = np.empty_like(free)
         for some, around in parts:
             np.divide(around @ free, np.maximum(around @ asked, 1e-6), out=share[some])
