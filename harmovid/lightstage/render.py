@@ -77,7 +77,7 @@ def draw_look(random: np.random.Generator) -> Look:
     """
     return Look(stops=float(np.clip(random.normal(-0.4, 0.9), -3, 1.1)), metering=float(random.uniform(0.3, 0.7)),
                 adaptation=float(random.uniform(0.15, 0.85)), warmth=float(random.normal(0, 0.15)),
-                contrast=float(np.exp(random.normal(0.08, 0.12))), shoulder=float(random.uniform(0.35, 0.85)),
+                contrast=float(np.exp(random.normal(0.22, 0.13))), shoulder=float(random.uniform(0.35, 0.85)),
                 crosstalk=float(random.uniform(0.02, 0.12)), grain=float(0.014 * random.random() ** 2),
                 seed=int(random.integers(2**31)),
                 wide=float(random.uniform(1.0, 2.4)), blur=float(random.choice([0, 0.01, 0.03, 0.06, 0.1])))
