@@ -47,7 +47,7 @@ class Tone(nn.Module):
 
     def __init__(self, config: ToneConfig = ToneConfig()) -> None:
         super().__init__()
-        self.rise = config.rise
+        self.config = config
         last = nn.Linear(config.width, CHANGE)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -92,7 +92,7 @@ class Tone(nn.Module):
         """
         answer = self(palette)  # (B, 6)
         much = answer.square().mean(-1, keepdim=True)  # (B, 1)
-        change = (answer * (1 + self.rise * (much / (much + 0.25) - 1 / 3)) * self.size).float()  # (B, 6)
+        change = (answer * (1 + self.config.rise * (much / (much + 0.25) - 1 / 3)) * self.size).float()  # (B, 6)
         mean = mean_of_person(palette.float())  # (B, 3)
         slope = change[:, 3:].clamp(-_STRETCH, _STRETCH).exp()  # (B, 3)
         return slope, mean * (1 - slope) + change[:, :3]  # (B, 3)

@@ -1,0 +1,65 @@
+"""Soup: means of weights and of answers, in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from harmovid.errors import OptionError
+from harmovid.model.palette import PALETTE
+from harmovid.model.tone import Tone, ToneConfig
+from harmovid.train.soup import averaged, joined
+from tests.model.test_checkpoint import tiny
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def tone(seed: int, width: int) -> Tone:
+    generator = torch.Generator().manual_seed(seed)
+    made = Tone(ToneConfig(width))
+    with torch.no_grad():
+        for part in [*made.parameters(), made.centre]:
+            part.copy_(torch.randn(part.shape, generator=generator) * 0.2)
+        made.spread.copy_(1 + torch.rand(PALETTE, generator=generator))
+        made.size.copy_(0.05 + 0.1 * torch.rand(6, generator=generator))
+    return made.eval()
+
+
+def test_joined_tones_answer_the_mean_of_their_answers():
+    a, b = tone(0, 8), tone(1, 12)
+    both = joined([a, b], [0.3, 0.7])
+    told = torch.randn(5, PALETTE, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        wanted = 0.3 * a(told) * a.size + 0.7 * b(told) * b.size
+        torch.testing.assert_close(both(told) * both.size, wanted, atol=1e-5, rtol=1e-4)
+    assert both.config == ToneConfig(20)
+    alone = joined([a], [1.0], rise=0.5)
+    torch.testing.assert_close(alone(told), a(told))
+    assert alone.config == ToneConfig(8, 0.5)
+
+
+def test_transformers_are_averaged_and_what_they_began_from_is_left_as_it_was():
+    one, other = tiny(0), tiny(1)
+    before = {name: value.clone() for name, value in one.backbone.state_dict().items()}
+    mean = averaged([one, other], [0.25, 0.75])
+    for name, value in mean.backbone.state_dict().items():
+        wanted = 0.25 * before[name] + 0.75 * other.backbone.state_dict()[name]
+        torch.testing.assert_close(value, wanted, atol=1e-6, rtol=1e-5)
+        assert torch.equal(one.backbone.state_dict()[name], before[name])
+    assert mean.codec is one.codec
+    same = averaged([one, one], [0.5, 0.5])
+    for name, value in same.backbone.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_what_cannot_be_averaged_is_refused():
+    one = tiny(0)
+    with pytest.raises(OptionError, match=r"2 models need .* sum to 1, got 0\.5, 0\.6"):
+        averaged([one, tiny(1)], [0.5, 0.6])
+    with pytest.raises(OptionError, match="different presets"):
+        averaged([one, replace(one, preset=replace(one.preset, steps=one.preset.steps + 1))], [0.5, 0.5])
+    with pytest.raises(OptionError, match="some of the models have a tone"):
+        toned = replace(one, tone=tone(0, 8), preset=replace(one.preset, tone=ToneConfig(8)))
+        averaged([replace(one, tone=None, preset=replace(one.preset, tone=None)), toned], [0.5, 0.5])
