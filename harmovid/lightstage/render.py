@@ -15,6 +15,7 @@ from harmovid.video.color import from_linear, luminance, to_linear
 _MIDDLE = 0.18  # scene-linear light that exposure brings the picture's mean to
 _BRIGHTEST = 0.45  # scene-linear mean luminance of a person that exposure does not go above
 _DARKEST = 0.0225  # nor below: three stops under grey, as the darkest fiftieth of real portraits
+_LIFT = 4.0  # at most that much light more for it
 _WIDEST = 1.5  # radians, the widest angle of view of a background
 
 
@@ -129,8 +130,10 @@ def exposure(person: np.ndarray, behind: np.ndarray, alpha: np.ndarray, look: Lo
         logs.append(float((np.log(bright + floor) * weight).sum()) / total)
     gain = _MIDDLE * np.exp(-share * logs[0] - (1 - share) * logs[1]) * 2**look.stops
     # Before a dark ground the meter would burn out the face, before a bright one lose it: whoever films lets neither.
-    face = max(float((luminance(np.maximum(person, 0) * gains) * alpha).sum()) / there, 1e-9)
-    return np.asarray(gains * np.clip(gain, _DARKEST / face, _BRIGHTEST / face), np.float32)
+    face = float((luminance(np.maximum(person, 0) * gains) * alpha).sum()) / there
+    if face > 0:  # someone is there
+        gain = np.clip(gain, min(_DARKEST / face, _LIFT * gain), _BRIGHTEST / face)
+    return np.asarray(gains * gain, np.float32)
 
 
 def develop(linear: np.ndarray, look: Look) -> np.ndarray:

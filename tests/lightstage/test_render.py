@@ -117,6 +117,12 @@ def test_a_face_before_a_bright_ground_is_not_lost(taken):
     assert person.sum() / shot.alpha.sum() == pytest.approx(render._DARKEST, rel=0.05)
 
 
+def test_a_scene_without_anyone_is_exposed_for_itself():
+    empty, behind = np.zeros((1, 4, 4, 3), np.float32), np.full((1, 4, 4, 3), 3.0, np.float32)
+    gain = render.exposure(empty, behind, np.zeros((1, 4, 4), np.float32), Look(metering=0.0, adaptation=0.0))
+    assert np.allclose(3.0 * gain, 0.18, rtol=0.05)
+
+
 def test_looks_are_drawn_from_their_generator():
     a, b, c = (render.draw_look(np.random.default_rng(s)) for s in (1, 1, 2))
     assert a == b != c
