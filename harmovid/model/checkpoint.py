@@ -201,11 +201,13 @@ def place(path_or_name: str | Path) -> Path:
 
 
 def read_tone(folder: Path, preset: Preset) -> Tone:
-    """The tone of a checkpoint, or of a run of `harmovid train tone`.
+    """The tone of a checkpoint, as that says that it is, or of a run of `harmovid train tone`, as `preset` does.
 
     Raises:
         InputError: there is none in `folder`, or it is damaged or of other sizes than the preset's.
     """
+    if (folder / "model_index.json").is_file():
+        preset = config.load(Preset, folder / "config.json")
     tone = Tone(preset.tone or ToneConfig())
     _read_part(tone, folder, _TONE_FILE)
     return tone.eval()

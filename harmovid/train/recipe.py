@@ -183,9 +183,10 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     coder = _read_codec(codec, recipe.preset)
     begun = None if init is None else _read_backbone(init, recipe.preset, device)
     toning = _read_tone(tone, recipe.preset)
+    preset = recipe.preset if toning is None else replace(recipe.preset, tone=toning.config)  # a checkpoint's own
     footage = _footage(data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
-    task = kind(recipe.preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
+    task = kind(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
     return _run(task, recipe, out, device, progress)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harmovid.errors import OptionError
+from harmovid.model import checkpoint
 from harmovid.model.palette import PALETTE
 from harmovid.model.tone import Tone, ToneConfig
 from harmovid.train.soup import averaged, joined
@@ -52,6 +53,16 @@ def test_transformers_are_averaged_and_what_they_began_from_is_left_as_it_was():
     same = averaged([one, one], [0.5, 0.5])
     for name, value in same.backbone.state_dict().items():
         torch.testing.assert_close(value, before[name])
+
+
+def test_a_checkpoint_lends_its_tone_as_wide_as_that_is(tmp_path):
+    wide = joined([tone(0, 8), tone(1, 12)], [0.3, 0.7], rise=0.4)
+    one = tiny(0)
+    checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "wide")
+    lent = checkpoint.read_tone(tmp_path / "wide", replace(one.preset, tone=ToneConfig(8)))
+    told = torch.randn(3, PALETTE, generator=torch.Generator().manual_seed(0))
+    assert lent.config == ToneConfig(20, 0.4)
+    torch.testing.assert_close(lent(told), wide(told))
 
 
 def test_what_cannot_be_averaged_is_refused():
