@@ -8,7 +8,7 @@
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage. The
 # codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 an hour and a
 # half and 50 minutes for its pairs, step 2 an hour and 40 minutes to refine them, step 3 an hour and a half, and then
-# two and a half hours for the last three. The checkpoint is OUT/model: `harmovid harmonize … --model OUT/model`. Of the
+# two and a half hours for two more, of which the mean is taken. The checkpoint is OUT/model: `harmovid harmonize … --model OUT/model`. Of the
 # weights that ship, what OUT/paths is here saw the light stage as it was exposed before "The light stage's cameras
 # expose as people do" in the history, and OUT/paths-last 102 pairs that HarmoIm made anew.
 set -euo pipefail
@@ -105,7 +105,8 @@ paths paths-first "$START" "$START" 42 0.2 0.25 0.45 0.1
 paths paths "$OUT/tone-stage/model" "$OUT/paths-first/model" 38 0.15 0.2 0.4 0.25
 
 # Once more from there, on more people of the light stage, behind a tone that has seen more of them: without pairs and
-# with them. What ships is the mean of the three, which is better than each of them.
+# with them. The mean of the three is, on validation, better than
+# what these two began from (docs/results.md, "The mean of three").
 LAST=$OUT/last
 "$HARMOVID" data lightstage --count 460 --frames 1 --hdri "$HDRI" --out "$OUT/stage" --processes "$PROCESSES"
 "$HARMOVID" data shards "$OUT/stage" --out "$LAST" --lights 14 --processes "$PROCESSES"

@@ -57,8 +57,8 @@ class PairConfig:
     crop: how views are cut. maps: share of environments that are HDR maps, where there are any.
     same: share of pairs whose light does not change, only the camera: nothing to do but tone.
     spotlit, silhouette: shares that are kept of the lights that set the person off against a dark ground, and that
-        leave them dark before a bright one; the others are drawn anew. Of all lights they are one in six and one in
-        five, of the real portraits at hand one in seventeen and one in eight.
+        leave them dark before a bright one; the others are drawn anew. Of all lights each are one in
+        six, of the real portraits at hand one in seventeen and one in eight.
     """
 
     crop: CropConfig = CropConfig()

@@ -108,9 +108,9 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
         gloss = np.empty((len(hairs), config.cells), np.float32)
         for part in (slice(n, n + _CHUNK) for n in range(0, len(hairs), _CHUNK)):
             some = hairs[part]
-            lit_by = open_[some], own[some], share[some], config
-            coloured[part], gloss[part] = (stage.answer(facets[some], *lit_by) if deep is None else
-                                           stage.answer_of_strands(facets[some], *lit_by, deep[part]))
+            given = open_[some], own[some], share[some], config
+            coloured[part], gloss[part] = (stage.answer(facets[some], *given) if deep is None else
+                                           stage.answer_of_strands(facets[some], *given, deep[part]))
         # One strand is a poor sample of those that cross a pixel: they share how they answer.
         among = csr_matrix((np.ones(len(hairs), np.float32), (row[hairs], np.arange(len(hairs)))),
                            (len(place), len(hairs))) @ steady[hairs][:, hairs]
@@ -161,7 +161,7 @@ class _Stage:
         """The share of each cell's light that reaches each facet unhindered, (P, N) in [0, 1].
 
         First every other facet asks (where pixels are small every fourth, of hair every fifth), in each cell others;
-        then all whose neighbours (`steady`) don't agree, several times, from other points of it to other points of the
+        then of the others those whose neighbours (`steady`) don't agree, from several points of them to several of the
         cell. Strands ask once: all around them share what they find, and of hair a little noise is not seen.
 
         Args:

@@ -14,7 +14,7 @@ from harmovid.video.color import from_linear, luminance, to_linear
 
 _MIDDLE = 0.18  # scene-linear light that exposure brings the picture's mean to
 _BRIGHTEST = 0.45  # scene-linear mean luminance of a person that exposure does not go above
-_DARKEST = 0.0225  # nor below: three stops under grey, as the darkest fiftieth of real portraits
+_DARKEST = 0.0225  # nor below: three stops under grey, where but few real portraits lie
 _LIFT = 4.0  # at most that much light more for it
 _WIDEST = 1.5  # radians, the widest angle of view of a background
 

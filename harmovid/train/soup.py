@@ -50,7 +50,7 @@ def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0
 
 
 def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0) -> Tone:
-    """One tone as wide as all of them, which answers their mean, each by its share.
+    """One tone as wide as all of them, which answers their mean, each by its share; `rise` takes the place of theirs.
 
     Palettes are bounded at four of the first one's standard deviations, for all.
     """

@@ -123,6 +123,12 @@ def test_a_scene_without_anyone_is_exposed_for_itself():
     assert np.allclose(3.0 * gain, 0.18, rtol=0.05)
 
 
+def test_someone_hardly_seen_is_lifted_by_two_stops_at_most():
+    black, behind = np.full((1, 4, 4, 3), 1e-7, np.float32), np.full((1, 4, 4, 3), 3.0, np.float32)
+    gain = render.exposure(black, behind, np.full((1, 4, 4), 0.5, np.float32), Look(metering=0.0, adaptation=0.0))
+    assert np.allclose(3.0 * gain, 4 * 0.18, rtol=0.05)
+
+
 def test_looks_are_drawn_from_their_generator():
     a, b, c = (render.draw_look(np.random.default_rng(s)) for s in (1, 1, 2))
     assert a == b != c
