@@ -142,10 +142,11 @@ def pairs(
             raise OptionError("--backgrounds and --hdri are two sources of backgrounds; give one")
         maps = []
         if hdri is not None:
-            maps = [found for name in listed.files(split.value, "hdri") if (found := hdri / Path(name).name).is_file()]
+            maps = listed.maps(split.value, hdri)
             if not maps:
                 raise InputError(f"{hdri} has none of the maps that the split list names for {split.value}; name the "
-                                 "folder that holds them")
+                                 f"folder that holds them, or list maps of your own in {hdri / listed.LIST} "
+                                 "(docs/manual.md, \"data shards\")")
         there = cli_models.there(device)
         drawn = Environments(maps) if backgrounds is None else Pictures(backgrounds)
         image_model = cli_models.image_model(model, harmonizer, prompt, steps, there)

@@ -216,6 +216,8 @@ class TestSettings:
 
     @pytest.mark.parametrize(("options", "sentence"), [
         ("--strength 3", "--strength is between 0"), ("--strength nan", "--strength is between 0"),
+        ("--strength 0.5 --detail network", "--strength is for the picture at full size; leave it out"),
+        ("--set recover=true --detail network", "--set recover=true is for the picture at full size; leave it out"),
         ("--position x", "--position takes two numbers such as 0.5,1"),
         ("--position 1", "--position takes two numbers"),
         ("--position 0,0,0", "--position takes two numbers"), ("--position nan,0", "--position takes two numbers"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harmovid.baselines.iclight import IcLight
-from harmovid.data import pack, shards, split
+from harmovid.data import pack, shards
 from harmovid.data.split import Entry
 from tests.model import diffusion, published
 from tests.odd import Clip, Still, tree
@@ -29,8 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 class TestShards:
     @pytest.fixture(autouse=True)
     def footage(self, tmp_path, monkeypatch) -> Path:
-        """Three of the four files listed; a person is wherever the picture is not the wall."""
-        monkeypatch.setattr(split, "read", lambda: LISTED)
+        """Three of the four files that its list names; a person is wherever the picture is not the wall."""
         monkeypatch.setattr(pack, "_segmenter", lambda: lambda rgb: np.float32(rgb[..., 0] < 0.5))
         monkeypatch.chdir(tmp_path)
         videos, photos = tmp_path / "footage/portraits_video", tmp_path / "footage/portraits_photo"
@@ -40,6 +41,10 @@ class TestShards:
             Clip(what, frames=frames, codec="libx264")(videos / f"{name}.mp4")
         Still("person")(photos / "three.jpg")
         Still("mask")(photos / "three_alpha.png")
+        with (tmp_path / "footage/split.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(field.name for field in fields(Entry))
+            rows.writerows(astuple(entry) for entry in LISTED)
         return tmp_path / "footage"
 
     def test_end_to_end(self):
@@ -87,14 +92,13 @@ class TestShards:
 
     def test_without_the_segmenter_the_way_out_is_told(self, footage, monkeypatch):
         monkeypatch.undo()
-        monkeypatch.setattr(split, "read", lambda: LISTED)
         monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
         pack._segmenter.cache_clear()
         said = invoke(f"data shards {footage} -o {footage.parent}/out", 2).stderr
         assert "pip install 'harmovid[matte]'" in said and not (footage.parent / "out").exists()
 
     @pytest.mark.parametrize(("arguments", "sentence"), [
-        ("nowhere -o out", "nowhere has none of the 4 files of the split list, such as portraits_video/one.mp4"),
+        ("nowhere -o out", "nowhere has none of the 446 files of the split list, such as portraits_video/"),
         ("footage -o out --processes 0", "--processes is 1 or more, got 0"),
         ("footage -o out --limit 0", "--limit is 1 or more, got 0"),
     ])

@@ -169,18 +169,16 @@ def _copy_maps(hdri: Path, out: Path) -> int:
     """Copy the maps of each split; how many."""
     count = 0
     for split in ("train", "validation"):
-        for file in listed.files(split, "hdri"):
-            source = hdri / Path(file).name
-            if source.is_file():
-                target = out / split / "maps" / source.name
-                target.parent.mkdir(exist_ok=True)
-                if not target.is_file():
-                    environment.read(source)  # is it one?
-                    partial = target.with_name(target.name + ".part")
-                    shutil.copyfile(source, partial)
-                    partial.replace(target)
-                count += 1
+        for source in listed.maps(split, hdri):
+            target = out / split / "maps" / source.name
+            target.parent.mkdir(exist_ok=True)
+            if not target.is_file():
+                environment.read(source)  # is it one?
+                partial = target.with_name(target.name + ".part")
+                shutil.copyfile(source, partial)
+                partial.replace(target)
+            count += 1
     if not count:
-        raise InputError(f"{hdri} has none of the maps of the split list, such as "
-                         f"{Path(listed.files('train', 'hdri')[0]).name}; name the folder that holds them")
+        raise InputError(f"{hdri} has none of the maps of the split list; name the folder that holds them, or list "
+                         f"maps of your own in {hdri / listed.LIST} (docs/manual.md, \"data shards\")")
     return count

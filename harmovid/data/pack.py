@@ -67,14 +67,16 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     if limit is not None and limit < 1:
         raise OptionError(f"--limit is 1 or more, got {limit}")
     folders = ("portraits_video", "portraits_photo") if photos else ("portraits_video",)
-    wanted = {file for folder in folders for name in splits for file in listed.files(name, folder)}
-    entries = [entry for entry in listed.read() if entry.file in wanted]
+    wanted = {file for folder in folders for name in splits for file in listed.files(name, folder, footage)}
+    entries = [entry for entry in listed.read(footage) if entry.file in wanted]
     found = [entry for entry in entries if (footage / entry.file).is_file()]
     absent = len(entries) - len(found)
     there = [entry for name in splits for entry in [e for e in found if e.split == name][:limit]]
     if not there:
-        raise InputError(f"{footage} has none of the {len(entries)} files of the split list, such as "
-                         f"{entries[0].file}; name the folder that holds {' and '.join(folders)}")
+        such = f", such as {entries[0].file}" if entries else ""
+        raise InputError(f"{footage} has none of the {len(entries)} files of the split list{such}; name the folder "
+                         f"that holds {' and '.join(folders)}, or, of footage of your own, list it in "
+                         f"{footage / listed.LIST} (docs/manual.md, \"data shards\")")
     todo = [entry for entry in there if not _place(entry, out).is_file()]
     if not all(entry.masked for entry in todo):
         _segmenter()  # is it installed?

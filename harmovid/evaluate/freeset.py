@@ -41,14 +41,14 @@ def free_set(data: Path, out: Path, backgrounds: list[Path] | None = None, split
         OutputError: another set is in `out`, or it cannot be written.
     """
     files = backgrounds if backgrounds is not None else [
-        data / name for name in split_list.files(split, "backgrounds_video")]
+        data / name for name in split_list.files(split, "backgrounds_video", data)]
     behind = {path.stem: path for path in files}
     if len(behind) < len(files):
         raise InputError(f"{len(files)} backgrounds have {len(behind)} names; rename those that have the same")
     if not 1 <= per_clip <= len(behind):
         raise OptionError(f"each person goes onto 1 to {len(behind)} of the backgrounds, got {per_clip}; change "
                           "--per-clip, or give more of them")
-    clips = lutset.spread(split_list.files(split, "portraits_video"), limit)
+    clips = lutset.spread(split_list.files(split, "portraits_video", data), limit)
     wanted = Manifest(VERSION, split, per_clip, clips=clips, kind="free",
                       backgrounds=testsets.digests(files, lambda path: path.name))
     begun = testsets.begin(out, wanted)

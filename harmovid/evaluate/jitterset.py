@@ -51,7 +51,7 @@ def jitter_set(data: Path, out: Path, luts: list[Path], split: str = "test", per
     """
     if per_clip < 1:
         raise OptionError(f"each clip gets 1 item or more, got {per_clip}")
-    clips = lutset.spread(split_list.files(split, "portraits_video"), limit or CLIPS)
+    clips = lutset.spread(split_list.files(split, "portraits_video", data), limit or CLIPS)
     names = lutset.by_name(luts, int(SETTINGS["tables"]))
     wanted = Manifest(VERSION, split, per_clip, clips=clips, luts=testsets.digests(names.values()), kind="jitter",
                       settings=dict(SETTINGS))

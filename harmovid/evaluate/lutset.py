@@ -54,7 +54,7 @@ def lut_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_cl
         InputError: a clip or table cannot be read, or these tables can't give that mean.
         OutputError: another set is in `out`, or it cannot be written.
     """
-    clips = spread(split_list.files(split, "portraits_video"), limit)
+    clips = spread(split_list.files(split, "portraits_video", data), limit)
     return recoloured(data, out, luts, Manifest(VERSION, split, per_clip, mean, clips), progress)
 
 
@@ -85,7 +85,14 @@ def recoloured(data: Path, out: Path, luts: list[Path], wanted: Manifest, progre
 
 
 def spread(clips: list[str], limit: int | None) -> tuple[str, ...]:
-    """`limit` of the clips, evenly spread over the list; all where there are no more."""
+    """`limit` of the clips, evenly spread over the list; all where there are no more.
+
+    Raises:
+        InputError: there is no clip.
+    """
+    if not clips:
+        raise InputError("the footage's split list names no clip for this set; list some (docs/manual.md, \"data "
+                         "shards\"), or take another split")
     if limit is None or limit >= len(clips):
         return tuple(clips)
     return tuple(clips[i] for i in np.linspace(0, len(clips) - 1, limit).round().astype(int))

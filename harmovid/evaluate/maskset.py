@@ -49,7 +49,7 @@ def mask_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_c
         InputError: a clip or table cannot be read, or these tables can't give that mean.
         OutputError: another set is in `out`, or it cannot be written.
     """
-    clips = _clips(split_list.files(split, "portraits_video"), limit or CLIPS)
+    clips = _clips(split_list.files(split, "portraits_video", data), limit or CLIPS)
     names = lutset.by_name(luts, per_clip)
     wanted = Manifest(VERSION, split, per_clip, mean, clips, testsets.digests(names.values()), kind="masks",
                       settings={"variants": dict(VARIANTS), "holes": _HOLES})

@@ -41,7 +41,7 @@ def step_set(data: Path, out: Path, split: str = "test", limit: int | None = Non
         InputError: a clip cannot be read.
         OutputError: another set is in `out`, or it cannot be written.
     """
-    clips = lutset.spread(split_list.files(split, "portraits_video"), limit or CLIPS)
+    clips = lutset.spread(split_list.files(split, "portraits_video", data), limit or CLIPS)
     wanted = Manifest(VERSION, split, len(VARIANTS), clips=clips, kind="step", settings={"stops": STOPS})
     begun = testsets.begin(out, wanted)
     counts = lutset.reals(data, out, clips, progress)

@@ -16,6 +16,6 @@ def thing_set(data: Path, out: Path, luts: list[Path], split: str = "test", per_
     Networks take 4k + 1 frames: the last is repeated until there are so many, and the items' `frames` tell how many
     are the clip's own; only those are scored.
     """
-    clips = lutset.spread(split_list.files(split, "objects_video"), limit)
+    clips = lutset.spread(split_list.files(split, "objects_video", data), limit)
     wanted = Manifest(VERSION, split, per_clip, mean, clips, kind="things")
     return lutset.recoloured(data, out, luts, wanted, progress, pad=True)

@@ -104,7 +104,7 @@ def test_what_cannot_be_is_refused(tmp_path):
     with pytest.raises(OptionError, match="--count is 1 or more, got 0"):
         film_takes(tmp_path, small(0), perform=performer)
     (tmp_path / "hdri").mkdir()
-    with pytest.raises(InputError, match="has none of the maps of the split list, such as adams_place_bridge"):
+    with pytest.raises(InputError, match="has none of the maps of the split list"):
         film_takes(tmp_path / "out", small(1), hdri=tmp_path / "hdri", perform=performer)
 
 

@@ -2,8 +2,8 @@ from collections import defaultdict
 
 import pytest
 
-from harmovid.data.split import SPLITS, Entry, files, read
-from harmovid.errors import OptionError
+from harmovid.data.split import SPLITS, Entry, files, maps, read
+from harmovid.errors import InputError, OptionError
 
 SUFFIXES = {"portraits_video": ".mp4", "portraits_photo": ".jpg", "backgrounds_video": ".mp4", "hdri": ".hdr",
             "objects_video": ".mp4"}
@@ -91,3 +91,47 @@ def test_an_unknown_name_is_refused_with_the_known_ones(split, folder, sentence)
     with pytest.raises(OptionError) as refused:
         files(split, folder)
     assert str(refused.value).startswith(sentence)
+
+
+HEADER = "file,person,split,note\n"
+
+
+def test_footage_goes_by_a_list_of_its_own_where_it_has_one(tmp_path):
+    assert read(tmp_path) == read()
+    (tmp_path / "split.csv").write_text(
+        "\ufeff" + HEADER + "portraits_video/a.mp4,anna,train,\nportraits_video/b.mp4,bert,test,no mask\n"
+        "portraits_photo/c.jpg,anna,unused,blurred\nhdri/sky.hdr,hill,train,\n", encoding="utf-8")
+    assert read(tmp_path) == (
+        Entry("portraits_video/a.mp4", "anna", "train", ""), Entry("portraits_video/b.mp4", "bert", "test", "no mask"),
+        Entry("portraits_photo/c.jpg", "anna", "unused", "blurred"), Entry("hdri/sky.hdr", "hill", "train", ""))
+    assert files("train", "portraits_video", tmp_path) == ["portraits_video/a.mp4"]
+    assert files("test", "objects_video", tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["split.csv", "hdri/split.csv"])
+def test_maps_are_those_that_the_list_names_and_the_folder_has(place, tmp_path):
+    folder = tmp_path / "hdri"
+    folder.mkdir()
+    for name in ("sky.hdr", "sea.hdr", "abandoned_bakery.hdr"):
+        (folder / name).touch()
+    assert all(path.name == "abandoned_bakery.hdr" for split in SPLITS for path in maps(split, folder))
+    (tmp_path / place).write_text(HEADER + "hdri/sky.hdr,hill,train,\nhdri/sea.hdr,coast,test,\n"
+                                  "hdri/gone.hdr,moon,train,\n")
+    assert maps("train", folder) == [folder / "sky.hdr"] and maps("validation", folder) == []
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("", "has the columns none; expected file, person, split, note"),
+    ("name,split\n", "has the columns name, split; expected"),
+    (HEADER + "portraits_video/a.mp4,anna,dev,\n", "line 2: .*in split 'dev'; expected"),
+    (HEADER + "clips/a.mp4,anna,train,\n", "line 2: 'clips/a.mp4' .*expected a file of portraits_video"),
+    (HEADER + "portraits_video/a.mp4,,train,\n", "line 2: .*of person ''"),
+    (HEADER + "portraits_video/a.mp4,anna\n", "line 2: .*in split ''"),
+    (HEADER + 2 * "portraits_video/a.mp4,anna,train,\n", "line 3: portraits_video/a.mp4 is listed twice"),
+    (HEADER + "portraits_video/a.mp4,anna,train,\nportraits_photo/b.jpg,anna,test,\n",
+     "line 3: anna is in train and in test"),
+])
+def test_a_list_that_cannot_be_followed_is_refused(text, sentence, tmp_path):
+    (tmp_path / "split.csv").write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path)

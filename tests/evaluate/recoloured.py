@@ -29,7 +29,7 @@ def footage(folder: Path, monkeypatch, frames: int = 6) -> Path:
     """A data folder with two people, a thing and two backgrounds, and the list that splits it."""
     there = {"portraits_video": list(CLIPS), "objects_video": ["objects_video/cat.mp4"],
              "backgrounds_video": ["backgrounds_video/street.mp4", "backgrounds_video/wood.mp4"]}
-    monkeypatch.setattr(split, "files", lambda part, kind: there[kind])
+    monkeypatch.setattr(split, "files", lambda part, kind, data: there[kind])
     for kind, names in there.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for seed, name in enumerate(names):
@@ -55,7 +55,7 @@ def luts(folder: Path) -> list[Path]:
 
 def make(folder: Path, monkeypatch, mean: float = 16.0) -> Manifest:
     """The set in folder/set, of the clips in folder/data and the tables in folder/luts."""
-    monkeypatch.setattr(split, "files", lambda part, kind: list(CLIPS))
+    monkeypatch.setattr(split, "files", lambda part, kind, data: list(CLIPS))
     if not (folder / "data").exists():
         data(folder / "data")
     return lutset.lut_set(folder / "data", folder / "set", luts(folder / "luts"), "test", 2, mean)

@@ -138,3 +138,10 @@ def test_choice_spreads_over_the_tables_and_refuses_weak_ones():
     assert set(counts) == {2}
     with pytest.raises(InputError, match="stronger ones"):
         choose(np.full((4, 8), 27.0), 2, 18.0)
+
+
+def test_footage_whose_list_names_no_clip_of_the_split_makes_no_set(tmp_path):
+    (tmp_path / "split.csv").write_text("file,person,split,note\nportraits_video/a.mp4,anna,train,\n")
+    with pytest.raises(InputError, match="split list names no clip for this set"):
+        lutset.lut_set(tmp_path, tmp_path / "set", recoloured.luts(tmp_path / "luts"), "test", 2)
+    assert not (tmp_path / "set").exists()

@@ -93,7 +93,7 @@ def test_a_smoother_flattens_the_lamp_and_doing_nothing_leaves_the_flicker(made)
 
 def test_what_is_there_stays_is_made_again_alike_and_another_set_is_refused(made, monkeypatch):
     data, out, manifest = made
-    monkeypatch.setattr(split, "files", lambda part, kind: list(recoloured.CLIPS))
+    monkeypatch.setattr(split, "files", lambda part, kind, data: list(recoloured.CLIPS))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.mkv")}
     assert passingset.passing_set(data, out) == manifest
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.mkv")}

@@ -72,7 +72,7 @@ def test_who_follows_at_once_is_told_from_who_does_so_late(made, tmp_path):
 
 def test_what_is_there_stays_and_another_set_is_refused(made, monkeypatch):
     data, out, manifest = made
-    monkeypatch.setattr(split, "files", lambda part, kind: list(recoloured.CLIPS))
+    monkeypatch.setattr(split, "files", lambda part, kind, data: list(recoloured.CLIPS))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.mkv")}
     assert stepset.step_set(data, out) == manifest
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.mkv")}
