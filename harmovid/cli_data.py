@@ -126,7 +126,7 @@ def pairs(
 ) -> None:
     """Make pseudo-pairs: people of real clips before backgrounds of other light, relit frame by frame.
 
-    Example: `harmovid data pairs shards/ --out pairs/ --model runs/harmoim/model --count 400 --hdri hdri/`
+    Example: `harmovid data pairs shards/ --out pairs/ --model harmoim --count 400 --hdri hdri/`
     """
     with errors_as_sentences("run it again to go on; pairs that are whole are left"):
         from harmovid.data import split as listed
@@ -210,7 +210,7 @@ def refine(
 ) -> None:
     """Refine pseudo-pairs: take out their flicker, and keep those that lost nothing else by it.
 
-    Example: `harmovid data refine pairs/ --out refined/ --model runs/deflicker/model --footage shards/`
+    Example: `harmovid data refine pairs/ --out refined/ --model nano-deflicker --footage shards/`
     """
     with errors_as_sentences("run it again to go on; pairs that are done are left"):
         from harmovid import config

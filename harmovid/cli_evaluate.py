@@ -100,7 +100,7 @@ def report(
 ) -> None:
     """Tables, plots and players of all methods over test sets, with intervals, as Markdown and one HTML file.
 
-    Example: `harmovid evaluate report validation_2 -o report/`
+    Example: `harmovid evaluate report sets/lut -o report/`
     """
     with errors_as_sentences():
         from harmovid.evaluate import excerpts, page
@@ -197,8 +197,9 @@ def testset(
 def run(
     folder: Annotated[Path, typer.Argument(metavar="SET", help="A test set.")],
     models: Annotated[list[str], typer.Option("--model", help="background, reinhard, classical, histogram, "
-                                              "gaussian, bvd, codec, nano, nano-deflicker, the folder of a checkpoint, "
-                                              "or NAME=FOLDER; may be given again.")],
+                                              "gaussian, bvd, codec, nano, harmoim, nano-deflicker, the folder of a "
+                                              "checkpoint, NAME=FOLDER, or NAME=A+B, one after another; may be "
+                                              "given again.")],
     detail: Annotated[Detail, typer.Option(help="transfer: full pictures; network: the methods' own small ones, "
                                            "compared at one size.")] = Detail.transfer,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A finer setting, e.g. transfer.temporal_sigma=0; it "

@@ -46,7 +46,7 @@ def codec(
 ) -> None:
     """Train the codec, which turns video into latents and back.
 
-    Example: `harmovid train codec --preset nano --data shards/ --out runs/codec --set loop.steps=4000`
+    Example: `harmovid train codec --preset nano --data shards/ --out out/codec --set loop.steps=4000`
     """
     from harmovid.train import recipe
 
@@ -65,7 +65,7 @@ def tone(
 ) -> None:
     """Train the tone, which corrects what is one for the whole person before the harmonizer sees them.
 
-    Example: `harmovid train tone --data shards/ --out runs/tone --set loop.minutes=15`
+    Example: `harmovid train tone --data shards/ --out out/tone --set loop.minutes=15`
     """
     from harmovid.train import recipe
 
@@ -88,7 +88,7 @@ def harmonize(
 ) -> None:
     """Train the harmonizer on latents of a trained codec; with pseudo-pairs, step 3 of the method.
 
-    Example: `harmovid train harmonize --data shards/ --pairs pairs/ --out runs/nano --codec nano --tone nano`
+    Example: `harmovid train harmonize --data shards/ --pairs pairs/ --out out/both --codec nano --tone nano`
     """
     from harmovid.train import recipe
 
@@ -111,7 +111,7 @@ def harmoim(
 ) -> None:
     """Train the harmonizer of single frames, which is sampled in steps with noise of its own for each frame.
 
-    Example: `harmovid train harmoim --data shards/ --out runs/harmoim --codec nano --tone nano --init nano`
+    Example: `harmovid train harmoim --data shards/ --out out/harmoim --codec nano --tone nano --init nano`
     """
     from harmovid.train import recipe
 
@@ -134,7 +134,7 @@ def deflicker(
 ) -> None:
     """Train the network that steadies light, on clips whose light is made to jump, and to move.
 
-    Example: `harmovid train deflicker --data shards/ --out runs/deflicker --codec nano --init nano`
+    Example: `harmovid train deflicker --data shards/ --out out/deflicker --codec nano --init nano`
     """
     from harmovid.train import recipe
 

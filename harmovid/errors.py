@@ -4,6 +4,8 @@ Every message is a sentence or two: what is wrong, what was got, what was expect
 next. Anything else that escapes is a bug of ours.
 """
 
+import sys
+
 
 class HarmoVidError(ValueError):
     """Something the user can mend; the command line prints it and exits with status 2."""
@@ -27,5 +29,5 @@ class MissingExtra(HarmoVidError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed; "
-            f"run: pip install 'harmovid[{extra}]'"
+            f"run: {sys.executable} -m pip install 'harmovid[{extra}]'"
         )

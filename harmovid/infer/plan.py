@@ -177,7 +177,7 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
     if target.kind == "mp4" and any(side % 2 for side in size) and options.detail == "transfer":
         notes.append("H.264 needs even sides: the last column or row is doubled; .mkv and .mov keep the size")
     written = target.tags(background.tags)
-    if target.display and background.tags.hdr and (not written.hdr or written.transfer == "linear"):
+    if target.display and background.tags.hdr and not written.hdr:
         keeps = ".mov, .mkv and EXR pictures keep" if background.tags.transfer in ("pq", "hlg") else "EXR pictures keep"
         notes.append(f"light above white is cut off in this format; {keeps} it")
     code, number = foreground.timecode, foreground.start_number

@@ -13,8 +13,11 @@ from harmovid.video.color import SCENE_LINEAR, SRGB, ColorTags
 
 Kind = Literal["mp4", "mov", "mkv", "png", "exr", "still"]
 
-TRANSFERS = {"srgb": 1, "linear": 8, "gamma22": 4, "pq": 16, "hlg": 18}
-"""Transfer functions that a stream can be tagged with, and their values there: ITU-T H.273, table 3."""
+TRANSFERS = {"srgb": 1, "gamma22": 4, "pq": 16, "hlg": 18}
+"""Transfer functions of streams that are written, and their tags: ITU-T H.273, table 3.
+
+Linear is not among them: a video's code values are too coarse for it in the dark, and few programs show it right.
+"""
 
 
 @dataclass(frozen=True)

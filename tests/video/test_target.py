@@ -102,6 +102,7 @@ def test_tags_a_target_can_hold(tmp_path):
         return open_target(tmp_path / name, frames=frames).tags(wanted)
 
     assert tags("a.mp4", pq) == SRGB and tags("a.mkv", pq) == pq and tags("a.mov", pq) == pq
+    assert tags("a.mov", SCENE_LINEAR) == SRGB and tags("a.mkv", SCENE_LINEAR) == SRGB
     assert tags("a.mov", log) == SRGB and tags("a", pq) == SRGB and tags("a.png", pq, 1) == SRGB
     assert tags("a.%d.exr", pq) == SCENE_LINEAR and tags("a.exr", pq, 1) == SCENE_LINEAR
     for name in ("a.mov", "a.mkv"):
