@@ -17,7 +17,7 @@ import typer
 
 from harmovid import __version__, cli_data, cli_evaluate, cli_models, cli_train
 from harmovid.cli_evaluate import Detail
-from harmovid.cli_inputs import fps_unused, frame_number, opened, two_numbers
+from harmovid.cli_inputs import check_detail, fps_unused, frame_number, opened, two_numbers
 from harmovid.cli_models import Segmenter
 from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.model.names import STEADY
@@ -177,6 +177,7 @@ def harmonize(
             start=frame_number(start, front, "--start"), end=frame_number(end, front, "--end"), preview=preview,
             sound=sound, seed=seed)
         options = config.override(options, set_ or [])
+        check_detail(options)
         # What stands in the way is said before a mask is made, which takes long.
         makes_mask = matte_clip is None and not front.alpha
         if compare is not None and compare.absolute() == out.absolute():
@@ -247,6 +248,7 @@ def deflicker(
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
         options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
+        check_detail(options)
         clip, matte_clip = opened(video, fps, None), opened(mask, fps, None) if mask else None
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
             raise OptionError(f"there is no model {model!r}; give {STEADY}, or the folder of a checkpoint of "

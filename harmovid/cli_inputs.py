@@ -1,4 +1,4 @@
-"""What the words that name inputs stand for: a clip, a frame of it, a place."""
+"""What the words that name inputs stand for: a clip, a frame of it, a place; and which words go together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harmovid.errors import OptionError
 
 if TYPE_CHECKING:
+    from harmovid.infer.plan import Options
     from harmovid.video.clip import Clip
 
 
@@ -42,6 +43,17 @@ def opened(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool =
     if transfer is not None:
         clip = replace(clip, tags=replace(clip.tags, transfer=parse_transfer(transfer)))
     return clip
+
+
+def check_detail(options: Options) -> None:
+    """Refuse what the network's own picture does not heed.
+
+    Raises:
+        OptionError: a strength, or the edge that the network drew, together with --detail network.
+    """
+    if options.detail == "network" and (options.strength != 1 or options.recover):
+        told = "--strength" if options.strength != 1 else "--set recover=true"
+        raise OptionError(f"{told} is for the picture at full size; leave it out, or --detail network")
 
 
 def fps_unused(clip: Clip) -> str:

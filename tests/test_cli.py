@@ -458,6 +458,8 @@ class TestDeflicker:
 
     def test_the_networks_own_picture(self, work, steady):
         invoke(f"deflicker fg.mkv -o out.mkv --detail network --model {steady}")
+        assert "--strength is for the picture at full size" in invoke(
+            f"deflicker fg.mkv -o out2.mkv --strength 0.5 --detail network --model {steady}", 2).stderr
         height, width = look(Path("out.mkv")).pictures.shape[1:3]
         assert height % 16 == width % 16 == 0 and height * width < 40 * 40
 

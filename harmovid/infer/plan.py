@@ -72,9 +72,6 @@ class Options:
         """Refuse what has no meaning."""
         if not 0 <= self.strength <= 2:
             raise OptionError(f"--strength is between 0 (the light as it was filmed) and 2, got {self.strength}")
-        if self.detail == "network" and (self.strength != 1 or self.recover):
-            told = "--strength" if self.strength != 1 else "--set recover=true"
-            raise OptionError(f"{told} is for the picture at full size; leave it out, or --detail network")
         if not 0 <= self.overlap <= 0.9:
             raise OptionError("--set overlap is the share of a window that neighbours share, between 0 and 0.9, got "
                               f"{self.overlap}")
