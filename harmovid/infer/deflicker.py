@@ -1,4 +1,4 @@
-"""Deflickering, step 2 of the method for itself: light that jumps from frame to frame is steadied, shot by shot.
+"""Deflickering, step 2 of the method for itself: light that jumps from frame to frame is steadied.
 
 The network of stage `deflicker` is told a clip and what of it is the subject, and gives the clip in steady light. What
 it is held against is each frame through the codec on its own, with that frame's own light: so the difference is each
@@ -26,14 +26,14 @@ from harmovid.infer.restore import restored
 from harmovid.infer.settling import settle
 from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
-from harmovid.video import cuts, encode, io
+from harmovid.video import encode, io
 from harmovid.video.clip import Clip
 from harmovid.video.target import open_target
 
 OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
 """Of the straight path: each frame's correction is its own, and what the mask does not cover stays."""
 
-_CHUNK = 32  # frames that are looked at, or go through the codec, together
+_CHUNK = 32  # frames that go through the codec together
 _LEAD = 8  # frames, two latents
 
 
@@ -44,10 +44,10 @@ class Deflickering(NetworkHarmonizer):
     """
 
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
-        """Steady a clip of any length, each of its shots by itself.
+        """Steady one shot, of any length.
 
         Args:
-            clip: read in windows, for its cuts, its pictures and its mask; background and overview go unread.
+            clip: read in windows, for its pictures and its mask; background and overview go unread.
             seed: of the noise.
 
         Yields:
@@ -56,11 +56,9 @@ class Deflickering(NetworkHarmonizer):
         Raises:
             InputError: the network's answer is not finite.
         """
-        starts = cuts.shots(_pictures(clip))
-        for start, stop in zip(starts, [*starts[1:], len(clip)], strict=True):
-            yield from _settled(self._corrected(_Shot(clip, start, stop, min(_LEAD, stop - start - 1)), seed))
+        return _settled(self._corrected(_Led(clip, min(_LEAD, len(clip) - 1)), seed))
 
-    def _corrected(self, shot: _Shot, seed: int) -> Iterator[_Corrected]:
+    def _corrected(self, shot: _Led, seed: int) -> Iterator[_Corrected]:
         """The frames of a shot as the network alone steadies them."""
         composite = self._encode_composite(shot, self._count(shot))  # (1, 16, Tl, h, w)
         answer = self._sample(shot, composite, None, None, None, seed)  # (1, 16, Tl, h, w)
@@ -112,24 +110,22 @@ def _settled(frames: Iterable[_Corrected]) -> Iterator[Harmonized]:
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """Frames start <= t < stop of a clip, as a clip, after `lead` frames that are its first ones played backwards.
+class _Led:
+    """A shot after `lead` frames that are its first ones played backwards.
 
     The codec's first latent holds one frame, all others four: what is steadied best lies in the middle.
     """
 
-    clip: ViewClip
-    start: int
-    stop: int
+    shot: ViewClip
     lead: int
 
     def __len__(self) -> int:
-        return self.lead + self.stop - self.start
+        return self.lead + len(self.shot)
 
     def window(self, start: int, stop: int) -> Views:
         wanted = np.abs(np.arange(start, stop) - self.lead)
         first, last = int(wanted.min()), int(wanted.max())
-        views = self.clip.window(self.start + first, self.start + last + 1)
+        views = self.shot.window(first, last + 1)
         return Views(*(np.ascontiguousarray(part[:, wanted - first]) for part in (
             views.composite, views.background, views.mask, views.overview)))
 
@@ -166,9 +162,3 @@ def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Ha
         work = plan(video, behind, io.open_clip(everywhere.path), output, options, overwrite=overwrite)
         work = replace(work, notes=tuple(note for note in work.notes if not note.startswith("mask:")))
         return pipeline.harmonize(work, harmonizer, progress=progress)
-
-
-def _pictures(clip: ViewClip) -> Iterator[np.ndarray]:
-    """(H, W, 3) of each frame, in order."""
-    for start in range(0, len(clip), _CHUNK):
-        yield from clip.window(start, min(start + _CHUNK, len(clip))).composite.transpose(1, 2, 3, 0)

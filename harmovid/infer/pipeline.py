@@ -1,7 +1,7 @@
 """The straight path: a foreground, its mask and a background in, one finished clip out.
 
-Two streaming passes. The first shows the harmonizer what it needs: the person's box, steadied, at its
-own small size, with an overview of the background. The second carries the change of light over to the
+Two streaming passes. The first shows the harmonizer what it needs, shot by shot: the person's box, steadied, at
+its own small size, with an overview of the background. The second carries the change of light over to the
 full-size picture, composites and writes. Memory does not grow with length.
 """
 
@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 import cv2
@@ -29,6 +30,7 @@ from harmovid.infer.memory import give_back_pictures
 from harmovid.infer.picture import FullPicture, is_cut_out, is_in_place, recovered
 from harmovid.infer.plan import Plan
 from harmovid.infer.restore import restored
+from harmovid.infer.shots import Shot, each_frame, shots
 from harmovid.infer.views import Harmonized, Harmonizer, ViewSize
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
@@ -100,11 +102,13 @@ class Look:
     """What a harmonizer is shown of a plan, and what the second pass needs to know of that.
 
     frames: the person's box. soft: whether the mask has a soft edge of its own. views: the clip of views.
+    shots: what it is made up of; of a preview every frame.
     """
 
     frames: framing.Framing
     soft: bool
     views: framing.SpooledViews
+    shots: Sequence[Shot]
 
 
 @contextmanager
@@ -122,7 +126,9 @@ def look(plan: Plan, view: ViewSize, progress: Progress = lambda stage, done, to
     frames, soft = _scan(plan, view, clock, progress)
     with framing.SpooledViews(frames.view, view.overview) as views:
         _spool(plan, frames, views, clock, progress)
-        yield Look(frames, soft, views)
+        with clock("look"):
+            found = shots(views) if plan.options.preview is None else each_frame(views)
+        yield Look(frames, soft, views, found)
 
 
 def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, compare: Comparison | None = None,
@@ -153,8 +159,10 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, 
             shown = shown or stack.enter_context(look(plan, harmonizer.view, progress, clock))
             if compare is not None:
                 stack.enter_context(compare)
-            results = clock.each("harmonize", _unchunked(harmonizer.harmonize(shown.views, plan.options.seed)))
+            chunks = (chunk for shot in shown.shots for chunk in harmonizer.harmonize(shot, plan.options.seed))
+            results = clock.each("harmonize", _unchunked(chunks))
             _finish(plan, shown, results, compare, clock, progress)
+            notes = (*plan.notes, *_told(plan, shown.shots))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OutputError(f"{plan.target.path} cannot be written: the disk is full, there or in the folder for "
@@ -165,7 +173,15 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, 
         output=str(plan.target.pattern or plan.target.path), frames=len(plan), size=plan.size,
         rate=f"{plan.rate.numerator}/{plan.rate.denominator}", harmonizer=harmonizer.name,
         seconds={stage: round(spent, 3) for stage, spent in clock.seconds.items()}, peak_bytes=peak_memory(),
-        notes=plan.notes)
+        notes=notes)
+
+
+def _told(plan: Plan, found: Sequence[Shot]) -> list[str]:
+    """What is said of the shots of a clip, where it has several."""
+    if len(found) == 1 or plan.options.preview is not None:
+        return []
+    starts = ", ".join(str(plan.foreground_index[shot.start]) for shot in found[1:])
+    return [f"{len(found)} shots, the later ones from frame {starts}: each has a light of its own"]
 
 
 def peak_memory() -> int:
@@ -240,7 +256,8 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
         edges: deque[np.ndarray] = deque()  # by what the harmonizer moved them, until their frame is read
         keeps_edges = not options.recover or is_cut_out(plan)
         pairs = _pairs(zip(results, views.frames(), strict=True), None if keeps_edges else edges)
-        lights = clock.each("fit", transfer.lights(pairs, options.transfer))
+        lights = clock.each("fit", (light for shot in shown.shots
+                                    for light in transfer.lights(islice(pairs, len(shot)), options.transfer)))
         triples = prefetch(zip(_foregrounds(plan), _refined(plan, shown.soft), _backgrounds(plan), strict=True))
         clips = clock.each("read", triples)
         for i, (light, (rgb, alpha, background)) in enumerate(zip(lights, clips, strict=True)):

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from harmovid.errors import InputError
 from harmovid.evaluate.temporal import luminance_jitter
-from harmovid.infer.deflicker import OPTIONS, Deflickering, _Shot, deflicker
+from harmovid.infer.deflicker import OPTIONS, Deflickering, _Led, deflicker
 from harmovid.infer.framewise import harmonizer
 from harmovid.infer.network import NetworkHarmonizer
+from harmovid.infer.shots import Shot
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
 from harmovid.model.presets import deflickering
 from harmovid.video import io
@@ -121,18 +122,11 @@ def test_the_reference_has_each_frames_own_light_whatever_its_neighbours_do() ->
     assert own[5] == pytest.approx(0.5 * own[4], rel=1e-3) and np.ptp(steady) < 5e-3
 
 
-def test_each_shot_is_steadied_by_itself() -> None:
-    model = replace(tiny(), preset=deflickering(tiny().preset))
-    whole, *parts = (joined(Deflickering(model).harmonize(some)) for some in (scenes(1, 2), scenes(1), scenes(2)))
-    np.testing.assert_array_equal(whole.result, np.concatenate([part.result for part in parts], 1))
-    assert whole.result.shape == (3, 28, 32, 32)
-
-
 def test_a_shot_begins_with_its_first_frames_played_backwards() -> None:
     clip = scenes(1, 2, frames=12)
     for t in range(24):
         clip.views.composite[:, t] = t / 24
-    shot = _Shot(clip, 12, 24, 3)
+    shot = _Led(Shot(clip, 12, 24), 3)
     seen = shot.window(0, len(shot))
     order = [15, 14, 13, *range(12, 24)]
     np.testing.assert_allclose(seen.composite[0, :, 0, 0], np.array(order) / 24, atol=1e-6)

@@ -115,6 +115,36 @@ def test_light_from_the_side_is_carried_over(shoot: Shoot, tmp_path: Path) -> No
     assert psnr(got, truth, shoot.alpha) > 45
 
 
+class Mirror(Lamp):
+    """As bright as the background of its first frame: what it is shown of a shot is all it knows."""
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        self.gain = float(clip.window(0, 1).overview.mean())
+        return super().harmonize(clip, seed)
+
+
+def test_a_cut_parts_the_light_of_two_shots(tmp_path: Path) -> None:
+    film = figures.film(SIZE, 16, step=(0, 0))
+    rooms = [figures.scenery(SIZE, 5, 0.6)] * 9 + [figures.scenery(SIZE, 8, 0.25)[::-1]] * 7
+    figures.write(tmp_path / "cut.mkv", film.own, film.alpha)
+    figures.write(tmp_path / "rooms.mkv", rooms)
+    mirror = Mirror(chunk=16)
+    summary = run(tmp_path / "cut.mkv", tmp_path / "rooms.mkv", tmp_path / "out.mkv", mirror)
+    assert summary.notes == ("2 shots, the later ones from frame 9: each has a light of its own",)
+    assert [views.mask.shape[1] for views in mirror.seen] == [9, 7]
+    gains = np.repeat([float(mirror.seen[n].overview.mean()) for n in (0, 1)], (9, 7))
+    assert gains[0] > 1.8 * gains[-1]
+    got, _ = figures.read(tmp_path / "out.mkv")
+    truth = over(figures.codes(film.own), figures.codes(np.stack(rooms)), figures.codes(film.alpha),
+                 gains[:, None, None, None])
+    assert np.abs(got - truth).max() <= 2 * CODE  # the frames beside the cut, too
+
+
+def test_frames_of_a_preview_are_looked_at_one_by_one(shoot: Shoot, tmp_path: Path) -> None:
+    run(shoot.cut, shoot.street, tmp_path / "out.mkv", lamp := Lamp(0.5), preview=3)
+    assert [views.mask.shape[1] for views in lamp.seen] == [1, 1, 1]
+
+
 class Thinner(Lamp):
     """Draws the person two pixels of the view thinner all round, in the same light."""
 
