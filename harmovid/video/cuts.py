@@ -20,15 +20,17 @@ _LOCAL = 4.0  # pixels, deviation of the blur that is the local mean
 _DARK = 0.02  # added to linear luminance; below it, a camera sees noise
 _FLAT = 0.03  # of log luminance: contrast below it is noise
 _REACH = 4  # frames on each side that are compared: one more than a flash lasts
-# Frames that correlate more are of one shot. Neighbours in real clips did by 0.76 and more, strangers by up to 0.32.
-_ALIKE = 0.5
+# Frames that correlate more are of one shot. Neighbours in real clips did by 0.41 and more, and by 0.66 where one may be
+# shifted against the other as far as a head jerks; strangers by up to 0.36, and 0.46.
+_ALIKE, _ALIKE_SHIFTED = 0.5, 0.55
+_SHIFT = 3  # pixels of the small picture
 
 
 def shots(pictures: Iterable[np.ndarray]) -> list[int]:
     """The first frame of each shot; 0 is the first of these.
 
-    Frame t begins one where no frame of t … t + 3 correlates by more than 0.5 with any of t − 4 … t − 1. Shots of less
-    than four frames are taken for flashes.
+    Frame t begins one where no frame of t … t + 3 correlates by more than 0.5 with any of t − 4 … t − 1, nor by more
+    than 0.55 where it is shifted by up to a tenth of the picture. Shots of less than four frames are taken for flashes.
 
     Args:
         pictures: (H, W, 3), display sRGB in [0, 1], in order; one at a time is held.
@@ -44,9 +46,24 @@ def shots(pictures: Iterable[np.ndarray]) -> list[int]:
         seen.append(_structure(picture))
         if len(seen) == 2 * _REACH:
             before, after = np.stack(list(seen)[:_REACH]), np.stack(list(seen)[_REACH:])
-            if (after @ before.T).max() <= _ALIKE:
+            if (after @ before.T).max() <= _ALIKE and not _shifted(before, after):
                 starts.append(count - _REACH)
     return starts
+
+
+def _shifted(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether one of some frames, (N, 1024), shows one of others, (M, 1024), as shifted."""
+    first, second = (part.reshape(-1, _SIDE, _SIDE) for part in (before, after))
+    for dy in range(-_SHIFT, _SHIFT + 1):
+        for dx in range(-_SHIFT, _SHIFT + 1):
+            pairs = []
+            for part, y, x in ((first, dy, dx), (second, -dy, -dx)):
+                both = part[:, max(0, y) : _SIDE + min(0, y), max(0, x) : _SIDE + min(0, x)].reshape(len(part), -1)
+                both = both - both.mean(1, keepdims=True)
+                pairs.append(both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-6))
+            if (pairs[0] @ pairs[1].T).max() > _ALIKE_SHIFTED:
+                return True
+    return False
 
 
 def _structure(picture: np.ndarray) -> np.ndarray:

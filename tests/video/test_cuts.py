@@ -31,6 +31,13 @@ def test_no_cut_is_found_in_one_shot_however_short() -> None:
     assert shots(shot(1, 40, pace=4)) == [0]
 
 
+def test_what_jerks_by_a_tenth_of_the_picture_is_no_cut() -> None:
+    wide = np.clip(0.45 + 0.15 * figures.noise((SIZE[0] + 200, SIZE[1]), 1, 3), 0.02, 0.98)
+    jerking = np.stack([wide[:, x : x + SIZE[0]] for x in [0] * 8 + [13] * 8])
+    assert shots(jerking) == [0]
+    assert shots(np.concatenate([jerking, shot(2, 8)])) == [0, 16]
+
+
 @pytest.mark.parametrize("kind", ["exposure", "colour", "local"])
 def test_light_that_jumps_is_no_cut_and_hides_none(kind: str) -> None:
     random = np.random.default_rng(0)
