@@ -213,10 +213,10 @@ def read_tone(folder: Path, preset: Preset) -> Tone:
     return tone.eval()
 
 
-def write_tone(tone: Tone, folder: Path) -> None:
-    """Write what `read_tone` reads; in full precision, for it is small."""
+def write_tone(tone: Tone, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Write what `read_tone` reads; `dtype` as in `save`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_weights(tone, folder / _TONE_FILE, torch.float32)
+    _write_weights(tone, folder / _TONE_FILE, dtype)
 
 
 def _read_tone(folder: Path, preset: Preset) -> Tone | None:
@@ -244,7 +244,7 @@ def _write(model: Model, folder: Path, dtype: torch.dtype | None) -> None:
     if model.backbone.palette_embedding is not None:
         _write_weights(model.backbone.palette_embedding, folder / _PALETTE_FILE, dtype)
     if model.tone is not None:
-        write_tone(model.tone, folder)
+        write_tone(model.tone, folder, dtype)
     index = {"_class_name": "HarmoVid", "_diffusers_version": diffusers.__version__}
     for name, part in (("scheduler", scheduler), ("transformer", transformer), ("vae", vae)):
         index[name] = [type(part).__module__.split(".")[0], type(part).__name__]

@@ -1,4 +1,4 @@
-"""Soup: several networks fine-tuned from the same one, averaged.
+"""Soup: several networks fine-tuned from the same one, averaged; what they were fine-tuned for may differ.
 
 The mean of weights that began alike answers like the mean of their answers, at the cost of one (Wortsman et al. 2022,
 "Model soups"), and mixing in what they began from keeps what that knew (Wortsman et al. 2022, "Robust fine-tuning of
@@ -23,18 +23,20 @@ def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0
     """A model whose transformer is the mean of others', and whose tone answers the mean of theirs.
 
     Args:
-        models: of one preset but for their tones, with one codec; the first one's is taken.
+        models: with transformers of one kind, and one codec; codec and preset are the first one's.
         shares: of each; sum 1.
         rise: of the new tone (`ToneConfig`).
 
     Raises:
-        OptionError: other shares than models, or they do not sum to 1; presets differ; some have a tone, others none.
+        OptionError: other shares than models, or they do not sum to 1; transformers differ; some have a tone, others
+            none.
     """
     if len(shares) != len(models) or abs(sum(shares) - 1) > 1e-6:
         raise OptionError(f"{len(models)} models need as many shares that sum to 1, got {', '.join(map(str, shares))}")
     first = models[0]
-    if any(replace(model.preset, tone=None) != replace(first.preset, tone=None) for model in models):
-        raise OptionError("the models are of different presets; only what is of one size can be averaged")
+    if any(_kind(model) != _kind(first) for model in models):
+        raise OptionError("the models are of different presets; only what is of one size, and was told the same, can "
+                          "be averaged")
     tones = [model.tone for model in models if model.tone is not None]
     if tones and len(tones) < len(models):
         raise OptionError("some of the models have a tone, others none; average those that agree")
@@ -77,6 +79,12 @@ def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0) ->
             out_all.bias.add_(out.bias * scale)
             begin = some.stop
     return made.eval()
+
+
+def _kind(model: Model) -> tuple[object, ...]:
+    """What must be the same for weights to mean the same."""
+    preset = model.preset
+    return preset.transformer, preset.schedule, preset.codec, preset.background
 
 
 def _linears(tone: Tone) -> list[nn.Linear]:

@@ -20,8 +20,8 @@ _LOCAL = 4.0  # pixels, deviation of the blur that is the local mean
 _DARK = 0.02  # added to linear luminance; below it, a camera sees noise
 _FLAT = 0.03  # of log luminance: contrast below it is noise
 _REACH = 4  # frames on each side that are compared: one more than a flash lasts
-# Frames that correlate more are of one shot. Neighbours in real clips did by 0.41 and more, and by 0.66 where one may be
-# shifted against the other as far as a head jerks; strangers by up to 0.36, and 0.46.
+# Frames that correlate more are of one shot. Neighbours in real clips did by 0.41 and more, and by 0.66 where one may
+# be shifted against the other as far as a head jerks; strangers by up to 0.36, and 0.46.
 _ALIKE, _ALIKE_SHIFTED = 0.5, 0.55
 _SHIFT = 3  # pixels of the small picture
 

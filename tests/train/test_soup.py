@@ -55,6 +55,15 @@ def test_transformers_are_averaged_and_what_they_began_from_is_left_as_it_was():
         torch.testing.assert_close(value, before[name])
 
 
+def test_what_is_sampled_otherwise_can_be_mixed_in():
+    one, other = tiny(0), tiny(1)
+    frame_wise = replace(other, preset=replace(other.preset, name="frame-wise", steps=8, eta=1.0))
+    mean = averaged([one, frame_wise], [0.5, 0.5])
+    assert mean.preset == one.preset
+    for name, value in averaged([one, other], [0.5, 0.5]).backbone.state_dict().items():
+        assert torch.equal(mean.backbone.state_dict()[name], value)
+
+
 def test_a_checkpoint_lends_its_tone_as_wide_as_that_is(tmp_path):
     wide = joined([tone(0, 8), tone(1, 12)], [0.3, 0.7], rise=0.4)
     one = tiny(0)
@@ -63,6 +72,12 @@ def test_a_checkpoint_lends_its_tone_as_wide_as_that_is(tmp_path):
     told = torch.randn(3, PALETTE, generator=torch.Generator().manual_seed(0))
     assert lent.config == ToneConfig(20, 0.4)
     torch.testing.assert_close(lent(told), wide(told))
+    checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "half",
+                    dtype=torch.float16)
+    whole, half = (checkpoint.place(tmp_path / name) / "tone.safetensors" for name in ("wide", "half"))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    kept = checkpoint.read_tone(tmp_path / "half", one.preset)(told)
+    torch.testing.assert_close(kept, wide(told), atol=5e-3, rtol=5e-3)
 
 
 def test_what_cannot_be_averaged_is_refused():
@@ -70,7 +85,7 @@ def test_what_cannot_be_averaged_is_refused():
     with pytest.raises(OptionError, match=r"2 models need .* sum to 1, got 0\.5, 0\.6"):
         averaged([one, tiny(1)], [0.5, 0.6])
     with pytest.raises(OptionError, match="different presets"):
-        averaged([one, replace(one, preset=replace(one.preset, steps=one.preset.steps + 1))], [0.5, 0.5])
+        averaged([one, replace(one, preset=replace(one.preset, background=False))], [0.5, 0.5])
     with pytest.raises(OptionError, match="some of the models have a tone"):
         toned = replace(one, tone=tone(0, 8), preset=replace(one.preset, tone=ToneConfig(8)))
         averaged([replace(one, tone=None, preset=replace(one.preset, tone=None)), toned], [0.5, 0.5])
