@@ -16,6 +16,7 @@ START=${START:-harmovid/model/weights/nano}  # has learned from pairs; OUT/start
 PRESET=${PRESET:-nano}
 DEVICE=${DEVICE:-cpu}
 JOBS=${JOBS:-1}
+STAGED=${STAGED:-1}  # 0 where the shards hold nobody of the light stage
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 
 if [[ ${SMALL:-} == 1 ]]; then
@@ -84,7 +85,9 @@ for masks in binary alpha; do
   arm "$MORE" "$masks" refined "${FROM_START[@]}" "${UNSTAGED[@]}" --set stage.masks="$masks"
 done
 # A share of the light stage's people; `both` has none.
-arm "$MORE" staged refined "${FROM_START[@]}" --set stage.sources.relit=0.3
+if [[ $STAGED == 1 ]]; then
+  arm "$MORE" staged refined "${FROM_START[@]}" --set stage.sources.relit=0.3
+fi
 # The objective. Noise cannot be predicted on from a network that predicts v: both begin from nothing, and alike.
 for prediction in epsilon v_prediction; do
   arm "$MORE" "$prediction" refined "${UNSTAGED[@]}" --set preset.schedule.prediction="$prediction" \
@@ -100,8 +103,10 @@ run stages "${VIEWS[@]}" "${models[@]}" --model "start=$START" --model "harmoim=
   --model "deflickered=$harmoim+$deflicker"
 models "$MORE" both binary alpha
 run masks "${VIEWS[@]}" "${models[@]}"
-models "$MORE" both staged
-run lightstage "${VIEWS[@]}" "${models[@]}"
+if [[ $STAGED == 1 ]]; then
+  models "$MORE" both staged
+  run lightstage "${VIEWS[@]}" "${models[@]}"
+fi
 models "$MORE" epsilon v_prediction
 run objective "${VIEWS[@]}" "${models[@]}"
 
