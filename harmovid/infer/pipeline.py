@@ -181,7 +181,7 @@ def _told(plan: Plan, found: Sequence[Shot]) -> list[str]:
     if len(found) == 1 or plan.options.preview is not None:
         return []
     starts = ", ".join(str(plan.foreground_index[shot.start]) for shot in found[1:])
-    return [f"{len(found)} shots, the later ones from frame {starts}: each has a light of its own"]
+    return [f"{len(found)} shots, cut at frame{'s' if len(found) > 2 else ''} {starts}: each has a light of its own"]
 
 
 def peak_memory() -> int:

@@ -130,7 +130,7 @@ def test_a_cut_parts_the_light_of_two_shots(tmp_path: Path) -> None:
     figures.write(tmp_path / "rooms.mkv", rooms)
     mirror = Mirror(chunk=16)
     summary = run(tmp_path / "cut.mkv", tmp_path / "rooms.mkv", tmp_path / "out.mkv", mirror)
-    assert summary.notes == ("2 shots, the later ones from frame 9: each has a light of its own",)
+    assert summary.notes == ("2 shots, cut at frame 9: each has a light of its own",)
     assert [views.mask.shape[1] for views in mirror.seen] == [9, 7]
     gains = np.repeat([float(mirror.seen[n].overview.mean()) for n in (0, 1)], (9, 7))
     assert gains[0] > 1.8 * gains[-1]
