@@ -159,8 +159,7 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, 
             shown = shown or stack.enter_context(look(plan, harmonizer.view, progress, clock))
             if compare is not None:
                 stack.enter_context(compare)
-            chunks = (chunk for shot in shown.shots for chunk in harmonizer.harmonize(shot, plan.options.seed))
-            results = clock.each("harmonize", _unchunked(chunks))
+            results = clock.each("harmonize", _by_shot(harmonizer, shown.shots, plan.options.seed))
             _finish(plan, shown, results, compare, clock, progress)
             notes = (*plan.notes, *_told(plan, shown.shots))
     except OSError as error:
@@ -174,6 +173,13 @@ def harmonize(plan: Plan, harmonizer: Harmonizer, *, shown: Look | None = None, 
         rate=f"{plan.rate.numerator}/{plan.rate.denominator}", harmonizer=harmonizer.name,
         seconds={stage: round(spent, 3) for stage, spent in clock.seconds.items()}, peak_bytes=peak_memory(),
         notes=notes)
+
+
+def _by_shot(harmonizer: Harmonizer, found: Sequence[Shot], seed: int) -> Iterator[Harmonized]:
+    """What the harmonizer makes of each shot, frame by frame; as many as it was shown, or a ValueError."""
+    for shot in found:
+        made = _unchunked(harmonizer.harmonize(shot, seed))
+        yield from (frame for _, frame in zip(range(len(shot)), made, strict=True))
 
 
 def _told(plan: Plan, found: Sequence[Shot]) -> list[str]:
@@ -275,6 +281,7 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
                     compare.add(picture.panels() if compare.wants_next else None)
             del picture, out  # before the next ones are made
             progress("finish", i + 1, len(plan))
+        next(pairs, None)  # a frame too many is an error before the file gets its name
 
 
 def _pairs(frames: Iterable[tuple[Harmonized, tuple[np.ndarray, np.ndarray, np.ndarray]]],
