@@ -17,7 +17,7 @@ from harmovid.evaluate.temporal import luminance_jitter
 from harmovid.infer.deflicker import OPTIONS, Deflickering, _Led, deflicker
 from harmovid.infer.framewise import harmonizer
 from harmovid.infer.network import NetworkHarmonizer
-from harmovid.infer.shots import Shot
+from harmovid.infer.shots import Shot, shots
 from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
 from harmovid.model.presets import deflickering
 from harmovid.video import io
@@ -120,6 +120,13 @@ def test_the_reference_has_each_frames_own_light_whatever_its_neighbours_do() ->
     found = joined(Deflickering(model).harmonize(clip))
     own, steady = (shown[..., :16].mean((0, 2, 3)) for shown in (found.reference, found.result))  # of the subject
     assert own[5] == pytest.approx(0.5 * own[4], rel=1e-3) and np.ptp(steady) < 5e-3
+
+
+def test_each_shot_is_steadied_by_itself() -> None:
+    steadier = Deflickering(replace(tiny(), preset=deflickering(tiny().preset)))
+    found = [joined(steadier.harmonize(shot)).result for shot in shots(scenes(1, 2))]
+    for result, seed in zip(found, (1, 2), strict=True):
+        np.testing.assert_array_equal(result, joined(steadier.harmonize(scenes(seed))).result)
 
 
 def test_a_shot_begins_with_its_first_frames_played_backwards() -> None:
