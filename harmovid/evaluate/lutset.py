@@ -85,14 +85,7 @@ def recoloured(data: Path, out: Path, luts: list[Path], wanted: Manifest, progre
 
 
 def spread(clips: list[str], limit: int | None) -> tuple[str, ...]:
-    """`limit` of the clips, evenly spread over the list; all where there are no more.
-
-    Raises:
-        InputError: there is no clip.
-    """
-    if not clips:
-        raise InputError("the footage's split list names no clip for this set; list some (docs/manual.md, \"data "
-                         "shards\"), or take another split")
+    """`limit` of the clips, evenly spread over the list; all where there are no more."""
     if limit is None or limit >= len(clips):
         return tuple(clips)
     return tuple(clips[i] for i in np.linspace(0, len(clips) - 1, limit).round().astype(int))

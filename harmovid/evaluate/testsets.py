@@ -136,8 +136,12 @@ def begin(out: Path, wanted: Manifest) -> Manifest | None:
     """Make the folders; the manifest in `out`, if there is one.
 
     Raises:
+        InputError: `wanted` has no clips.
         OutputError: `out` holds another set than `wanted`, whatever items that has.
     """
+    if not wanted.clips:
+        raise InputError(f"the split list names no clip of {wanted.split} for this set; list some (docs/manual.md, "
+                         "\"data shards\"), or take another split")
     found = None
     if (out / MANIFEST).exists():
         found = config.load(Manifest, out / MANIFEST)

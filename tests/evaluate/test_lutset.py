@@ -142,6 +142,6 @@ def test_choice_spreads_over_the_tables_and_refuses_weak_ones():
 
 def test_footage_whose_list_names_no_clip_of_the_split_makes_no_set(tmp_path):
     (tmp_path / "split.csv").write_text("file,person,split,note\nportraits_video/a.mp4,anna,train,\n")
-    with pytest.raises(InputError, match="split list names no clip for this set"):
+    with pytest.raises(InputError, match="split list names no clip of test for this set"):
         lutset.lut_set(tmp_path, tmp_path / "set", recoloured.luts(tmp_path / "luts"), "test", 2)
     assert not (tmp_path / "set").exists()

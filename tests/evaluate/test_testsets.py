@@ -65,7 +65,7 @@ def test_a_lost_file_is_told_and_a_free_set_needs_no_truth(tmp_path):
 
 
 def test_a_set_is_finished_item_by_item_and_goes_on_after_a_kill(tmp_path):
-    begun = Manifest(1, items=tuple(Item(name, name) for name in "abc"))
+    begun = Manifest(1, clips=("a",), items=tuple(Item(name, name) for name in "abc"))
     for role in testsets.ROLES:
         (tmp_path / role).mkdir()
     asked = []
@@ -80,12 +80,12 @@ def test_a_set_is_finished_item_by_item_and_goes_on_after_a_kill(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         testsets.finish(tmp_path, begun, make, lambda *step: None)
-    kept = testsets.begin(tmp_path, Manifest(1))
+    kept = testsets.begin(tmp_path, Manifest(1, clips=("a",)))
     assert kept is not None and [item.psnr for item in kept.items] == [20.0, None, None]
     whole = testsets.finish(tmp_path, kept, make, lambda *step: None)
     assert asked == ["a", "b", "b", "c"] and read_set(tmp_path) == whole
     with pytest.raises(OutputError, match="another folder, or remove that one"):
-        testsets.begin(tmp_path, Manifest(1, split="validation"))
+        testsets.begin(tmp_path, Manifest(1, split="validation", clips=("a",)))
 
 
 def test_a_clip_is_padded_to_what_networks_take(tmp_path):
