@@ -8,6 +8,7 @@ whether a cell's light reaches them only where their neighbours don't agree abou
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,15 +142,17 @@ class _Stage:
     def seen(self, pose: np.ndarray, angle: float, shape: tuple[int, int], across: int) -> tuple[Points, np.ndarray]:
         """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
         height, width = shape
+        rows, columns = _window(self.meshes.vertices, pose, angle, shape)
+        pixels = np.arange(height * width).reshape(shape)[rows, columns]
         rays = camera_rays(pose, angle, (height * across, width * across))
         # Pixel by pixel, the points of each in an order that spreads any few of them.
         order = np.random.default_rng(across).permutation(across * across)
-        rays = rays.reshape(height, across, width, across, 3).transpose(0, 2, 1, 3, 4).reshape(-1, across**2, 3)
-        rays = rays[:, order].reshape(-1, 3)
+        rays = rays.reshape(height, across, width, across, 3)[rows, :, columns].transpose(0, 2, 1, 3, 4)
+        rays = rays.reshape(-1, across**2, 3)[:, order].reshape(-1, 3)
         origin = np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape)
         found = self.all.run(np.ascontiguousarray(origin), np.ascontiguousarray(rays), output=True)
         hit = np.flatnonzero(found["primID"] >= 0)
-        pixel = hit // across**2
+        pixel = pixels.ravel()[hit // across**2]
         alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
         eye = -unit(rays[hit])
         points = self.meshes.points(found["geomID"][hit], found["primID"][hit],
@@ -176,10 +179,10 @@ class _Stage:
         low = -np.where(hair, 1.1, wrap)[:, None]
         dither, (y, x) = _dither(facets.pixel, shape[1]), np.divmod(facets.pixel, shape[1])
         if shape[0] < _SMALL:
-            turn, each = x + y, np.full(count, 2)
-        else:
-            turn, each = x + np.where(hair, 2, 1) * y, np.where(hair, 5, 4)  # among any 3 × 3 pixels one at least asks
-        doubt = (turn[:, None] + np.arange(config.cells)) % each[:, None] == 0
+            doubt = _every(2, config.cells)[(x + y) % 2]
+        else:  # among any 3 × 3 pixels one at least asks
+            doubt = np.concatenate([_every(4, config.cells), _every(5, config.cells)])[
+                np.where(hair, 4 + (x + 2 * y) % 5, (x + y) % 4)]
         reached = True if deep is None else deep > 0
         order = np.lexsort((x, y, x // _TILE, y // _TILE))
         for k, points in enumerate(lit):
@@ -190,9 +193,11 @@ class _Stage:
             self._ask(points, order, sets, doubt, free, asked, config)
             if k == 0:
                 for some, around in parts:
-                    total, found = around @ asked, around @ free
-                    split = (found > _AGREED * total) & (found < (1 - _AGREED) * total) & ~hair[some, None]
-                    doubt[some] = ((total < _KNOWN) | split) & (asked[some] == 0)
+                    total = around @ asked
+                    unsure, solid = total < _KNOWN, np.flatnonzero(~hair[some])
+                    found, total = around[solid] @ free, total[solid]
+                    unsure[solid] |= (found > _AGREED * total) & (found < (1 - _AGREED) * total)
+                    doubt[some] = unsure & (asked[some] == 0)
         share = np.empty_like(free)
         for some, around in parts:
             np.divide(around @ free, np.maximum(around @ asked, 1e-6), out=share[some])
@@ -314,6 +319,18 @@ class _Stage:
                           @ clear.reshape(-1, len(some.position)).T)
 
 
+def _window(vertices: list[np.ndarray], pose: np.ndarray, angle: float, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """The rows and columns of a picture outside which no vertex is seen; all where one lies behind the camera."""
+    height, width = shape
+    seen = (np.concatenate(vertices) - pose[:3, 3]) @ pose[:3, :3]  # (V, 3), along x, y and against the axis of view
+    if not len(seen) or seen[:, 2].max() > -1e-3:
+        return slice(0, height), slice(0, width)
+    scale = height / (2 * np.tan(angle / 2))
+    x, y = (seen[:, :2] / -seen[:, 2:] * [scale, -scale] + [width / 2, height / 2]).T
+    return tuple(slice(max(0, math.floor(at.min())), max(0, min(most, math.ceil(at.max()))))  # type: ignore[return-value]
+                 for at, most in ((y, height), (x, width)))
+
+
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
     """Meshes in an accelerator, numbered in their order."""
     try:
@@ -331,6 +348,11 @@ def _rows(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_matrix:
     """(P, width) of which each row holds a few weights, (P, K), at the columns, (P, K)."""
     ends = np.arange(0, columns.size + 1, columns.shape[1])
     return csr_matrix((weights.ravel().astype(np.float32), columns.ravel(), ends), (len(columns), width))
+
+
+def _every(each: int, cells: int) -> np.ndarray:
+    """(each, N): of every so many cells one, in each row others."""
+    return np.add.outer(np.arange(each), np.arange(cells)) % each == 0
 
 
 def _dither(place: np.ndarray, width: int) -> np.ndarray:

@@ -210,3 +210,22 @@ def test_a_path_tracer_agrees(full, least, kind):
     assert np.abs(traced[..., 3] - ours.alpha).mean() < 0.02
     a, b = (develop(p * np.float32(gain), Look())[inside] for p in (shown, traced[..., :3]))
     assert psnr(a, b) > least
+
+
+@pytest.mark.parametrize(("centre", "seen"), [((0.06, -0.03, 0), True), ((0.13, 0.1, 0), True), ((0.5, 0, 0), False)],
+                         ids=["within", "cut off", "beside"])
+def test_looking_where_a_surface_can_be_alone_loses_none_of_it(monkeypatch, centre, seen):
+    scene = filmed(ball(material(), centre=centre, radius=0.04))
+    near = transfer(scene, 0, (32, 40), BARE)
+    monkeypatch.setattr(radiance, "_window", lambda *_: (slice(0, 32), slice(0, 40)))
+    everywhere = transfer(scene, 0, (32, 40), BARE)
+    assert bool(near.alpha.any()) is seen and near.alpha.shape == (32, 40)
+    for one, other in ((near.place, everywhere.place), (near.alpha, everywhere.alpha), (near.white, everywhere.white)):
+        assert np.array_equal(one, other)
+
+
+def test_what_reaches_behind_the_camera_is_looked_for_everywhere():
+    behind = plane(material(), -0.1)
+    points = [behind.vertices[0]]
+    pose = np.eye(4)
+    assert radiance._window(points, pose, 0.3, (32, 40)) == (slice(0, 32), slice(0, 40))
