@@ -248,7 +248,8 @@ def _weights(model: str) -> tuple[str, ...]:
 
     special = {"codec": checkpoint.WEIGHTS / "nano" / "vae", "bvd": bvd.WEIGHTS}
     folder = special.get(model) or _folder(model)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json") and path.is_file()
+                   and path.name != "training.json")  # tells how they came about, and changes nothing
     if not files:
         raise InputError(f"{folder} holds no weights; give the folder of a checkpoint, the one with config.json")
     return tuple(f"{path.relative_to(folder).as_posix()} {_digest(path)}" for path in files)

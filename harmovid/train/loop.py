@@ -140,7 +140,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         task: what is trained, on what.
         config: how long and how fast.
         out: folder of the run; must be new or empty, unless it is resumed.
-        resume: go on from out/state; from the beginning where there is none yet.
+        resume: go on from out/state; from the beginning where there is none yet. A run that is over stays as it is.
         device: cpu or cuda.
         progress: told after every step.
 
@@ -167,14 +167,16 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     step = 0
     if state.is_dir():
         step, clock.spent = _load(accelerator, averaged, state)
+    last = clock.progress(step) >= 1
+    if last and (figures := _finished(out / "model", step)) is not None:
+        return figures
     if accelerator.is_main_process:
         _cut_log(out / "log.jsonl", step)
     world, rank = accelerator.num_processes, accelerator.process_index
     batches = _echoed(task, config, step, world, rank)
-    figures: dict[str, float] = {}
+    figures = {}
     module.train()
     began, logged = time.monotonic(), step
-    last = clock.progress(step) >= 1
     while not last:
         for group in optimizer.param_groups:
             group["lr"] = config.lr * clock(step)
@@ -208,6 +210,15 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         figures = figures or _validate(task, averaged, out, step, accelerator)
         task.save(averaged.module, out / "model", {"stage": task.name, "steps": step, "figures": figures})
     return figures
+
+
+def _finished(model: Path, step: int) -> dict[str, float] | None:
+    """The figures of a model that was written whole after so many steps; none where there is no such model."""
+    try:
+        record = json.loads((model / "training.json").read_text())  # written after the weights
+        return dict(record["figures"]) if record["steps"] == step else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _groups(module: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:

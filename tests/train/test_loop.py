@@ -200,10 +200,30 @@ def test_log_lines_after_the_state_and_half_a_line_are_cut(whole, tmp_path):
 def test_a_run_that_is_over_is_not_gone_on_with(whole, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(whole, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     task = Regression()
     figures = train(task, CONFIG, out, resume=True)
     assert task.asked == [] and figures == log(whole)[-1]["validation"]
-    assert torch.equal(weights(out)["linear.weight"], weights(whole)["linear.weight"])
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("lost", ["model", "training.json", "half of training.json", "longer before"])
+def test_a_model_that_was_not_written_whole_is_written_again(lost, whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    record = out / "model" / "training.json"
+    if lost == "model":
+        shutil.rmtree(out / "model")
+    elif lost == "longer before":
+        record.write_text(json.dumps({**json.loads(record.read_text()), "steps": 1}))
+    elif lost == "training.json":
+        record.unlink()
+    else:
+        record.write_text(record.read_text()[:9])
+    task = Regression()
+    train(task, CONFIG, out, resume=True)
+    assert task.asked == [] and torch.equal(weights(out)["linear.weight"], weights(whole)["linear.weight"])
+    assert json.loads(record.read_text()) == json.loads((whole / "model" / "training.json").read_text())
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(whole):
