@@ -26,9 +26,8 @@ REACH = 4
 
 _SIGMA = 2.0  # of the Gaussian over time, frames
 _STEP = 0.4  # natural log: what differs by more is no flicker that a network left, but light that changes
+# As `correction`'s, and finer, for a network leaves flicker in spots; what it has steadied departs less.
 _FITS = ((16.0, 0.3), (8.0, 0.15), (4.0, 0.1), (2.0, 0.1), (1.0, 0.1))
-"""As `correction`'s; what a network has steadied departs less, and what it leaves is small."""
-
 _TONES = (0.5, 0.3, 0.15, 0.1)  # departures of the fits of tone, natural log
 _DIM = np.float32(0.02)  # scene-linear: light of which half is known
 _PRIOR = np.float32(0.05)

@@ -327,8 +327,9 @@ def _window(vertices: list[np.ndarray], pose: np.ndarray, angle: float, shape: t
         return slice(0, height), slice(0, width)
     scale = height / (2 * np.tan(angle / 2))
     x, y = (seen[:, :2] / -seen[:, 2:] * [scale, -scale] + [width / 2, height / 2]).T
-    return tuple(slice(max(0, math.floor(at.min())), max(0, min(most, math.ceil(at.max()))))  # type: ignore[return-value]
-                 for at, most in ((y, height), (x, width)))
+    rows, columns = (slice(max(0, math.floor(at.min())), max(0, min(most, math.ceil(at.max()))))
+                     for at, most in ((y, height), (x, width)))
+    return rows, columns
 
 
 def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
