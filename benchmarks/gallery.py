@@ -3,11 +3,12 @@
     docs/gallery.jpg        rows of a made person: the plain composite, nano, the truth; of the demo's woman the first
                             two; before six places
     docs/gallery_time.jpg   made people in light that moves, every third frame of a second: the same three rows
-    docs/gallery_worst.jpg  with --pathtraced SET: of each of six people of it where nano loses most: the same
+    docs/gallery_worst.jpg  with --pathtraced SET: the six people of it on whom nano does worst, each where it loses
+                            most: the same three rows
 
 HDRI is a folder of Poly Haven's maps, of which some that are held out for tests are shown; the other places are drawn.
 Made people are filmed by the light stage in a studio's light, and again before each place, so that what they look like
-there is known. All goes the way of the command line, whole pictures by light transfer; six minutes of a core. SET is a
+there is known. All goes the way of the command line, whole pictures by light transfer; four minutes of a core. SET is a
 test set `pathtraced` that `harmovid evaluate run SET --detail network --model nano` has been through.
 """
 
@@ -27,6 +28,7 @@ from harmovid.composite.segment import PersonSegmenter
 from harmovid.data import split
 from harmovid.evaluate import inview
 from harmovid.evaluate.run import read_lines
+from harmovid.evaluate.testsets import read_set
 from harmovid.infer import pipeline
 from harmovid.infer.plan import Options, plan
 from harmovid.infer.views import Harmonizer, ViewSize
@@ -107,14 +109,15 @@ def worst(folder: Path) -> np.ndarray:
     before, after = ({row["clip"]: row["foreground_psnr"] for row in read_lines(results / name / "report.jsonl")}
                      for name in ("untouched__network", "nano__network"))
     least: dict[str, tuple[float, str]] = {}
-    for item in before.keys() & after.keys():
-        person = item.split("_")[0]
-        least[person] = min(least.get(person, (np.inf, "")), (after[item] - before[item], item))
+    for item in read_set(folder).items:
+        if item.name in before and item.name in after:
+            gained = after[item.name] - before[item.name], item.name
+            least[item.clip] = min(least.get(item.clip, gained), gained)
     columns = []
-    for gain, item in sorted(least.values())[:WORST]:
-        print(f"{item}: {gain:+.1f} dB")
-        files = [*(results / name / f"{item}.mkv" for name in ("untouched__network", "nano__network")),
-                 inview.place(folder, ViewSize()) / "truth" / f"{item}.mkv"]
+    for gain, worst_item in sorted(least.values())[:WORST]:
+        print(f"{worst_item}: {gain:+.1f} dB")
+        files = [*(results / name / f"{worst_item}.mkv" for name in ("untouched__network", "nano__network")),
+                 inview.place(folder, ViewSize()) / "truth" / f"{worst_item}.mkv"]
         columns.append(_stacked(next(iter(io.read(io.open_clip(file)))).rgb for file in files))
     return np.concatenate(columns, 1)
 
