@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmovid.light import grade as grading
-from harmovid.light.looks import draw_grade, draw_lights, draw_table
+from harmovid.light.looks import draw_grade, draw_lights, draw_table, draw_worn
 from harmovid.light.shading import log_gain
 from harmovid.light.smooth import blur, noise, path
 
@@ -43,6 +43,10 @@ class DegradeConfig:
     """Share of grades that carry a well-known look."""
     table: float = 0.35
     """Share of grades with a random smooth colour table."""
+    tables: str = ""
+    """A folder of colourists' tables, `.cube` files (`benchmarks/fetch_looks.py`); none by default."""
+    worn: float = 0.5
+    """Share of grades that are such a table and little else, where there is a folder of them."""
     darkest: float = 0.05
     """Mean luminance of the person that exposure does not go below, unless it starts there."""
     brightest: float = 0.6
@@ -55,7 +59,8 @@ def degrade_light(video: Tensor, alpha: Tensor, config: DegradeConfig, generator
 
     Per sample a random subset of: lamps from a side, rims, falloff, window patterns, exposure, white balance, tone
     curves, saturation, colour mixing, split toning, random colour tables; at one random strength. The gain
-    of light is applied in linear light, then the grade in display values.
+    of light is applied in linear light, then the grade in display values. Of `config.tables` some wear a
+    colourist's table in the place of most of that.
 
     Args:
         video: (B, 3, T, H, W) float32, display sRGB in [0, 1].
@@ -72,8 +77,12 @@ def degrade_light(video: Tensor, alpha: Tensor, config: DegradeConfig, generator
     graded = chance[1] < config.graded
     shaded = (chance[2] < config.shaded) | ~graded
     lights = draw_lights(strength * shaded, wander, generator)
-    grade = draw_grade(strength * graded, wander, generator, config.look)
-    displacement = draw_table(strength * graded, _TABLE, generator, config.table)
+    drawn, worn = strength * graded, None
+    if config.tables:
+        worn, drawn = draw_worn(drawn, _TABLE, generator, config.tables, config.worn)
+    grade = draw_grade(drawn, wander, generator, config.look)
+    displacement = draw_table(drawn, _TABLE, generator, config.table)
+    displacement = displacement if worn is None else displacement + worn
     with torch.autocast(video.device.type, enabled=False):
         # The gain is smooth: half the size is enough for it, and costs a quarter.
         half = (1, 2, 2) if min(video.shape[-2:]) >= 64 else 1

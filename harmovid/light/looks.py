@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from harmovid.errors import InputError
+from harmovid.light import lut
 from harmovid.light.grade import Grade, balance
 from harmovid.light.shading import Lights
 from harmovid.light.smooth import noise
@@ -90,6 +94,45 @@ def draw_table(strength: Tensor, size: int, generator: torch.Generator, often: f
     field = noise((len(strength), 3), (size, size, size), (5, 5, 5), generator)
     used = torch.rand(len(strength), generator=generator, device=strength.device) < often
     return field * (used * strength * spread)[:, None, None, None, None]
+
+
+def draw_worn(strength: Tensor, size: int, generator: torch.Generator, folder: str,
+              often: float) -> tuple[Tensor, Tensor]:
+    """Tables that colourists made, each in the place of most of a random grade.
+
+    Args:
+        strength: (B,), as in `draw_grade`; at 1 a table is worn as it is.
+        size: nodes per axis.
+        folder: of tables, as `stored_tables` reads it.
+        often: share of the samples that wear one.
+
+    Returns:
+        Displacements of all colours, (B, 3, size, size, size), and (B,), the strength that is left for a random grade.
+    """
+    count, device = len(strength), strength.device
+    stored = stored_tables(folder, size)
+    chance = torch.rand(3, count, generator=generator, device=device)
+    chosen = torch.randint(len(stored), (count,), generator=generator, device=device)
+    wears = chance[0] < often
+    dose = wears * strength.clamp(max=1.2)
+    left = torch.where(wears, strength * (chance[1] < 0.5) * 0.4 * chance[2], strength)
+    return stored[chosen.cpu()].to(device, torch.float32) * dose[:, None, None, None, None], left
+
+
+@lru_cache(maxsize=2)
+def stored_tables(folder: str, size: int) -> Tensor:
+    """The `.cube` files of a folder, less the table that changes nothing: (N, 3, size, size, size), half floats.
+
+    Raises:
+        InputError: there are none, or one cannot be read.
+    """
+    paths = sorted(Path(folder).glob("*.cube"))
+    if not paths:
+        raise InputError(f"{folder} holds no .cube files; expected a folder of tables, such as "
+                         "benchmarks/fetch_looks.py makes")
+    same = lut.identity(size).table
+    changes = [np.clip(lut.apply(lut.read_cube(path), same), 0, 1) - same for path in paths]
+    return torch.from_numpy(np.stack(changes).astype(np.float16)).permute(0, 4, 3, 2, 1).contiguous()
 
 
 def draw_lights(strength: Tensor, wander: Tensor, generator: torch.Generator) -> Lights:

@@ -1,5 +1,7 @@
 """Augmentation: exact where untouched, steady, repeatable, and of the strength it claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from harmovid.composite import matte
 from harmovid.data import augment
 from harmovid.data.augment import DegradeConfig
+from harmovid.light import lut
 
 ALWAYS = DegradeConfig(untouched=0.0, shares=(0.0, 1.0, 0.0))
 
@@ -51,6 +54,18 @@ def test_degraded_light_is_a_picture_of_the_same_shape(size):
     degraded = augment.degrade_light(video, alpha, ALWAYS, _seeded(1))
     assert degraded.shape == video.shape and degraded.dtype == torch.float32
     assert degraded.isfinite().all() and degraded.min() >= 0 and degraded.max() <= 1
+
+
+def test_tables_of_a_folder_are_worn(tmp_path):
+    half = lut.Lut(lut.identity(9).table / 2)
+    lut.write_cube(half, tmp_path / "half.cube")
+    video, alpha = _clip(4)
+    config = DegradeConfig(untouched=0, shares=(0, 0, 1), strengths=(1, 1, 1, 1), graded=1, shaded=0, darkest=0.001,
+                           brightest=1.0, tables=str(tmp_path), worn=1.0)
+    degraded = augment.degrade_light(video, alpha, config, _seeded())
+    # Half of them have nothing else done to them.
+    assert min((one - other / 2).abs().max() for one, other in zip(degraded, video, strict=True)) < 0.01
+    assert not torch.equal(degraded, augment.degrade_light(video, alpha, replace(config, worn=0.0), _seeded()))
 
 
 def test_a_seed_repeats():

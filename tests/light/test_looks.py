@@ -1,10 +1,15 @@
 """What random grades and lights promise: neutral at 0, in range, steady, repeatable."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+from harmovid.errors import InputError
 from harmovid.light import grade as grading
-from harmovid.light.looks import draw_grade, draw_lights, draw_table
+from harmovid.light import lut
+from harmovid.light.looks import draw_grade, draw_lights, draw_table, draw_worn, stored_tables
 
 ONE = torch.ones(64)
 
@@ -64,3 +69,34 @@ def test_a_seed_repeats(draw):
     first, again, other = draw(_seeded(4)), draw(_seeded(4)), draw(_seeded(5))
     assert all(torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(vars(first).values(), vars(other).values(), strict=True))
+
+
+def _folder(folder: Path) -> str:
+    """Two tables: red takes green's place and green red's; everything half as bright."""
+    same = lut.identity(9).table
+    for name, table in (("a", same[..., [1, 0, 2]]), ("b", same / 2)):
+        lut.write_cube(lut.Lut(np.ascontiguousarray(table)), folder / f"{name}.cube")
+    return str(folder)
+
+
+def test_stored_tables_do_to_colours_what_their_files_say(tmp_path):
+    tables = stored_tables(_folder(tmp_path), 9).float()
+    same = grading.neutral_table(9, torch.device("cpu"))
+    torch.testing.assert_close(tables + same, torch.stack([same[[1, 0, 2]], same / 2]), atol=1e-3, rtol=0)
+
+
+def test_who_wears_a_table_wears_it_at_the_strength_and_has_little_else(tmp_path):
+    folder = _folder(tmp_path)
+    tables = stored_tables(folder, 5).float()
+    worn, left = draw_worn(0.5 * ONE, 5, _seeded(), folder, often=1.0)
+    assert all(min((change - 0.5 * table).abs().max() for table in tables) < 1e-3 for change in worn)
+    assert (left <= 0.2).all() and (left == 0).any() and (left > 0).any()
+    worn, left = draw_worn(0.5 * ONE, 5, _seeded(), folder, often=0.0)
+    assert not worn.any() and torch.equal(left, 0.5 * ONE)
+    worn, left = draw_worn(0 * ONE, 5, _seeded(), folder, often=1.0)
+    assert not worn.any() and not left.any()
+
+
+def test_a_folder_without_tables_is_said_so(tmp_path):
+    with pytest.raises(InputError, match=r"holds no \.cube files"):
+        stored_tables(str(tmp_path), 5)
