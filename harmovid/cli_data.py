@@ -53,7 +53,7 @@ def shards(
 
         with bars() as progress:
             if is_stage(footage):
-                packed = develop_takes(footage, out, lights, processes=processes, progress=progress)
+                packed = develop_takes(footage, out, lights, limit=limit, processes=processes, progress=progress)
             else:
                 packed = pack_footage(footage, out, split or list(Split), photos=photos, limit=limit,
                                       processes=processes, progress=progress)

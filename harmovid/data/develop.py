@@ -28,7 +28,7 @@ def is_stage(folder: Path) -> bool:
     return any(any((folder / split).glob("take-*.safetensors")) for split in _SPLITS)
 
 
-def develop_takes(stage: Path, out: Path, lights: int = 8, *, processes: int = 1,
+def develop_takes(stage: Path, out: Path, lights: int = 8, *, limit: int | None = None, processes: int = 1,
                   progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Packed:
     """Make shards of every take in so many lights; what is there already is left.
 
@@ -36,6 +36,7 @@ def develop_takes(stage: Path, out: Path, lights: int = 8, *, processes: int = 1
         stage: a folder of takes, train/ and validation/.
         out: shards go to out/SPLIT/TAKE-NN.zip.
         lights: of each take, 2 or more, drawn by the take's own seed.
+        limit: only the first so many takes of each split.
         processes: at work at the same time, of one thread each.
         progress: told after every take.
 
@@ -50,7 +51,7 @@ def develop_takes(stage: Path, out: Path, lights: int = 8, *, processes: int = 1
     todo, kept = [], 0
     for split in _SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
-        for take in sorted((stage / split).glob("take-*.safetensors")):
+        for take in sorted((stage / split).glob("take-*.safetensors"))[:limit]:
             missing = [n for n in range(lights) if not _place(take, out, n).is_file()]
             kept += lights - len(missing)
             if missing:

@@ -25,6 +25,7 @@ _STRETCH = 1.2  # bounds the logarithm of the contrast
 class ToneConfig:
     """The perceptron has two hidden layers of `width`.
 
+    blocks: so many perceptrons side by side, each of its share of `width`, whose answers add up.
     rise: how much surer of itself it is taken to be where it answers much: with an answer of z units of `size`, root
         mean square, it counts 1 + rise · (z² / (z² + ¼) − ⅓). Trained, it answers too small where that is much, and
         where it is little that is mostly noise.
@@ -32,6 +33,21 @@ class ToneConfig:
 
     width: int = 256
     rise: float = 0.0
+    blocks: int = 1
+
+
+class _Beside(nn.Linear):
+    """From `width` numbers to as many, by `blocks` linear layers, each of its own part of them."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__(width // blocks, width)
+        self.blocks = blocks
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.blocks == 1:
+            return super().forward(x)
+        apart, weight = x.unflatten(-1, (self.blocks, -1)), self.weight.unflatten(0, (self.blocks, -1))
+        return torch.einsum("...ki,koi->...ko", apart, weight).flatten(-2) + self.bias
 
 
 class Tone(nn.Module):
@@ -51,7 +67,7 @@ class Tone(nn.Module):
         last = nn.Linear(config.width, CHANGE)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.layers = nn.ModuleList([nn.Linear(PALETTE, config.width), nn.Linear(config.width, config.width), last])
+        self.layers = nn.ModuleList([nn.Linear(PALETTE, config.width), _Beside(config.width, config.blocks), last])
         self.register_buffer("centre", torch.zeros(PALETTE))
         self.register_buffer("spread", torch.ones(PALETTE))
         self.register_buffer("size", torch.ones(CHANGE))

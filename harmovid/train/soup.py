@@ -52,19 +52,25 @@ def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0
 
 
 def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0) -> Tone:
-    """One tone as wide as all of them, which answers their mean, each by its share; `rise` takes the place of theirs.
+    """One tone of all their blocks, which answers their mean, each by its share; `rise` takes the place of theirs.
 
     Palettes are bounded at four of the first one's standard deviations, for all.
+
+    Raises:
+        OptionError: their blocks differ in width.
     """
     first = tones[0]
-    made = Tone(ToneConfig(sum(tone.config.width for tone in tones), rise))
+    blocks = sum(tone.config.blocks for tone in tones)
+    width = sum(tone.config.width for tone in tones)
+    if any(tone.config.width * blocks != width * tone.config.blocks for tone in tones):
+        raise OptionError("tones of widths " + ", ".join(str(tone.config.width // tone.config.blocks) for tone in tones)
+                          + " cannot be put side by side; train them with one preset.tone.width")
+    made = Tone(ToneConfig(width, rise, blocks))
     with torch.no_grad():
         made.centre.copy_(first.centre)
         made.spread.copy_(first.spread)
         made.size.copy_(first.size)
         into_all, across_all, out_all = _linears(made)
-        for layer in (into_all, across_all):
-            layer.weight.zero_()
         begin = 0
         for tone, share in zip(tones, shares, strict=True):
             some = slice(begin, begin + tone.config.width)
@@ -72,8 +78,7 @@ def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0) ->
             # In units of the first one's standardized palettes, and of its sizes of changes.
             into_all.weight[some] = into.weight * (first.spread / tone.spread)
             into_all.bias[some] = into.bias + into.weight @ ((first.centre - tone.centre) / tone.spread)
-            across_all.weight[some, some] = across.weight
-            across_all.bias[some] = across.bias
+            across_all.weight[some], across_all.bias[some] = across.weight, across.bias
             scale = share * tone.size / first.size
             out_all.weight[:, some] = out.weight * scale[:, None]
             out_all.bias.add_(out.bias * scale)

@@ -53,6 +53,14 @@ def test_shards_of_a_take_are_one_performance_in_many_lights(stage, tmp_path):
     assert sorted(len(takes) for takes in footage.performances) == [LIGHTS, LIGHTS]
 
 
+def test_only_so_many_takes_of_each_split_are_filmed(stage, tmp_path):
+    made = develop.develop_takes(stage, tmp_path / "out", 2, limit=1)
+    assert made.made == 4
+    for split in ("train", "validation"):
+        first = min((stage / split).glob("take-*.safetensors")).stem
+        assert {path.stem[:-3] for path in (tmp_path / "out" / split).glob("*")} == {first}
+
+
 def test_what_is_there_is_left_and_a_shard_is_the_same_each_time(stage, tmp_path):
     develop.develop_takes(stage, tmp_path / "out", 2)
     (tmp_path / "out" / "train" / "take-000001-00.zip").unlink()

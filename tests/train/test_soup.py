@@ -29,13 +29,19 @@ def tone(seed: int, width: int) -> Tone:
 
 
 def test_joined_tones_answer_the_mean_of_their_answers():
-    a, b = tone(0, 8), tone(1, 12)
+    a, b, c = tone(0, 8), tone(1, 8), tone(3, 8)
     both = joined([a, b], [0.3, 0.7])
     told = torch.randn(5, PALETTE, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         wanted = 0.3 * a(told) * a.size + 0.7 * b(told) * b.size
         torch.testing.assert_close(both(told) * both.size, wanted, atol=1e-5, rtol=1e-4)
-    assert both.config == ToneConfig(20)
+    assert both.config == ToneConfig(16, blocks=2)
+    assert sum(part.numel() for part in both.parameters()) < 2.01 * sum(part.numel() for part in a.parameters())
+    three = joined([both, c], [0.4, 0.6])
+    assert three.config == ToneConfig(24, blocks=3)
+    with torch.no_grad():
+        wanted = 0.4 * wanted + 0.6 * c(told) * c.size
+        torch.testing.assert_close(three(told) * three.size, wanted, atol=1e-5, rtol=1e-4)
     alone = joined([a], [1.0], rise=0.5)
     torch.testing.assert_close(alone(told), a(told))
     assert alone.config == ToneConfig(8, 0.5)
@@ -65,12 +71,12 @@ def test_what_is_sampled_otherwise_can_be_mixed_in():
 
 
 def test_a_checkpoint_lends_its_tone_as_wide_as_that_is(tmp_path):
-    wide = joined([tone(0, 8), tone(1, 12)], [0.3, 0.7], rise=0.4)
+    wide = joined([tone(0, 8), tone(1, 8)], [0.3, 0.7], rise=0.4)
     one = tiny(0)
     checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "wide")
     lent = checkpoint.read_tone(tmp_path / "wide", replace(one.preset, tone=ToneConfig(8)))
     told = torch.randn(3, PALETTE, generator=torch.Generator().manual_seed(0))
-    assert lent.config == ToneConfig(20, 0.4)
+    assert lent.config == ToneConfig(16, 0.4, 2)
     torch.testing.assert_close(lent(told), wide(told))
     checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "half",
                     dtype=torch.float16)
@@ -89,3 +95,5 @@ def test_what_cannot_be_averaged_is_refused():
     with pytest.raises(OptionError, match="some of the models have a tone"):
         toned = replace(one, tone=tone(0, 8), preset=replace(one.preset, tone=ToneConfig(8)))
         averaged([replace(one, tone=None, preset=replace(one.preset, tone=None)), toned], [0.5, 0.5])
+    with pytest.raises(OptionError, match="tones of widths 8, 12 cannot"):
+        joined([tone(0, 8), tone(1, 12)], [0.5, 0.5])
