@@ -16,6 +16,7 @@ Left out are
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -42,10 +43,13 @@ def fetch(folder: Path) -> Path:
     """The stored tables, out of the source package, with lists of packages of our own.
 
     Raises:
-        SystemExit: this Debian's has none.
+        SystemExit: this is no Debian whose sources are listed as .sources files, or its package has none.
     """
     sources = [path for path in sorted(Path("/etc/apt/sources.list.d").glob("*.sources"))
                if "debian" in path.read_text(encoding="utf-8")]
+    if not sources:
+        raise SystemExit("no Debian sources in /etc/apt/sources.list.d/*.sources; on another system, get Debian 12's "
+                         "source package gmic by hand")
     for name in ("lists/partial", "cache/archives/partial", "parts"):
         (folder / name).mkdir(parents=True)
     for path in sources:
@@ -135,10 +139,12 @@ def main() -> None:
             tables = filled(fetch(Path(folder)), Path(folder))
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=args.out.parent) as folder:
+            made = Path(folder, "tables")
+            made.mkdir()
             for name, table in tables.items():
                 if not _MAKERS.search(name) and is_of_use(table) and not is_near(table, others):
-                    lut.write_cube(Lut(table.astype(np.float32), title=name), Path(folder, f"{name}.cube"))
-            shutil.copytree(folder, args.out)
+                    lut.write_cube(Lut(table.astype(np.float32), title=name), made / f"{name}.cube")
+            os.replace(made, args.out)
     print(f"{len(list(args.out.glob('*.cube')))} tables in {args.out}")
 
 
