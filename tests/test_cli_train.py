@@ -38,7 +38,7 @@ def test_a_run_of_the_harmonizer_is_a_checkpoint_with_that_codec(trained):
 
 def test_a_run_of_the_tone_is_what_the_checkpoint_holds(trained):
     kept = json.loads((trained / "tone/config.json").read_text())
-    assert kept["preset"]["tone"] == {"width": 8, "rise": 0.0} and kept["stage"]["batch"] == 2
+    assert kept["preset"]["tone"] == {"width": 8, "rise": 0.0, "blocks": 1} and kept["stage"]["batch"] == 2
     tone = checkpoint.load(trained / "net/model").tone
     alone = checkpoint.read_tone(trained / "tone/model", checkpoint.load(trained / "net/model").preset)
     for name, value in alone.state_dict().items():  # a checkpoint is kept in half precision
