@@ -9,8 +9,8 @@ the rest. It has to be installed (`apt-get install gmic`), and takes some minute
 Left out are
 
 - black and white, false colours, negatives: no light turns a person so;
-- stocks of the film makers whose films `fetch_luts.py` computes, and every table that is near to one of --apart, the
-  tables that results are tested with: nothing that is learned from may be met there again.
+- film makers' own stocks, such as `fetch_luts.py` computes, and every table that is near to one of --apart, the tables
+  that results are tested with: nothing that is learned from may be met there again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ CACHE = REPOSITORY / ".cache"
 SIZE = 17
 SOURCE = "gmic"
 TABLES = "resources/gmic_cluts.gmz"
-_MAKERS = re.compile("^(fuji|kodak|agfa|ilford|rollei|eterna|k_tone|mckinnon)|kodachrome|ektachrome|portra")
+# The last is no maker, but was left out too when nano's tones were trained.
+_MAKERS = re.compile("^(fuji|kodak|agfa|ilford|rollei|eterna)|kodachrome|ektachrome|portra|^mckinnon")
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 

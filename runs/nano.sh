@@ -125,7 +125,7 @@ last() {  # NAME MINUTES, shares as above, and what else
 last stage-last 34 0 0 0.55 0.45
 last paths-last 33 0.1 0.2 0.4 0.3 --pairs "$OUT/refined-pairs" --pairs "$OUT/refined-held"
 
-# Two tones more, in more lights, for whom half of the grades are tables that colourists made.
+# Two tones more, in more lights, for whom half or more of the grades are tables that colourists made.
 "$PYTHON" benchmarks/fetch_luts.py  # those that test, to keep apart from
 "$PYTHON" benchmarks/fetch_looks.py --out "$OUT/tables"  # needs gmic
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/looks" --limit 200 --lights 24 --processes "$PROCESSES"
@@ -134,8 +134,8 @@ for footage in "$DATA" "$OUT/photos"; do
 done
 looks() {  # NAME SEED MINUTES MISFIT RELIT WORN
   "$HARMOVID" train tone --preset nano --data "$OUT/looks" --out "$OUT/$1" --device cpu --resume --seed "$2" \
-    "${TONE[@]}" --set loop.workers=1 --set loop.minutes="$3" --set stage.sources.misfit="$4" --set stage.sources.relit="$5" \
-    --set stage.misfit.degrade.tables="$OUT/tables" --set stage.misfit.degrade.worn="$6"
+    "${TONE[@]}" --set loop.workers=1 --set loop.minutes="$3" --set stage.sources.misfit="$4" \
+    --set stage.sources.relit="$5" --set stage.misfit.degrade.tables="$OUT/tables" --set stage.misfit.degrade.worn="$6"
 }
 looks tone-looks-first 0 12 0.7 0.3 0.5
 looks tone-looks 1 11 0.6 0.4 0.6
