@@ -6,8 +6,8 @@
     OUT/manifest.json           what refined them, the gates, and the manifest of the pairs
     OUT/README.md               the data card, out of OUT/records (see `card`)
 
-The relit person goes through the straight path once more, before the pair's own background: the harmonizer is now a
-deflickering network, and light transfer carries what it changes over to the full-size picture.
+The person as filmed goes through the straight path once more, before the pair's own background: the harmonizer is the
+pair, then a deflickering network that is told both, and light transfer carries what they change over to the picture.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,10 +25,13 @@ from harmovid import config
 from harmovid.data import card, gates, pairs, shards
 from harmovid.data.card import Made, Section
 from harmovid.data.gates import Figures, Gates
-from harmovid.data.relighting import MANIFEST, check_part, freeze, relit, weights, write_sheet
+from harmovid.data.relighting import MANIFEST, check_part, freeze, planned, relit, weights, write_sheet
 from harmovid.data.shards import Shard, ShardInfo
 from harmovid.errors import InputError
-from harmovid.infer.views import Harmonizer
+from harmovid.infer import pipeline
+from harmovid.infer.chain import Chain
+from harmovid.infer.shots import Shot
+from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
 
 REPORT = "report.jsonl"
 GATES = Gates()
@@ -36,7 +39,7 @@ _SHOWN = 8  # frames on a sheet
 _LIMITS = """\
 - What the image model got wrong but steadily so is still there; the gates ask for its light, not for the truth's.
 - Light that moves fast may have been taken for flicker; it is then weaker than it was.
-- Texture is the clip's as far as light transfer carries it; both passes are JPEG in between."""
+- Texture is the clip's as far as light transfer carries it, and JPEG."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def refine_pairs(made: Path, out: Path, harmonizer: Harmonizer, *, footage: Path
     Args:
         made: what `pairs.make_pairs` wrote, all its splits.
         out: see the top of this module.
-        harmonizer: steadies light: it sees the relit person before the pair's background.
+        harmonizer: steadies light: it sees the relit person before the pair's background, and is told the
+            person as filmed.
         footage: shards of the clips that the pairs are of; None where they lie beside the pairs.
         keep: bounds.
         seed: of the harmonizer's noise.
@@ -120,7 +124,7 @@ def refine_pairs(made: Path, out: Path, harmonizer: Harmonizer, *, footage: Path
     todo = [path for path in mine if not _is_done(out, found[path])]
     for n, path in enumerate(todo, 1):
         pair, source = shards.read(path), _cut(shards.read(clips[path]), found[path])
-        shard = refine(pair, harmonizer, zlib.crc32(f"{seed} {pair.info.split} {pair.info.name}".encode()))
+        shard = refine(pair, source, harmonizer, zlib.crc32(f"{seed} {pair.info.split} {pair.info.name}".encode()))
         measured = gates.figures(shard.picture, pair.picture, source, pair.mask)
         reason = keep.reason(measured)
         if not reason:
@@ -138,13 +142,35 @@ def refine_pairs(made: Path, out: Path, harmonizer: Harmonizer, *, footage: Path
     return refined
 
 
-def refine(pair: Shard, harmonizer: Harmonizer, seed: int) -> Shard:
-    """One pair with its light steadied: its mask and background stay, and every pixel where alpha is 0."""
+def refine(pair: Shard, source: np.ndarray, harmonizer: Harmonizer, seed: int) -> Shard:
+    """One pair with its light steadied: its mask and background stay, and every pixel where alpha is 0.
+
+    Args:
+        pair: the pair.
+        source: (T, H, W, 3) uint8, its frames as they were filmed.
+        harmonizer, seed: as `refine_pairs`.
+    """
     # Behind the person the plate is a fill, and near them half as sharp; where nobody stands the pair's own pixels are
     # the background.
     behind = np.where(pair.mask[..., None] == 0, pair.picture, pair.plate)
-    shown = relit(pair.picture, pair.mask, behind, harmonizer, seed)
-    return Shard(pair.info, shown, pair.mask, pair.plate, pair.overview)
+    with planned(pair.picture, pair.mask, behind, seed) as work, pipeline.look(work, harmonizer.view) as shown:
+        steadied = Chain(_Made(shown.views, harmonizer.view), harmonizer, harmonizer.view)
+        return Shard(pair.info, relit(source, pair.mask, behind, steadied, seed), pair.mask, pair.plate, pair.overview)
+
+
+@dataclass
+class _Made:
+    """A harmonizer whose answer was given before: the pair, as a clip of views."""
+
+    answer: ViewClip
+    view: ViewSize
+    name: str = "pair"
+
+    def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+        """The shot of the pair that is the clip."""
+        first = clip.start if isinstance(clip, Shot) else 0
+        yield Harmonized(clip.window(0, len(clip)).composite,
+                         self.answer.window(first, first + len(clip)).composite)
 
 
 def _clip(footage: Path, told: ShardInfo) -> Path:

@@ -6,7 +6,8 @@ The straight path that users take, over pictures in memory; what freezes how a f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +23,7 @@ from harmovid.baselines.bvd import BlindDeflickering
 from harmovid.baselines.iclight import IcLight
 from harmovid.errors import OptionError, OutputError
 from harmovid.infer import pipeline
-from harmovid.infer.plan import Options, plan
+from harmovid.infer.plan import Options, Plan, plan
 from harmovid.infer.transfer import TransferConfig
 from harmovid.infer.views import Harmonizer
 from harmovid.model.checkpoint import Model
@@ -49,6 +50,14 @@ def relit(picture: np.ndarray, mask: np.ndarray, behind: np.ndarray, harmonizer:
     Raises:
         InputError: the mask is empty, or the harmonizer fails.
     """
+    with planned(picture, mask, behind, seed) as work:
+        pipeline.harmonize(work, harmonizer)
+        return to_bytes(np.stack([frame.rgb for frame in io.read(io.open_clip(work.target.path))]))
+
+
+@contextmanager
+def planned(picture: np.ndarray, mask: np.ndarray, behind: np.ndarray, seed: int) -> Iterator[Plan]:
+    """The plan of `relit`, whose arguments these are; its files last as long as the context."""
     size = picture.shape[2], picture.shape[1]
     with TemporaryDirectory(prefix="harmovid-") as folder:
         files = {role: Path(folder) / f"{role}.mkv" for role in ("foreground", "background", "mask", "result")}
@@ -58,8 +67,7 @@ def relit(picture: np.ndarray, mask: np.ndarray, behind: np.ndarray, harmonizer:
                 for shown in pictures:
                     writer.write(shown.astype(np.float32) / 255)
         front, back, matte = (io.open_clip(files[role]) for role in ("foreground", "background", "mask"))
-        pipeline.harmonize(plan(front, back, matte, files["result"], replace(OPTIONS, seed=seed)), harmonizer)
-        return to_bytes(np.stack([frame.rgb for frame in io.read(io.open_clip(files["result"]))]))
+        yield plan(front, back, matte, files["result"], replace(OPTIONS, seed=seed))
 
 
 def freeze(out: Path, manifest: Any) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views, ViewSize
+from harmovid.infer.views import Answered, Harmonized, Harmonizer, ViewClip, ViewSize
 
 
 class Chain:
@@ -31,22 +30,8 @@ class Chain:
         reference, result = (np.concatenate([getattr(part, name).astype(np.float16) for part in made], 1)
                              for name in ("reference", "result"))  # (3, T, H, W) each
         start = 0
-        for part in self.second.harmonize(_Answered(clip, result), seed):
+        for part in self.second.harmonize(Answered(clip, reference, result), seed):
             span = slice(start, start + part.result.shape[1])
             changed = result[:, span].astype(np.float32) + part.result - part.reference
             yield Harmonized(reference[:, span].astype(np.float32), np.clip(changed, 0, 1))
             start = span.stop
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """A clip whose composites are a harmonizer's answer, (3, T, H, W)."""
-
-    clip: ViewClip
-    answer: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.clip)
-
-    def window(self, start: int, stop: int) -> Views:
-        return replace(self.clip.window(start, stop), composite=self.answer[:, start:stop].astype(np.float32))

@@ -18,16 +18,18 @@ import numpy as np
 import torch
 
 from harmovid.infer import pipeline
-from harmovid.infer.correction import corrected, relit
+from harmovid.infer.correction import EPSILON, corrected, relit
+from harmovid.infer.motion_filter import filtered
 from harmovid.infer.network import NetworkHarmonizer, decode_clip
 from harmovid.infer.pipeline import Progress, Summary
 from harmovid.infer.plan import Options, plan
 from harmovid.infer.restore import restored
 from harmovid.infer.settling import settle
 from harmovid.infer.transfer import TransferConfig
-from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, Views
+from harmovid.infer.views import Answered, Harmonized, Harmonizer, ViewClip, Views, as_picture
 from harmovid.video import encode, io
 from harmovid.video.clip import Clip
+from harmovid.video.color import to_linear
 from harmovid.video.target import open_target
 
 OPTIONS = Options(edge=0.0, transfer=TransferConfig(temporal_sigma=0.0))
@@ -47,16 +49,20 @@ class Deflickering(NetworkHarmonizer):
         """Steady one shot, of any length.
 
         Args:
-            clip: read in windows, for its pictures and its mask; background and overview go unread.
+            clip: read in windows, for its pictures and its mask; background and overview go unread. Of one that is
+                another harmonizer's answer (`views.Answered`) what was answered to is read too, and the fine detail of
+                the change of light is filtered along its motion.
             seed: of the noise.
 
         Yields:
-            Frames, (3, 1, H, W) float32 display sRGB in [0, 1]; the reference is each frame through the codec alone.
+            Frames, (3, 1, H, W) float32 display sRGB in [0, 1]; the reference is each frame through the codec alone, or
+            the answer as it came.
 
         Raises:
             InputError: the network's answer is not finite.
         """
-        return _settled(self._corrected(_Led(clip, min(_LEAD, len(clip) - 1)), seed))
+        made = _settled(self._corrected(_Led(clip, min(_LEAD, len(clip) - 1)), seed))
+        return _filtered(made, clip) if isinstance(clip, Answered) else made
 
     def _corrected(self, shot: _Led, seed: int) -> Iterator[_Corrected]:
         """The frames of a shot as the network alone steadies them."""
@@ -107,6 +113,25 @@ def _settled(frames: Iterable[_Corrected]) -> Iterator[Harmonized]:
         frame = waiting.popleft()
         result = relit(frame.result, gain, frame.alpha)
         yield Harmonized(*(picture.transpose(2, 0, 1)[:, None] for picture in (frame.reference, result)))
+
+
+def _filtered(frames: Iterator[Harmonized], clip: Answered) -> Iterator[Harmonized]:
+    """The answer that was steadied is known to be a gain of a clip that was steady: so its detail can be, too."""
+    waiting: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque()  # reference, answer, α of each frame
+
+    def gains() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for t, frame in enumerate(frames):
+            views = clip.clip.window(t, t + 1)
+            source, alpha = as_picture(views.composite), views.mask[0, 0]
+            plain, answer, before, after = (as_picture(planes).astype(np.float32) for planes in (
+                clip.reference[:, t : t + 1], clip.answer[:, t : t + 1], frame.reference, frame.result))
+            steady = to_linear(restored(answer, before, after), "srgb")
+            waiting.append((plain, answer, alpha))
+            yield source, np.log((steady + EPSILON) / (to_linear(plain, "srgb") + EPSILON)), alpha
+
+    for gain in filtered(gains()):
+        plain, answer, alpha = waiting.popleft()
+        yield Harmonized(*(shown.transpose(2, 0, 1)[:, None] for shown in (answer, relit(plain, gain, alpha))))
 
 
 @dataclass(frozen=True)

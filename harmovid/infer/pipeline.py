@@ -31,7 +31,7 @@ from harmovid.infer.picture import FullPicture, is_cut_out, is_in_place, recover
 from harmovid.infer.plan import Plan
 from harmovid.infer.restore import restored
 from harmovid.infer.shots import Shot, each_frame, shots
-from harmovid.infer.views import Harmonized, Harmonizer, ViewSize
+from harmovid.infer.views import Harmonized, Harmonizer, ViewSize, as_picture
 from harmovid.video import encode, io
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
 from harmovid.video.prefetch import prefetch
@@ -253,9 +253,9 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
         if small:
             for i, (result, (composite, _, _)) in enumerate(zip(results, views.frames(), strict=True)):
                 with clock("write"):
-                    own = _picture(result.result)
+                    own = as_picture(result.result)
                     if options.restore:
-                        own = restored(composite, _picture(result.reference), own)
+                        own = restored(composite, as_picture(result.reference), own)
                     writer.write(convert(own, SRGB, writer.tags))
                 progress("finish", i + 1, len(plan))
             return
@@ -288,15 +288,11 @@ def _pairs(frames: Iterable[tuple[Harmonized, tuple[np.ndarray, np.ndarray, np.n
            edges: deque[np.ndarray] | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Reference, result and mask of each view; by what its edge was moved is added to `edges`, where there are any."""
     for harmonized, (_, behind, mask) in frames:
-        reference, result = _picture(harmonized.reference), _picture(harmonized.result)
+        reference, result = as_picture(harmonized.reference), as_picture(harmonized.result)
         if edges is not None:
             before, after, scene = (to_linear(part, "srgb") for part in (reference, result, behind))
             edges.append(recover.edge_change(before, after, scene, mask))
         yield reference, result, mask
-
-
-def _picture(planes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(planes[:, 0].transpose(1, 2, 0))
 
 
 def _unchunked(chunks: Iterable[Harmonized]) -> Iterator[Harmonized]:

@@ -12,14 +12,17 @@ sequences", SMVP 2004, whose gains are of tone alone, between frames of one view
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from harmovid.infer.correction import EPSILON, blurred, departure
 from harmovid.video.color import to_linear
 from harmovid.video.flow import consistency, flow, warp
+
+T = TypeVar("T")
 
 REACH = 4
 """Frames, before and after, that have a say."""
@@ -58,22 +61,39 @@ def settle(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarr
     Yields:
         (H, W, 3) float32, natural log of scene-linear light, smooth; meaningful where α is above 0.
     """
-    near: deque[_Frame] = deque()
-    here, last = 0, None  # where in `near` the frame is whose turn it is
+    for near, turn in neighbourhoods(_joined(frames), REACH):
+        yield _mean(near, turn)
+
+
+def neighbourhoods(frames: Iterable[T], reach: int) -> Iterator[tuple[Sequence[T], int]]:
+    """Each item of a stream among its neighbours: a sequence, and the item's place in it.
+
+    The sequence has `reach` items on each side of it, where there are so many, and no more than 2 `reach` + 1. It is
+    one object all the time: read it before the next comes.
+    """
+    near: deque[T] = deque()
+    here = 0
+    for frame in frames:
+        near.append(frame)
+        if len(near) - here > reach:
+            yield near, here
+            here += 1
+        if here > reach:
+            near.popleft()
+            here -= 1
+    for turn in range(here, len(near)):
+        yield near, turn
+
+
+def _joined(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[_Frame]:
+    """Each frame, once the one before it knows the step to it."""
+    last: tuple[_Frame, np.ndarray] | None = None
     for picture, alpha in frames:
         frame = _frame(picture, alpha)
         if last is not None:
             _join(*last, frame, picture)
-        near.append(frame)
         last = frame, picture
-        if len(near) - here > REACH:
-            yield _mean(near, here)
-            here += 1
-        if here > REACH:
-            near.popleft()
-            here -= 1
-    for turn in range(here, len(near)):
-        yield _mean(near, turn)
+        yield frame
 
 
 def _frame(picture: np.ndarray, alpha: np.ndarray) -> _Frame:
@@ -125,7 +145,7 @@ def _tone(change: np.ndarray, light: np.ndarray, known: np.ndarray) -> np.ndarra
     return np.asarray(basis @ share, np.float32)
 
 
-def _mean(near: deque[_Frame], turn: int) -> np.ndarray:
+def _mean(near: Sequence[_Frame], turn: int) -> np.ndarray:
     """Over the neighbours of frame `turn`, itself with gain 0."""
     gains = np.zeros_like(near[turn].light)
     total = np.ones_like(near[turn].known)

@@ -11,7 +11,7 @@ is added by the network itself, so that this room needs no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -72,6 +72,26 @@ class ViewClip(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A clip whose composites are what a harmonizer answered to another clip's, for one that comes after it.
+
+    clip: that clip. reference, answer: (3, T, H, W), its frames as they would have come back unchanged, and as they
+    did.
+    """
+
+    clip: ViewClip
+    reference: np.ndarray
+    answer: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    def window(self, start: int, stop: int) -> Views:
+        """Frames start <= t < stop."""
+        return replace(self.clip.window(start, stop), composite=self.answer[:, start:stop].astype(np.float32))
+
+
 class Harmonizer(Protocol):
     """A method: takes a clip of views, gives back the relit clip, in order and in chunks."""
 
@@ -81,3 +101,8 @@ class Harmonizer(Protocol):
     def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
         """Yield consecutive chunks that cover the clip exactly once, first frame first."""
         ...
+
+
+def as_picture(planes: np.ndarray) -> np.ndarray:
+    """One frame of a view, (C, 1, H, W), as a picture, (H, W, C)."""
+    return np.ascontiguousarray(planes[:, 0].transpose(1, 2, 0))

@@ -14,8 +14,8 @@ import pytest
 from harmovid import config
 from harmovid.data import card, pairs, shards
 from harmovid.data.card import Made
-from harmovid.data.gates import Gates
-from harmovid.data.refine import Manifest, Refined, Refining, refine_pairs
+from harmovid.data.gates import Gates, texture
+from harmovid.data.refine import Manifest, Refined, Refining, refine, refine_pairs
 from harmovid.data.relighting import weights
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.network import NetworkHarmonizer
@@ -97,6 +97,18 @@ def test_flicker_goes_and_light_and_person_stay(made: Path, refined: tuple[Path,
         assert np.abs(found.picture[:, far].astype(int) - pair.picture[:, far]).max() <= 6  # JPEG
         lit = [one.picture[one.mask > 250].mean() for one in (found, pair)]
         assert lit[0] == pytest.approx(lit[1], rel=0.1)
+    assert all(one.figures and one.figures.texture > 0.97 for one in told.kept)  # it is the clip's own
+
+
+def test_texture_is_the_clips_whatever_the_pair_has(made: Path, tmp_path: Path) -> None:
+    pair = shards.read(made / "pairs" / "train" / "pair-000000.zip")
+    clip = shards.read(made / "footage" / "train" / "ann.zip")
+    noise = np.random.default_rng(5).normal(0, 12, pair.picture.shape) * (pair.mask[..., None] > 250)
+    noisy = replace(pair, picture=np.clip(pair.picture + noise, 0, 255).astype(np.uint8))
+    source = clip.picture[pair.info.start : pair.info.start + FRAMES]
+    before, after = (texture(shown, source, pair.mask) for shown in (
+        noisy.picture, refine(noisy, source, Steady(), 0).picture))
+    assert after > 0.9 > 0.8 > before
 
 
 def test_report_manifest_sheets_and_card_say_it(made: Path, refined: tuple[Path, Refining]) -> None:

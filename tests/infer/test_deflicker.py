@@ -18,7 +18,7 @@ from harmovid.infer.deflicker import OPTIONS, Deflickering, _Led, deflicker
 from harmovid.infer.framewise import harmonizer
 from harmovid.infer.network import NetworkHarmonizer
 from harmovid.infer.shots import Shot, shots
-from harmovid.infer.views import Harmonized, ViewClip, Views, ViewSize
+from harmovid.infer.views import Answered, Harmonized, ViewClip, Views, ViewSize
 from harmovid.model.presets import deflickering
 from harmovid.video import io
 from harmovid.video.color import from_linear, to_linear
@@ -139,6 +139,19 @@ def test_a_shot_begins_with_its_first_frames_played_backwards() -> None:
     np.testing.assert_allclose(seen.composite[0, :, 0, 0], np.array(order) / 24, atol=1e-6)
     np.testing.assert_array_equal(shot.window(2, 5).composite, seen.composite[:, 2:5])
     assert len(shot) == 15 and seen.mask.shape == (1, 15, 32, 32)
+
+
+def test_detail_of_another_harmonizers_answer_is_filtered_along_what_it_answered_to() -> None:
+    clip, random = scenes(1, frames=20), np.random.default_rng(0)
+    source, alpha = clip.views.composite.clip(0.1, 1), clip.views.mask
+    lit = to_linear(source, "srgb") * np.float32(0.6)
+    answer = from_linear(lit * np.exp(random.normal(0, 0.05, lit.shape)).astype(np.float32), "srgb")
+    found = joined(blind().harmonize(Answered(clip, source, answer)))
+    np.testing.assert_array_equal(found.reference, answer)
+    subject = np.broadcast_to(alpha == 1, source.shape)
+    before, after = (np.log(to_linear(shown, "srgb")[subject] / lit[subject]) for shown in (answer, found.result))
+    assert after.std() < 0.6 * before.std() and abs(after.mean()) < 0.01
+    np.testing.assert_allclose(found.result[~subject], source[~subject], atol=1e-4)  # the rest as it would have come
 
 
 @pytest.mark.parametrize("frames", [1, 2, 70])
