@@ -74,6 +74,7 @@ Out = Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProR
 Seed = Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)]
 Where = Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
                                     rich_help_panel=_LIGHT)]
+End = Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
                                          rich_help_panel=_OUT)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON: frames, seconds per stage, peak memory.",
@@ -111,7 +112,7 @@ def harmonize(
     start: Annotated[str | None, typer.Option(help="First frame of the foreground, from 0, or a time: 2.5s, "
                                               "00:01:02.5.",
                                               rich_help_panel=_RANGE)] = None,
-    end: Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)] = None,
+    end: End = None,
     preview: Annotated[int | None, typer.Option(help="Only so many frames, spread over the clip: a look in seconds.",
                                                 rich_help_panel=_RANGE)] = None,
     fps: Fps = None,
@@ -228,6 +229,7 @@ def deflicker(
                                             rich_help_panel=_LIGHT)] = 1.0,
     detail: Annotated[Detail, typer.Option(help="transfer: the clip at full size in steady light; network: the "
                                            "network's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
+    end: End = None,
     fps: Fps = None,
     seed: Seed = 0,
     device: Where = "cpu",
@@ -249,7 +251,9 @@ def deflicker(
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
         options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
         check_detail(options)
-        clip, matte_clip = opened(video, fps, None), opened(mask, fps, None) if mask else None
+        clip = opened(video, fps, None, damaged_ok=end is not None)
+        matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
+        options = replace(options, end=frame_number(end, clip, "--end"))
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
             raise OptionError(f"there is no model {model!r}; give {STEADY}, or the folder of a checkpoint of "
                               "`harmovid train deflicker`")
@@ -270,6 +274,7 @@ def matte(
     model: Annotated[Segmenter, typer.Option(help="selfie: built in; rembg: fetches its model at first "
                                              "use.")] = Segmenter.selfie,
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.")] = 1,
+    end: End = None,
     fps: Fps = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -286,23 +291,27 @@ def matte(
         from harmovid.video.target import open_target
 
         began = perf_counter()
-        clip = opened(video, fps, None)
+        clip = opened(video, fps, None, damaged_ok=end is not None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
-        target = open_target(out, inputs=(video,), overwrite=overwrite, frames=clip.frames)
+        last = frame_number(end, clip, "--end")
+        if last == 0:
+            raise OptionError("--end 0 leaves no frame; give 1 or more")
+        wanted = range(clip.frames if last is None else min(last, clip.frames))
+        target = open_target(out, inputs=(video,), overwrite=overwrite, frames=len(wanted))
         segmenter = cli_models.segmenter(model)
         with bars() as progress:
-            found = write_matte(clip, target, segmenter, steady=steady, progress=progress)
+            found = write_matte(clip, target, segmenter, indices=wanted, steady=steady, progress=progress)
         for remark in (*clip.notes, *([fps_unused(clip)] if fps and not clip.files else [])):
             note(remark)
         if found == 0:
             note("no person was found in any frame: the mask is black")
         if as_json:
             sys.stdout.write(json.dumps({
-                "output": str(target.pattern or target.path), "frames": clip.frames, "frames_with_person": found,
+                "output": str(target.pattern or target.path), "frames": len(wanted), "frames_with_person": found,
                 "seconds": {"matte": round(perf_counter() - began, 3)}, "peak_bytes": peak_memory()}) + "\n")
         else:
-            say(f"wrote {out}: {clip.frames} frames, a person in {found}")
+            say(f"wrote {out}: {len(wanted)} frames, a person in {found}")
 
 
 @app.callback(invoke_without_command=True)

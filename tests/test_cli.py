@@ -463,6 +463,13 @@ class TestDeflicker:
         height, width = look(Path("out.mkv")).pictures.shape[1:3]
         assert height % 16 == width % 16 == 0 and height * width < 40 * 40
 
+    def test_what_a_cut_file_still_has(self, work, steady):
+        whole = Path("fg.mkv").read_bytes()
+        Path("cut.mkv").write_bytes(whole[: len(whole) * 3 // 4])
+        assert "cut short" in invoke(f"deflicker cut.mkv -o out.mkv --model {steady}", 2).stderr
+        said = json.loads(invoke(f"deflicker cut.mkv -o out.mkv --end 2 --json --model {steady}").stdout)
+        assert said["frames"] == 2 and any("cut short" in note for note in said["notes"])
+
     def test_models_that_cannot(self, work, checkpoint, steady, monkeypatch):
         before = tree(work)
         assert "tiny relights people" in invoke(f"deflicker fg.mkv -o out.mkv --model {checkpoint}", 2).stderr
@@ -491,6 +498,14 @@ class TestMatte:
         assert (found & drawn).sum() / (found | drawn).sum() > 0.8
         invoke(RUN.replace("mask.mkv", "m.mkv"))  # and it serves as a mask
 
+    def test_what_a_cut_file_still_has(self, work):
+        whole = Path("fg.mkv").read_bytes()
+        Path("cut.mkv").write_bytes(whole[: len(whole) * 3 // 4])
+        assert "cut short" in invoke("matte cut.mkv -o m.mkv", 2).stderr
+        result = invoke("matte cut.mkv -o m.mkv --end 2")
+        assert "wrote m.mkv: 2 frames, a person in 2" in result.stderr and "note cut short" in result.stderr
+        assert look(work / "m.mkv").frames == 2
+
     def test_as_pictures(self, work):
         assert "wrote m: 6 frames, a person in 6" in invoke("matte fg.mkv -o m").stderr
         assert look(work / "m").frames == FRAMES
@@ -507,6 +522,7 @@ class TestMatte:
         ("matte fg.mkv -o m.txt", "has the suffix .txt"),
         ("matte fg.mkv -o m.png", "is one picture and the result has 6 frames"),
         ("matte fg.mkv -o m.mkv --steady -1", "--steady is 0 or more frames"),
+        ("matte fg.mkv -o m.mkv --end 0", "--end 0 leaves no frame"),
         ("matte fg.mkv -o m.mkv --fps x", "--fps takes frames per second"),
     ])
     def test_errors(self, work, arguments, sentence):

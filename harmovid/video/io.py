@@ -265,15 +265,12 @@ def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
         found -= 1
     if not stamps:
         raise InputError(f"{path} holds no frame; it is damaged or was never finished: export it again")
-    notes = []
-    lost = f"{found} of {promised} frames" if promised > found + 1 else _lost_bytes(path, container)
-    if lost or torn:
-        lost = lost or f"{found} whole frames"
-        if not damaged_ok:
-            raise InputError(f"{path} is cut short: only {lost} are there; copy it again, or use what is there with "
-                             f"--end {len(stamps)}")
-        notes.append(f"cut short: only {lost} are there")
     known = all(stamp is not None for stamp in stamps)
+    # AVI counts frames that were dropped, of which nothing is stored: the one before them stays on the screen.
+    whole = known and stream.duration and max(stamps) + 1 >= (stream.start_time or 0) + stream.duration
+    lost = f"{found} of {promised} frames" if promised > found + 1 and not whole else _lost_bytes(path, container)
+    if torn and not lost:
+        lost = f"{found} whole frames"
     fallback = stream.average_rate or stream.guessed_rate or Fraction(25)
     if known:
         order = np.argsort(np.array(stamps, np.int64), kind="stable")
@@ -286,6 +283,12 @@ def _probe(path: Path, container: Any, damaged_ok: bool) -> Clip:
     last_duration = durations[int(order[-1])] * ticks if known else ticks
     rate, source_index = steady(timestamps - timestamps[0], ticks, last_duration,
                                 [stream.average_rate, stream.base_rate, stream.guessed_rate])
+    notes = []
+    if lost:
+        if not damaged_ok:
+            raise InputError(f"{path} is cut short: only {lost} are there; copy it again, or use what is there with "
+                             f"--end {len(source_index)}")
+        notes.append(f"cut short: only {lost} are there")
     if not np.array_equal(source_index, np.arange(len(timestamps))):
         notes.append(f"variable frame rate, read at a steady {float(rate):.6g} frames per second")
 

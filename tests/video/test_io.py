@@ -266,6 +266,14 @@ def test_a_variable_rate_is_sampled_and_held(tmp_path):
     assert numbers(clip, backwards) == [number_of(f.rgb) for f in list(read(clip))[::-1]]
 
 
+def test_dropped_frames_of_avi_are_not_lost_ones(tmp_path):
+    times = [0, 1, 2, 5, 6, 7]  # the file counts eight, of two of which nothing is stored
+    path = counting(tmp_path / "a.avi", len(times), times=times, codec="mpeg4", options={"bf": "0"})
+    clip = open_clip(path)
+    assert not [note for note in clip.notes if "cut short" in note]
+    assert numbers(clip) == [0, 1, 2, 2, 2, 3, 4, 5]
+
+
 def test_the_even_steps_of_a_slow_clip_are_its_rate():
     assert steady(np.array([0, 1, 2]), Fraction(3, 2), Fraction(3, 2), []) [0] == Fraction(2, 3)
 
