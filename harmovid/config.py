@@ -8,6 +8,7 @@ import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from harmovid.errors import InputError, OptionError
 
@@ -70,9 +71,20 @@ def override(config: T, assignments: list[str]) -> T:
 
 def save(config: Any, path: Path) -> None:
     """Write `config` as indented JSON, whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(to_dict(config), indent=2) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps(to_dict(config), indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text, whole or not at all, while others may write the same file.
+
+    Processes that share the work on a folder begin and end together; each has a name of its own until it renames.
+    """
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(kind: type[T], path: Path) -> T:

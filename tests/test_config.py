@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmovid.config import from_dict, load, override, save, to_dict
+from harmovid.config import from_dict, load, override, save, to_dict, write_whole
 from harmovid.errors import InputError, OptionError
 
 
@@ -210,3 +211,17 @@ class Windows:
 
 def test_an_owner_checks_only_the_finished_whole():
     assert override(Windows(), ["length=4", "overlap=2"]) == Windows(4, 2)
+
+
+def test_many_may_write_one_file_at_once(tmp_path):
+    path, texts = tmp_path / "list.txt", [str(n) * 5000 for n in range(10)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write_whole, [path] * 200, texts * 20))
+    assert path.read_text() in texts and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError):
+        write_whole(tmp_path / "taken", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -106,9 +106,7 @@ def carry(footage: Path, shards: Path, names: Collection[str]) -> None:
 def write(out: Path, title: str, sections: Sequence[Section]) -> None:
     """Write the card, whole or not at all."""
     parts = [f"# {title}", *(f"## {section.heading}\n\n{section.text}" for section in sections)]
-    partial = out / f".{CARD}.part"
-    partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    partial.replace(out / CARD)
+    config.write_whole(out / CARD, "\n\n".join(parts) + "\n")
 
 
 def counted(pairs: Sequence[Made]) -> Section:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
+from harmovid import config
 from harmovid.data.relighting import check_part, digest, freeze
 from harmovid.errors import OptionError
 from harmovid.video import encode
@@ -130,13 +131,10 @@ def _seed(number: int, seed: int) -> int:
 
 
 def _write_list(out: Path, texts: tuple[str, ...], seed: int) -> None:
-    partial = out / f".{CLIPS}.part"
-    with partial.open("w", encoding="utf-8") as file:
-        for path in sorted(out.glob("clip-*.mp4")):
-            number = int(path.stem.removeprefix("clip-"))
-            file.write(json.dumps({"file": path.name, "prompt": _prompt(texts, number, seed),
-                                   "seed": _seed(number, seed)}) + "\n")
-    partial.replace(out / CLIPS)
+    numbers = {path.name: int(path.stem.removeprefix("clip-")) for path in sorted(out.glob("clip-*.mp4"))}
+    rows = [{"file": name, "prompt": _prompt(texts, number, seed), "seed": _seed(number, seed)}
+            for name, number in numbers.items()]
+    config.write_whole(out / CLIPS, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _place(out: Path, number: int) -> Path:

@@ -208,11 +208,9 @@ def _place(out: Path, told: ShardInfo) -> Path:
 
 
 def _write_report(out: Path, told: Sequence[Refined]) -> None:
-    partial = out / f".{REPORT}.part"
     rows = [{"name": one.pair.name, "split": one.pair.split, "source": one.pair.source, "kept": not one.reason,
              "reason": one.reason, **(asdict(one.figures) if one.figures else {})} for one in told]
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    partial.replace(out / REPORT)
+    config.write_whole(out / REPORT, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _write_card(out: Path, refined: Refining) -> None:
