@@ -1,4 +1,4 @@
-"""Filtering along the motion: noise in a gain's detail goes, what goes evenly and what is painted on a surface stays."""
+"""Filtering along the motion: noise in detail goes, what goes evenly and what is painted on a surface stays."""
 
 from __future__ import annotations
 
