@@ -22,7 +22,7 @@ ROOMS = ("errors", "config", "video", "composite", "light", "model", "infer", "b
 
 # Library: the files, or folders ending in a slash, that may import it.
 DOORS: dict[str, tuple[str, ...]] = {
-    "av": ("video/io.py", "video/pixels.py", "video/encode.py", "video/sound.py"),
+    "av": ("video/io.py", "video/probe.py", "video/pixels.py", "video/encode.py", "video/sound.py"),
     "OpenEXR": ("video/stills.py",),
     "numba": ("infer/apply.py", "light/lookup.py"),
     "ai_edge_litert": ("composite/segment.py",),
