@@ -125,7 +125,7 @@ last() {  # NAME MINUTES, shares as above, and what else
 last stage-last 34 0 0 0.55 0.45
 last paths-last 33 0.1 0.2 0.4 0.3 --pairs "$OUT/refined-pairs" --pairs "$OUT/refined-held"
 
-# Three tones more, in more lights, for whom two fifths to seven tenths of the grades are tables that colourists made.
+# Two tones more, in more lights, for whom half or more of the grades are tables that colourists made.
 "$PYTHON" benchmarks/fetch_luts.py  # those that test, to keep apart from
 "$PYTHON" benchmarks/fetch_looks.py --out "$OUT/tables"  # needs gmic
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/looks" --limit 200 --lights 24 --processes "$PROCESSES"
@@ -137,9 +137,8 @@ looks() {  # NAME SEED MINUTES MISFIT RELIT WORN
     "${TONE[@]}" --set loop.workers=1 --set loop.minutes="$3" --set stage.sources.misfit="$4" \
     --set stage.sources.relit="$5" --set stage.misfit.degrade.tables="$OUT/tables" --set stage.misfit.degrade.worn="$6"
 }
+looks tone-looks-first 0 12 0.7 0.3 0.5
 looks tone-looks 1 11 0.6 0.4 0.6
-looks tone-looks-footage 11 19 0.85 0.15 0.7
-looks tone-looks-stage 12 17 0.45 0.55 0.4
 
 "$PYTHON" - "$OUT" <<'END'
 import sys
@@ -149,18 +148,14 @@ from pathlib import Path
 import torch
 
 from harmovid.model import checkpoint
-from harmovid.model.tone import ToneConfig
 from harmovid.train.soup import averaged, joined
 
 out = Path(sys.argv[1])
 names = ("paths", "stage-last", "paths-last", "harmoim/net", "start")
 models = [checkpoint.load(out / name / "model") for name in names]
 five = averaged(models, (0.49, 0.105, 0.105, 0.1, 0.2))
-# Where tones that learned of other people and of other light disagree, they hold back.
-shares = {"tone-stage": 0.17, "tone-last": 0.33, "tone": 0.15, "tone-looks": 0.09, "tone-looks-footage": 0.11,
-          "tone-looks-stage": 0.15}
-tones = [checkpoint.read_tone(out / name / "model", replace(five.preset, tone=ToneConfig())) for name in shares]
-tone = joined(tones, list(shares.values()), rise=0.65, doubt=1.95, boldness=1.17)
+more = [checkpoint.read_tone(out / name / "model", models[-1].preset) for name in ("tone-looks-first", "tone-looks")]
+tone = joined([five.tone, *more], (0.6, 0.2, 0.2), rise=0.8)
 checkpoint.save(replace(five, tone=tone, preset=replace(five.preset, tone=tone.config)), out / "model",
                 dtype=torch.float16)
 END

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harmovid.errors import OptionError
 from harmovid.model.palette import PALETTE, mean_of_person
 
 CHANGE = 6  # shift of the person's mean R, G, B; logarithm of their contrast's factor
@@ -27,11 +26,6 @@ class ToneConfig:
     """The perceptron has two hidden layers of `width`.
 
     blocks: so many perceptrons side by side, each of its share of `width`, whose answers add up.
-    shares: of each block in the mean that they add up to; empty where that is not known.
-    doubt: how far an answer is held back where its blocks disagree: it counts z² / (z² + doubt · d²), with d² the mean
-        square by which they depart from it, by their shares. Those who learned of other people, or of other light,
-        agree about what is plain to see.
-    boldness: times all of it, for what doubt takes away on the whole.
     rise: how much surer of itself it is taken to be where it answers much: with an answer of z units of `size`, root
         mean square, it counts 1 + rise · (z² / (z² + ¼) − ⅓). Trained, it answers too small where that is much, and
         where it is little that is mostly noise.
@@ -40,16 +34,6 @@ class ToneConfig:
     width: int = 256
     rise: float = 0.0
     blocks: int = 1
-    shares: tuple[float, ...] = ()
-    doubt: float = 0.0
-    boldness: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        if self.shares and (len(self.shares) != self.blocks or min(self.shares) <= 0):
-            raise OptionError(f"a tone of {self.blocks} blocks has as many shares above 0, got {self.shares}")
-        if self.doubt and not self.shares:
-            raise OptionError("a tone that doubts where its blocks disagree must know their shares; set both")
 
 
 class _Beside(nn.Linear):
@@ -104,11 +88,6 @@ class Tone(nn.Module):
             drop: share of hidden numbers that are left out, both in training alone, against learning by heart.
             generator: of both, on the device of `palette`.
         """
-        return self.layers[-1](self._hidden(palette, noise, drop, generator))  # (B, 6)
-
-    def _hidden(self, palette: Tensor, noise: float = 0.0, drop: float = 0.0,
-                generator: torch.Generator | None = None) -> Tensor:
-        """The second layer's numbers, (B, width)."""
         x = ((palette.to(self.centre) - self.centre) / self.spread).clamp(-_FAR, _FAR)  # (B, 153)
         if noise > 0:
             x = x + noise * torch.randn(x.shape, generator=generator, device=x.device).to(x)
@@ -117,7 +96,7 @@ class Tone(nn.Module):
             if drop > 0:
                 kept = torch.rand(x.shape, generator=generator, device=x.device) >= drop  # (B, width)
                 x = x * kept / (1 - drop)
-        return x
+        return self.layers[-1](x)  # (B, 6)
 
     def curves(self, palette: Tensor) -> tuple[Tensor, Tensor]:
         """Slope and offset per channel, each (B, 3): a toned value is slope · value + offset.
@@ -127,27 +106,12 @@ class Tone(nn.Module):
         Args:
             palette: (B, 153), of the composite.
         """
-        config, hidden = self.config, self._hidden(palette)  # (B, width)
-        answer = self.layers[-1](hidden)  # (B, 6)
+        answer = self(palette)  # (B, 6)
         much = answer.square().mean(-1, keepdim=True)  # (B, 1)
-        sure = config.boldness * (1 + config.rise * (much / (much + 0.25) - 1 / 3))  # (B, 1)
-        if config.doubt:
-            sure = sure * much / (much + config.doubt * self._disagreement(hidden) + 1e-9)
-        change = (answer * sure * self.size).float()  # (B, 6)
+        change = (answer * (1 + self.config.rise * (much / (much + 0.25) - 1 / 3)) * self.size).float()  # (B, 6)
         mean = mean_of_person(palette.float())  # (B, 3)
         slope = change[:, 3:].clamp(-_STRETCH, _STRETCH).exp()  # (B, 3)
         return slope, mean * (1 - slope) + change[:, :3]  # (B, 3)
-
-
-    def _disagreement(self, hidden: Tensor) -> Tensor:
-        """The mean square by which blocks depart from their mean, by their shares: (B, 1)."""
-        shares = torch.tensor(self.config.shares).to(hidden)[:, None]  # (K, 1)
-        last = self.layers[-1]
-        assert isinstance(last, nn.Linear)
-        weight = last.weight.unflatten(1, (len(shares), -1))  # (6, K, width / K)
-        each = torch.einsum("bki,oki->bko", hidden.unflatten(-1, (len(shares), -1)), weight) / shares  # (B, K, 6)
-        mean = (shares * each).sum(1, keepdim=True) / shares.sum()
-        return ((shares * (each - mean).square()).sum(1) / shares.sum()).mean(-1, keepdim=True)
 
 
 def toned(composite: Tensor, mask: Tensor, slope: Tensor, offset: Tensor) -> Tensor:

@@ -19,14 +19,13 @@ from harmovid.model.checkpoint import Model
 from harmovid.model.tone import Tone, ToneConfig
 
 
-def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0, doubt: float = 0.0,
-             boldness: float = 1.0) -> Model:
+def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0) -> Model:
     """A model whose transformer is the mean of others', and whose tone answers the mean of theirs.
 
     Args:
         models: with transformers of one kind, and one codec; codec and preset are the first one's.
         shares: of each; sum 1.
-        rise, doubt, boldness: of the new tone (`ToneConfig`).
+        rise: of the new tone (`ToneConfig`).
 
     Raises:
         OptionError: other shares than models, or they do not sum to 1; transformers differ; some have a tone, others
@@ -41,7 +40,7 @@ def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0
     tones = [model.tone for model in models if model.tone is not None]
     if tones and len(tones) < len(models):
         raise OptionError("some of the models have a tone, others none; average those that agree")
-    tone = joined(tones, shares, rise, doubt, boldness) if tones else None
+    tone = joined(tones, shares, rise) if tones else None
     backbone = copy.deepcopy(first.backbone)
     parts = [model.backbone.state_dict() for model in models]
     weights = torch.tensor(shares, dtype=torch.float64)
@@ -52,9 +51,8 @@ def averaged(models: Sequence[Model], shares: Sequence[float], rise: float = 0.0
     return replace(first, preset=preset, backbone=backbone, tone=tone)
 
 
-def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0, doubt: float = 0.0,
-           boldness: float = 1.0) -> Tone:
-    """One tone of all their blocks, which answers their mean, each by its share; its settings take the place of theirs.
+def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0) -> Tone:
+    """One tone of all their blocks, which answers their mean, each by its share; `rise` takes the place of theirs.
 
     Palettes are bounded at four of the first one's standard deviations, for all.
 
@@ -67,8 +65,7 @@ def joined(tones: Sequence[Tone], shares: Sequence[float], rise: float = 0.0, do
     if any(tone.config.width * blocks != width * tone.config.blocks for tone in tones):
         raise OptionError("tones of widths " + ", ".join(str(tone.config.width // tone.config.blocks) for tone in tones)
                           + " cannot be put side by side; train them with one preset.tone.width")
-    each = tuple(share * own for tone, share in zip(tones, shares, strict=True) for own in _shares(tone))
-    made = Tone(ToneConfig(width, rise, blocks, each if min(each) > 0 else (), doubt, boldness))
+    made = Tone(ToneConfig(width, rise, blocks))
     with torch.no_grad():
         made.centre.copy_(first.centre)
         made.spread.copy_(first.spread)
@@ -93,11 +90,6 @@ def _kind(model: Model) -> tuple[object, ...]:
     """What must be the same for weights to mean the same."""
     preset = model.preset
     return preset.transformer, preset.schedule, preset.codec, preset.background
-
-
-def _shares(tone: Tone) -> tuple[float, ...]:
-    """Of its blocks; 0 where it does not know them."""
-    return tone.config.shares or ((1.0,) if tone.config.blocks == 1 else (0.0,) * tone.config.blocks)
 
 
 def _linears(tone: Tone) -> list[nn.Linear]:

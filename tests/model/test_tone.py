@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harmovid.errors import OptionError
 from harmovid.model.palette import PALETTE, palette
 from harmovid.model.tone import Tone, ToneConfig, toned
 
@@ -82,29 +81,3 @@ def test_curves_may_change_in_time():
     # Out of range is clipped, by the alpha's share.
     half = toned(composite, mask * 0.5, slope, offset + 1)
     torch.testing.assert_close(half, torch.full_like(half, 0.75))
-
-
-def test_an_answer_is_held_back_where_its_blocks_disagree():
-    shares = (0.75, 0.25)
-    plain, doubting = (Tone(ToneConfig(8, blocks=2, shares=shares, doubt=doubt, boldness=boldness))
-                       for doubt, boldness in ((0.0, 1.0), (2.0, 1.5)))
-    for ones in ((0.8, 0.8), (0.8, -0.4)):  # what each block answers, of all six
-        mean = shares[0] * ones[0] + shares[1] * ones[1]
-        departure = shares[0] * (ones[0] - mean) ** 2 + shares[1] * (ones[1] - mean) ** 2
-        for tone in (plain, doubting):
-            with torch.no_grad():
-                tone.layers[0].weight.zero_()
-                tone.layers[1].weight.zero_()
-                tone.layers[1].bias.fill_(3.0)  # GELU(3) · 4 numbers a block
-                hidden = torch.nn.functional.gelu(torch.tensor(3.0)) * 4
-                each = [share * one / hidden for share, one in zip(shares, ones, strict=True)]
-                tone.layers[2].weight.copy_(torch.tensor(each).repeat_interleave(4).expand(6, 8))
-        slopes = [float(tone.curves(torch.zeros(1, PALETTE))[0].detach().log().mean()) for tone in (plain, doubting)]
-        assert slopes[0] == pytest.approx(mean, rel=1e-4)
-        assert slopes[1] == pytest.approx(1.5 * mean * mean**2 / (mean**2 + 2 * departure), rel=1e-3)
-
-
-@pytest.mark.parametrize("wrong", [{"shares": (1.0,)}, {"shares": (1.0, 0.0)}, {"doubt": 1.0}])
-def test_shares_are_as_many_as_blocks_and_doubt_wants_them(wrong):
-    with pytest.raises(OptionError, match="shares"):
-        ToneConfig(8, blocks=2, **wrong)

@@ -35,19 +35,16 @@ def test_joined_tones_answer_the_mean_of_their_answers():
     with torch.no_grad():
         wanted = 0.3 * a(told) * a.size + 0.7 * b(told) * b.size
         torch.testing.assert_close(both(told) * both.size, wanted, atol=1e-5, rtol=1e-4)
-    assert both.config == ToneConfig(16, blocks=2, shares=(0.3, 0.7))
+    assert both.config == ToneConfig(16, blocks=2)
     assert sum(part.numel() for part in both.parameters()) < 2.01 * sum(part.numel() for part in a.parameters())
-    three = joined([both, c], [0.4, 0.6], doubt=2.0, boldness=1.2)
-    assert three.config == ToneConfig(24, 0.0, 3, (0.4 * 0.3, 0.4 * 0.7, 0.6), 2.0, 1.2)
+    three = joined([both, c], [0.4, 0.6])
+    assert three.config == ToneConfig(24, blocks=3)
     with torch.no_grad():
         wanted = 0.4 * wanted + 0.6 * c(told) * c.size
         torch.testing.assert_close(three(told) * three.size, wanted, atol=1e-5, rtol=1e-4)
     alone = joined([a], [1.0], rise=0.5)
     torch.testing.assert_close(alone(told), a(told))
-    assert alone.config == ToneConfig(8, 0.5, shares=(1.0,))
-    unknown = replace(both.config, shares=())  # as checkpoints of before have it
-    both.config = unknown
-    assert joined([both, c], [0.4, 0.6]).config.shares == ()
+    assert alone.config == ToneConfig(8, 0.5)
 
 
 def test_transformers_are_averaged_and_what_they_began_from_is_left_as_it_was():
@@ -79,7 +76,7 @@ def test_a_checkpoint_lends_its_tone_as_wide_as_that_is(tmp_path):
     checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "wide")
     lent = checkpoint.read_tone(tmp_path / "wide", replace(one.preset, tone=ToneConfig(8)))
     told = torch.randn(3, PALETTE, generator=torch.Generator().manual_seed(0))
-    assert lent.config == ToneConfig(16, 0.4, 2, (0.3, 0.7))
+    assert lent.config == ToneConfig(16, 0.4, 2)
     torch.testing.assert_close(lent(told), wide(told))
     checkpoint.save(replace(one, tone=wide, preset=replace(one.preset, tone=wide.config)), tmp_path / "half",
                     dtype=torch.float16)
