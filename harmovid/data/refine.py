@@ -36,6 +36,7 @@ from harmovid.infer.views import Harmonized, Harmonizer, ViewClip, ViewSize
 REPORT = "report.jsonl"
 GATES = Gates()
 _SHOWN = 8  # frames on a sheet
+_VERSION = 2  # of `Manifest`
 _LIMITS = """\
 - What the image model got wrong but steadily so is still there; the gates ask for its light, not for the truth's.
 - Light that moves fast may have been taken for flicker; it is then weaker than it was.
@@ -47,7 +48,8 @@ class Manifest:
     """What pairs are refined by; those of another are not put beside them.
 
     model: the harmonizer's name. weights: digest of all that has a say. steps: of its sampling, 0 where it samples
-    nothing. seed: of everything random. gates: what is kept. pairs: how the pairs were made.
+    nothing. seed: of everything random. gates: what is kept. pairs: how the pairs were made. version: 1 for those whose
+    picture is V^S steadied, 2 for those whose picture is the clip's, under a steadied light.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Manifest:
     seed: int
     gates: Gates
     pairs: pairs.Manifest
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def refine_pairs(made: Path, out: Path, harmonizer: Harmonizer, *, footage: Path
                          f"{MANIFEST}")
     clips = {path: _clip(footage or made, told) for path, told in found.items()}
     freeze(out, Manifest(harmonizer.name, weights(harmonizer), len(getattr(harmonizer, "timesteps", ())), seed, keep,
-                         config.load(pairs.Manifest, made / MANIFEST)))
+                         config.load(pairs.Manifest, made / MANIFEST), _VERSION))
     mine = list(found)[part[0] :: part[1]]
     todo = [path for path in mine if not _is_done(out, found[path])]
     for n, path in enumerate(todo, 1):

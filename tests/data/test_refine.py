@@ -161,6 +161,11 @@ def test_a_network_refines_and_its_weights_are_told(made: Path, tmp_path: Path) 
     assert card.records(Refined, tmp_path) == list(told.told)
     with pytest.raises(OutputError, match="made with other model, weights"):
         refine_pairs(made / "pairs", tmp_path, Steady(), footage=made / "footage")
+    before = json.loads((tmp_path / "manifest.json").read_text())
+    del before["version"]  # as it was before the picture was the clip's own
+    (tmp_path / "manifest.json").write_text(json.dumps(before))
+    with pytest.raises(OutputError, match="made with other version"):
+        refine_pairs(made / "pairs", tmp_path, network, footage=made / "footage")
 
 
 def test_what_cannot_be_refined(made: Path, tmp_path: Path) -> None:
