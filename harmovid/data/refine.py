@@ -39,7 +39,8 @@ _SHOWN = 8  # frames on a sheet
 _VERSION = 2  # of `Manifest`
 _LIMITS = """\
 - What the image model got wrong but steadily so is still there; the gates ask for its light, not for the truth's.
-- Light that moves fast may have been taken for flicker; it is then weaker than it was.
+- Light that moves fast may have been taken for flicker; it is then weaker than it was. Its fine detail, as the edge of
+  a shadow that passes, is averaged over some frames.
 - Texture is the clip's as far as light transfer carries it, and JPEG."""
 
 
