@@ -36,6 +36,7 @@ if [[ ${SMALL:-} == 1 ]]; then
   HARMOIM=(--set 'stage.lengths=[[1, 8, 1.0, 4096]]')
   DEFLICKER=(--set 'stage.lengths=[[9, 2, 1.0, 4096]]')
   BOTH=(--set 'stage.lengths=[[1, 8, 0.5, 4096], [9, 2, 0.5, 4096]]')
+  KEEP=(--set correlation=-1 --set 'amplitude=[-9,9]' --set texture=-1 --set remaining=9)  # after 20 steps none is good
   ITEMS=(--limit 1 --per-clip 2)
   QUICK=(--quick)
 else
@@ -45,7 +46,7 @@ else
              --set 'stage.lengths=[[21, 6, 0.6, 9216], [49, 3, 0.3, 9216], [85, 2, 0.1, 9216]]')
   BOTH=(--set loop.minutes="${BOTH_MINUTES:-60}"
         --set 'stage.lengths=[[1, 48, 0.3, 9216], [21, 3, 0.5, 9216], [85, 1, 0.2, 9216]]')
-  SOME=() ITEMS=() QUICK=()
+  SOME=() KEEP=() ITEMS=() QUICK=()
 fi
 DEFLICKER+=(--set stage.objective.last=0.9)  # both are asked in one step, where there is noise alone
 BOTH+=(--set stage.objective.last=0.9 --set stage.sources.misfit="${MISFIT:-0}" --set stage.sources.relit="${RELIT:-0}")
@@ -86,7 +87,7 @@ pairs pairs-held validation "$HELD"
 train deflicker deflicker --pairs "$OUT/pairs" "${DEFLICKER[@]}"
 for made in pairs pairs-held; do
   "$HARMOVID" data refine "$OUT/$made" --out "$OUT/refined${made#pairs}" --footage "$SHARDS" \
-    --model "$OUT/deflicker/model" --device "$DEVICE" --seed "$SEED"
+    --model "$OUT/deflicker/model" --device "$DEVICE" --seed "$SEED" "${KEEP[@]}"
 done
 
 # Step 3.

@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from harmovid import cli, config
+from harmovid.data.gates import Gates
 from harmovid.infer.plan import Options
 from harmovid.train.recipe import (
     CodecRecipe,
@@ -62,6 +63,8 @@ def test_every_command_parses_and_every_setting_exists(script, small, tmp_path):
             kind: Any = {"codec": CodecRecipe, "tone": ToneRecipe, "harmonize": HarmonizeRecipe,
                          "harmoim": HarmoimRecipe, "deflicker": DeflickerRecipe}[words[1]]
             resolve(kind, values["preset"], values["out"], values["set_"])
+        elif words[:2] == ["data", "refine"]:
+            config.override(Gates(), list(values["set_"] or []))
         elif words[:2] == ["evaluate", "run"]:
             assert all(model.count("=") <= 1 for model in values["models"])
             config.override(Options(), list(values["set_"] or []))
