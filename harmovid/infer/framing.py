@@ -12,6 +12,7 @@ import numpy as np
 from harmovid.infer.views import Views, ViewSize
 
 _MARGIN = 0.12  # of the person's size, on each side
+_SHORTEST = 4  # frames of a shot; in fewer a person elsewhere is a fault of the mask
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,9 @@ def frame(found: list[tuple[float, float, float, float] | None], picture: tuple[
     centre = (track[:, :2] + track[:, 2:]) / 2
     extent = raw[:, 2:] - raw[:, :2]
     side = np.percentile(extent, 95, axis=0) * (1 + 2 * _MARGIN)
-    travel = centre.max(axis=0) - centre.min(axis=0)
-    if (travel <= 0.35 * side).all():  # a box that holds all of it need not move at all
-        low, high = track[:, :2].min(axis=0), track[:, 2:].max(axis=0)
-        side = (high - low) * (1 + 2 * _MARGIN)
-        centre = np.tile((low + high) / 2, (len(found), 1))
-    else:
-        # As slow as may be while the box, a little larger where it must, holds the person in every frame.
-        for sigma in (12.0, 6.0, 3.0, 0.0):
-            slow = _slow(centre, sigma)
-            reach = 2 * np.maximum(slow - track[:, :2], track[:, 2:] - slow).max(axis=0)
-            if (reach <= 1.25 * side).all():
-                break
-        centre, side = slow, np.maximum(side, reach)
+    # A clip that is cut is steadied shot by shot: a box on its way from one place to another would show neither well.
+    held = [_held(track[span], side) for span in _spans(centre, side)]
+    centre, side = np.concatenate([path for path, _ in held]), np.max([room for _, room in held], axis=0)
     shape = view_shape(side[0] / side[1], size)
     # The box takes the view's proportions by growing, so that pixels stay square where there is room.
     aspect = shape[1] / shape[0]
@@ -99,6 +90,30 @@ def view_shape(aspect: float, size: ViewSize) -> tuple[int, int]:
     height = max(step, round((size.area / aspect) ** 0.5 / step) * step)
     width = max(step, round((size.area * aspect) ** 0.5 / step) * step)
     return height, width
+
+
+def _spans(centre: np.ndarray, side: np.ndarray) -> list[slice]:
+    """The frames between places where the person is suddenly elsewhere, by more than half of the box."""
+    jumps = np.flatnonzero((np.abs(np.diff(centre, axis=0)) > 0.5 * side).any(axis=1)) + 1
+    marks = [0, *jumps.tolist(), len(centre)]
+    cuts = [here for before, here, after in zip(marks, marks[1:], marks[2:], strict=False)
+            if min(here - before, after - here) >= _SHORTEST]
+    return [slice(*span) for span in zip([0, *cuts], [*cuts, len(centre)], strict=True)]
+
+
+def _held(track: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres, (T, 2), that follow boxes, (T, 4), slowly or stand still, and the side that then holds them all."""
+    centre = (track[:, :2] + track[:, 2:]) / 2
+    if (np.ptp(centre, axis=0) <= 0.35 * side).all():  # a box that holds all of it need not move at all
+        low, high = track[:, :2].min(axis=0), track[:, 2:].max(axis=0)
+        return np.tile((low + high) / 2, (len(track), 1)), (high - low) * (1 + 2 * _MARGIN)
+    # As slow as may be while the box, a little larger where it must, holds the person in every frame.
+    for sigma in (12.0, 6.0, 3.0, 0.0):
+        slow = _slow(centre, sigma)
+        reach = 2 * np.maximum(slow - track[:, :2], track[:, 2:] - slow).max(axis=0)
+        if (reach <= 1.25 * side).all():
+            break
+    return slow, np.maximum(side, reach)
 
 
 def _slow(path: np.ndarray, sigma: float) -> np.ndarray:

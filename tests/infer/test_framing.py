@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmovid.infer.framing import Framing, SpooledViews, find, frame, view_shape
+from harmovid.infer.framing import Framing, SpooledViews, _spans, find, frame, view_shape
 from harmovid.infer.views import ViewSize
 from tests import figures
 
@@ -139,6 +139,28 @@ def test_the_box_of_a_walk_moves_slowly_whatever_the_mask_trembles() -> None:
     assert np.abs(np.diff(steps)).max() <= 2 and steps.max() <= 1.4 * 510 / 99 + 2
     trembling = np.abs(np.diff(path + rng.normal(0, 4, 100), 2)).mean()
     assert np.abs(np.diff(steps)).mean() < 0.15 * trembling
+
+
+def test_a_cut_moves_the_box_at_once_and_each_shot_keeps_it_still() -> None:
+    tremble = np.random.default_rng(0).normal(0, 2, 60)
+    found = walk(np.where(np.arange(60) < 30, 40.0, 500.0) + tremble)
+    framing = frame(found, PICTURE, ViewSize())
+    check(framing, 60)
+    assert held(framing, found)
+    steps = np.abs(np.diff(framing.boxes[:, :2], axis=0)).max(axis=1)
+    assert steps[29] > 300 and not np.delete(steps, 29).any()
+    assert framing.boxes[0, 2] - framing.boxes[0, 0] < 160  # no wider than for one of the shots
+
+
+def test_a_fault_of_the_mask_is_no_cut() -> None:
+    path = np.full(60, 200.0)
+    path[30:32] = 500.0
+    framing = frame(walk(path), PICTURE, ViewSize())
+    check(framing, 60)
+    assert held(framing, walk(path))
+    once = frame(walk(path[:31]), PICTURE, ViewSize())  # the same where it is at the end
+    assert held(once, walk(path[:31]))
+    assert len(_spans(path[:, None], np.array([90.0]))) == len(_spans(path[:31, None], np.array([90.0]))) == 1
 
 
 def test_while_nobody_is_there_the_box_waits() -> None:
