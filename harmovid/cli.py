@@ -17,7 +17,7 @@ import typer
 
 from harmovid import __version__, cli_data, cli_evaluate, cli_models, cli_train
 from harmovid.cli_evaluate import Detail
-from harmovid.cli_inputs import check_detail, fps_unused, frame_number, opened, two_numbers
+from harmovid.cli_inputs import check_detail, fps_unused, frame_number, last_frame, opened, two_numbers
 from harmovid.cli_models import Segmenter
 from harmovid.errors import InputError, MissingExtra, OptionError
 from harmovid.model.names import STEADY
@@ -253,7 +253,7 @@ def deflicker(
         check_detail(options)
         clip = opened(video, fps, None, damaged_ok=end is not None)
         matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
-        options = replace(options, end=frame_number(end, clip, "--end"))
+        options = replace(options, end=last_frame(end, clip))
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
             raise OptionError(f"there is no model {model!r}; give {STEADY}, or the folder of a checkpoint of "
                               "`harmovid train deflicker`")
@@ -294,10 +294,7 @@ def matte(
         clip = opened(video, fps, None, damaged_ok=end is not None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
-        last = frame_number(end, clip, "--end")
-        if last == 0:
-            raise OptionError("--end 0 leaves no frame; give 1 or more")
-        wanted = range(clip.frames if last is None else min(last, clip.frames))
+        wanted = range(min(last_frame(end, clip) or clip.frames, clip.frames))
         target = open_target(out, inputs=(video,), overwrite=overwrite, frames=len(wanted))
         segmenter = cli_models.segmenter(model)
         with bars() as progress:

@@ -79,6 +79,14 @@ def frame_number(text: str | None, clip: Clip, option: str) -> int | None:
     return int(seconds * clip.rate + 0.001)
 
 
+def last_frame(text: str | None, clip: Clip) -> int | None:
+    """--end of a command without --start."""
+    number = frame_number(text, clip, "--end")
+    if number == 0:
+        raise OptionError(f"--end {text} leaves no frame; give a later one")
+    return number
+
+
 def two_numbers(text: str) -> tuple[float, float]:
     """Those of --position."""
     try:

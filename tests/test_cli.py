@@ -469,6 +469,7 @@ class TestDeflicker:
         assert "cut short" in invoke(f"deflicker cut.mkv -o out.mkv --model {steady}", 2).stderr
         said = json.loads(invoke(f"deflicker cut.mkv -o out.mkv --end 2 --json --model {steady}").stdout)
         assert said["frames"] == 2 and any("cut short" in note for note in said["notes"])
+        assert "--end 0s leaves no frame" in invoke(f"deflicker cut.mkv -o no.mkv --end 0s --model {steady}", 2).stderr
 
     def test_models_that_cannot(self, work, checkpoint, steady, monkeypatch):
         before = tree(work)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harmovid.infer.correction import blurred
-from harmovid.infer.settling import neighbourhoods
 from harmovid.video.flow import consistency, flow, warp
+from harmovid.video.windows import neighbourhoods
 
 REACH = 8
 """Frames, before and after, that have a say."""

@@ -11,18 +11,15 @@ sequences", SMVP 2004, whose gains are of tone alone, between frames of one view
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
 from harmovid.infer.correction import EPSILON, blurred, departure
 from harmovid.video.color import to_linear
 from harmovid.video.flow import consistency, flow, warp
-
-T = TypeVar("T")
+from harmovid.video.windows import neighbourhoods
 
 REACH = 4
 """Frames, before and after, that have a say."""
@@ -63,26 +60,6 @@ def settle(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarr
     """
     for near, turn in neighbourhoods(_joined(frames), REACH):
         yield _mean(near, turn)
-
-
-def neighbourhoods(frames: Iterable[T], reach: int) -> Iterator[tuple[Sequence[T], int]]:
-    """Each item of a stream among its neighbours: a sequence, and the item's place in it.
-
-    The sequence has `reach` items on each side of it, where there are so many, and no more than 2 `reach` + 1. It is
-    one object all the time: read it before the next comes.
-    """
-    near: deque[T] = deque()
-    here = 0
-    for frame in frames:
-        near.append(frame)
-        if len(near) - here > reach:
-            yield near, here
-            here += 1
-        if here > reach:
-            near.popleft()
-            here -= 1
-    for turn in range(here, len(near)):
-        yield near, turn
 
 
 def _joined(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[_Frame]:

@@ -19,8 +19,6 @@ that are covered to the last take part in 3 alone. All three are smoothed over t
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -30,6 +28,7 @@ import numpy as np
 
 from harmovid.infer import apply, leftover
 from harmovid.video.color import to_linear
+from harmovid.video.windows import neighbourhoods
 
 T = TypeVar("T")
 
@@ -131,34 +130,16 @@ def _smoothed(stream: Iterable[tuple[T, np.ndarray]], sigma: float,
     """
     radius = int(np.ceil(2.5 * sigma))
     taps = [float(np.exp(-0.5 * (shift / sigma) ** 2)) if sigma > 0 else 1.0 for shift in range(radius + 1)]
-    window: deque[tuple[T, np.ndarray]] = deque()
-    here = 0  # place in the window of the item that leaves next
-
-    def mean() -> tuple[T, np.ndarray]:
-        own = window[here][0]
-        out = np.zeros_like(window[here][1])
+    for near, here in neighbourhoods(stream, radius):
+        own = near[here][0]
+        out = np.zeros_like(near[here][1])
         total = np.zeros((1,) * out.ndim, np.float32)
-        for i, (other, values) in enumerate(itertools.islice(window, here + radius + 1)):
+        for i, (other, values) in enumerate(near):
             share = np.float32(taps[abs(i - here)])
             weight = share if alike is None or i == here else share * alike(own, other)
             out += weight * values
             total = total + weight
-        return own, out / total
-
-    for item in stream:
-        window.append(item)
-        if len(window) - here > radius:
-            yield mean()
-            here += 1
-            if here > radius:
-                window.popleft()
-                here -= 1
-    while here < len(window):
-        yield mean()
-        here += 1
-        if here > radius:
-            window.popleft()
-            here -= 1
+        yield own, out / total
 
 
 def _alike(here: tuple[_Frame, np.ndarray], other: tuple[_Frame, np.ndarray]) -> np.ndarray:

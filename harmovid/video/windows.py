@@ -1,4 +1,4 @@
-"""Overlapping windows over time: for whatever sees fewer frames at once than a clip has.
+"""Windows over time, for whatever sees fewer frames at once than a clip has: overlapping ones, and one that slides.
 
 A span is (start, stop): frames start <= t < stop.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from harmovid.errors import InputError, OptionError
 
+T = TypeVar("T")
 Span = tuple[int, int]
 
 
@@ -132,6 +134,30 @@ def overview(frames: int, length: int) -> list[int]:
         return [(frames - 1) // 2]
     gaps = count - 1
     return [(i * (frames - 1) + gaps // 2) // gaps for i in range(count)]
+
+
+def neighbourhoods(items: Iterable[T], reach: int) -> Iterator[tuple[Sequence[T], int]]:
+    """Each item of a stream among its neighbours: a sequence, and the item's place in it.
+
+    The sequence has `reach` items on each side of it, fewer at the ends of the stream. It is one object all the time:
+    read it before the next comes.
+    """
+    near: deque[T] = deque()
+    here = 0
+    for item in items:
+        near.append(item)
+        if len(near) - here > reach:
+            yield near, here
+            here += 1
+        if here > reach:
+            near.popleft()
+            here -= 1
+    while here < len(near):
+        yield near, here
+        here += 1
+        if here > reach:
+            near.popleft()
+            here -= 1
 
 
 def _check(frames: int, length: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harmovid.errors import InputError, OptionError
-from harmovid.video.windows import blend, overview, weights, windows
+from harmovid.video.windows import blend, neighbourhoods, overview, weights, windows
 
 
 @st.composite
@@ -177,3 +177,17 @@ def test_overview_by_hand():
         overview(0, 3)
     with pytest.raises(OptionError):
         overview(3, 0)
+
+
+@given(st.integers(0, 30), st.integers(0, 8))
+def test_each_item_is_seen_among_its_neighbours(count, reach):
+    seen = [(list(near), here) for near, here in neighbourhoods(iter(range(count)), reach)]
+    assert [near[here] for near, here in seen] == list(range(count))
+    for item, (near, _) in enumerate(seen):
+        assert near == list(range(max(0, item - reach), min(count, item + reach + 1)))
+
+
+def test_neighbours_are_read_no_further_ahead_than_they_are_needed():
+    items = iter(range(100))
+    next(neighbourhoods(items, 3))
+    assert next(items) == 4
