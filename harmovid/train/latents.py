@@ -23,7 +23,7 @@ from harmovid.model.presets import Preset
 from harmovid.model.schedule import Schedule
 from harmovid.model.tone import Tone, toned
 from harmovid.train.loop import Batch
-from harmovid.train.objective import DiffusionObjective, colour_map, diffusion_loss, draw_steps, one_step
+from harmovid.train.objective import DiffusionObjective, colour_map, diffusion_loss, draw_steps, one_step, own_answers
 from harmovid.train.stages import Length, Look, OnFootage, write_record
 
 
@@ -115,9 +115,11 @@ class OnLatents(OnFootage):
         generator = torch.Generator(target.device)
         generator.manual_seed(seed)
         noise = torch.randn(target.shape, generator=generator, device=target.device)
-        steps = draw_steps(len(target), self.schedule, self.stage.objective, generator)
+        config, palettes = self.stage.objective, batch.get("palette")
+        steps = draw_steps(len(target), self.schedule, config, generator)
+        beneath = own_answers(module, self.schedule, target, batch["conditions"], generator, config, palettes)
         return diffusion_loss(module, self.schedule, target, batch["conditions"], batch["cover"], noise, steps,
-                              self.colours.to(target.device), self.stage.objective, batch.get("palette"))
+                              self.colours.to(target.device), config, palettes, beneath)
 
     def answer(self, module: nn.Module, batch: Batch, noise: Tensor) -> Tensor:
         """What validation takes for the network's answer, (B, 16, Tl, h, w)."""

@@ -11,6 +11,8 @@ from torch import Tensor
 from harmovid.model.codec import TIME, CausalCodec
 from harmovid.model.schedule import Schedule
 
+_STEEPEST = 3.0  # signal to noise, up to which all of an own mistake is asked to be taken back
+
 
 @dataclass(frozen=True)
 class CodecObjective:
@@ -52,11 +54,14 @@ class DiffusionObjective:
     foreground: a latent that shows the person counts 1 + this times one that does not.
     colour: weight of the squared error of the person's cell colours, in display sRGB.
     last: share of samples at the last step, where there is noise alone: what one-step sampling asks for.
+    own: share of samples that have the network's own answer beneath the noise, in the truth's place. Sampled in steps
+        it sees its own mistakes, which it takes for the truth where it was never shown any.
     """
 
     foreground: float = 3.0
     colour: float = 20.0
     last: float = 0.5
+    own: float = 0.0
 
 
 def draw_steps(count: int, schedule: Schedule, config: DiffusionObjective, generator: torch.Generator) -> Tensor:
@@ -69,7 +74,7 @@ def draw_steps(count: int, schedule: Schedule, config: DiffusionObjective, gener
 
 def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor, conditions: Tensor, cover: Tensor,
                    noise: Tensor, steps: Tensor, colours: Tensor, config: DiffusionObjective,
-                   palette: Tensor | None = None) -> dict[str, Tensor]:
+                   palette: Tensor | None = None, beneath: Tensor | None = None) -> dict[str, Tensor]:
     """Squared error of v (or noise, as the schedule says), weighted towards the person, and of their colours.
 
     L = E ‖v − v_θ(z^I, z^B, z^T_t, V^M, t)‖² (PAPER's L_harm with v in the place of ε).
@@ -80,8 +85,13 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
         noise: as target. steps: (B,) long.
         colours: (3, 16), of `colour_map`.
         palette: (B, D), for networks that are told it.
+        beneath: as target, what lies beneath the noise, if not the target.
     """
-    noisy = schedule.add_noise(target, noise, steps)  # (B, 16, Tl, h, w)
+    noisy = schedule.add_noise(target if beneath is None else beneath, noise, steps)  # (B, 16, Tl, h, w)
+    if beneath is not None:
+        # x_t = a·b + s·n = a·x0 + s·(n + a/s·(b − x0)). Near the clean end only a part of so large a step is asked for.
+        a, s = schedule.levels(steps, target)  # (B, 1, 1, 1, 1)
+        noise = noise + (a / s).clamp(max=_STEEPEST) * (beneath - target)  # (B, 16, Tl, h, w)
     predicted = backbone(noisy, conditions, steps, palette).float()  # (B, 16, Tl, h, w)
     weight = 1 + config.foreground * cover  # (B, 1, Tl, h, w)
     error = (predicted - schedule.target(target, noise, steps)).square()  # (B, 16, Tl, h, w)
@@ -90,6 +100,24 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
     tint = torch.einsum("kc,bcthw->bkthw", colours, wrong).square()  # (B, 3, Tl, h, w)
     colour = (tint * cover).sum() / (3 * cover.sum() + 1)
     return {"loss": base + config.colour * colour, "v": base.detach(), "colour": colour.detach()}
+
+
+def own_answers(backbone: torch.nn.Module, schedule: Schedule, target: Tensor, conditions: Tensor,
+                generator: torch.Generator, config: DiffusionObjective, palette: Tensor | None = None) -> Tensor | None:
+    """`beneath` of `diffusion_loss`: of a share `config.own` of samples what the network answers to noise alone.
+
+    Arguments as there. None where the share is 0.
+    """
+    if config.own <= 0:
+        return None
+    picked = torch.rand(len(target), generator=generator, device=target.device) < config.own  # (B,)
+    noise = torch.randn(target.shape, generator=generator, device=target.device)
+    beneath = target.clone()  # (B, 16, Tl, h, w)
+    if bool(picked.any()):
+        with torch.no_grad():
+            beneath[picked] = one_step(backbone, schedule, conditions[picked], noise[picked],
+                                       None if palette is None else palette[picked]).to(target)
+    return beneath
 
 
 def colour_map(latents: Tensor, video: Tensor) -> Tensor:

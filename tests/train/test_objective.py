@@ -20,6 +20,7 @@ from harmovid.train.objective import (
     diffusion_loss,
     draw_steps,
     one_step,
+    own_answers,
 )
 from tests.train.tiny import preset
 
@@ -241,3 +242,45 @@ def test_the_colour_map_recovers_a_known_one(shape):
 
 def test_the_colour_map_of_few_cells_is_finite():
     assert colour_map(random(1, 16, 1, 2, 2), torch.rand(1, 3, 1, 16, 16)).isfinite().all()
+
+
+def test_beneath_the_noise_may_lie_another_picture():
+    """Whatever lies there, the right answer is the one that means the target."""
+    target, noise, beneath = (random(2, 16, 3, 4, 4, seed=seed) for seed in range(3))
+    cover, colours = torch.rand(2, 1, 3, 4, 4), random(3, 16, seed=3)
+    for schedule in (V, EPSILON):
+        for step in (500, schedule.last):
+            noisy = schedule.add_noise(beneath, noise, step)
+            a, s = schedule.levels(step, target)
+            assert a / s < 3  # all of it is asked for
+            right = schedule.target(target, (noisy - a * target) / s, step)
+            assert (schedule.to_x0(right, noisy, step) - target).abs().max() < 2e-4
+            steps = torch.full((2,), step)
+            parts = diffusion_loss(Says(right), schedule, target, torch.zeros(2, 304, 3, 4, 4), cover, noise, steps,
+                                   colours, OBJECTIVE, beneath=beneath)
+            assert parts["loss"] < 1e-5
+    # Near the clean end a part of it: the noise asked for stays bounded.
+    steps = torch.full((2,), 10)
+    a, s = V.levels(10, target)
+    assert a / s > 9
+    part = V.target(target, noise + 3 * (beneath - target), 10)
+    assert diffusion_loss(Says(part), V, target, torch.zeros(2, 304, 3, 4, 4), cover, noise, steps, colours, OBJECTIVE,
+                          beneath=beneath)["v"] < 1e-9
+
+
+def test_own_answers_lie_beneath_their_share():
+    target, conditions = random(400, 16, 1, 2, 2), torch.zeros(400, 304, 1, 2, 2)
+    answer = random(1, 16, 1, 2, 2, seed=1)
+
+    def own(share: float) -> Tensor | None:
+        network = Says(lambda noisy, *_: -answer.expand_as(noisy))
+        return own_answers(network, V, target, conditions, torch.Generator().manual_seed(0),
+                           DiffusionObjective(own=share))
+
+    assert own(0) is None
+    beneath = own(0.3)
+    assert beneath is not None
+    # With zero terminal signal v of noise alone is minus the picture.
+    theirs = (beneath - answer).abs().flatten(1).amax(1) < 1e-6
+    assert theirs.float().mean() == pytest.approx(0.3, abs=0.07)
+    assert torch.equal(beneath[~theirs], target[~theirs])
