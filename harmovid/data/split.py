@@ -1,9 +1,9 @@
 """The list that divides the real footage by person and scene.
 
 `split.csv` names every picture, clip, background and map of the data folder once, and the photos and maps that
-`benchmarks/fetch_photos.py` and `benchmarks/fetch_maps.py` add to it. Files that show one person, or come from one shoot, one place or one
-drive, carry the same `person`, and all of a person's files that are used lie in one split: what is measured on
-`test` was never seen in training.
+`benchmarks/fetch_photos.py` and `benchmarks/fetch_maps.py` add to it. Files that show one person, or come from one
+shoot, one place or one drive, carry the same `person`, and all of a person's files that are used lie in one split: what
+is measured on `test` was never seen in training.
 
 Footage that brings a `split.csv` of its own, of the same columns, goes by that.
 """
