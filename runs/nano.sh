@@ -6,13 +6,12 @@
 #     DATA=footage HDRI=hdri OUT=out/nano DEVICE=cuda runs/nano.sh
 #
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage. The
-# codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 three hours
-# (half of them for nano-harmoim alone) and 50 minutes for its pairs, step 2 an hour and 40 minutes to refine them, step
-# 3 an hour and a half, and then two and a half hours for two more, of which the mean of five is taken, and half an hour
-# for two more tones. The checkpoint is OUT/model: `harmovid harmonize … --model OUT/model`. Of the weights that ship,
-# what OUT/paths is here saw the light stage as it was exposed before "The light stage's cameras expose as people do" in
-# the history, OUT/paths-last 102 pairs that HarmoIm made anew, and the last two tones 499 tables, five more than are
-# kept now.
+# codec takes six minutes on one H100; on two processor cores the rest of the start takes an hour, step 1 an hour and a
+# half and 50 minutes for its pairs, step 2 an hour and 40 minutes to refine them, step 3 an hour and a half, and then
+# two and a half hours for two more, of which the mean of five is taken, and half an hour for two more tones. The
+# checkpoint is OUT/model: `harmovid harmonize … --model OUT/model`. Of the weights that ship, what OUT/paths is here saw
+# the light stage as it was exposed before "The light stage's cameras expose as people do" in the history, OUT/paths-last
+# 102 pairs that HarmoIm made anew, and the last two tones 499 tables, five more than are kept now.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

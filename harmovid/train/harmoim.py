@@ -20,14 +20,14 @@ class HarmoimStage(HarmonizeStage):
     """Settings of stage `harmoim`: as `HarmonizeStage`'s, with others to begin with.
 
     It is to be expressive: half of its batches are people of the light stage in another light, few of them in the
-    right one; and as it is sampled in steps, all steps are trained alike, half of them over its own answers.
+    right one; and as it is sampled in steps, all steps are trained alike.
     """
 
     lengths: tuple[Length, ...] = (Length(1, 96, 1.0),)
     sources: Sources = Sources(real_to_synthetic=0, synthetic_to_real=0, misfit=0.5, relit=0.5)
     misfit: MisfitConfig = field(default_factory=lambda: MisfitConfig(same=0.1))
     dropout: float = 0.1
-    objective: DiffusionObjective = field(default_factory=lambda: DiffusionObjective(last=0.1, own=0.5))
+    objective: DiffusionObjective = field(default_factory=lambda: DiffusionObjective(last=0.1))
 
 
 class Harmoim(Harmonize):
