@@ -54,14 +54,15 @@ class DiffusionObjective:
     foreground: a latent that shows the person counts 1 + this times one that does not.
     colour: weight of the squared error of the person's cell colours, in display sRGB.
     last: share of samples at the last step, where there is noise alone: what one-step sampling asks for.
-    own: share of samples that have the network's own answer beneath the noise, in the truth's place. Sampled in steps
-        it sees its own mistakes, which it takes for the truth where it was never shown any.
+    own_answers: share of samples that have the network's own answer beneath the noise, in the truth's place. Sampled in
+        steps it sees its own mistakes, which it takes for the truth where it was never shown any (scheduled sampling:
+        Bengio et al. 2015, arXiv 1506.03099).
     """
 
     foreground: float = 3.0
     colour: float = 20.0
     last: float = 0.5
-    own: float = 0.0
+    own_answers: float = 0.0
 
 
 def draw_steps(count: int, schedule: Schedule, config: DiffusionObjective, generator: torch.Generator) -> Tensor:
@@ -104,13 +105,13 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
 
 def own_answers(backbone: torch.nn.Module, schedule: Schedule, target: Tensor, conditions: Tensor,
                 generator: torch.Generator, config: DiffusionObjective, palette: Tensor | None = None) -> Tensor | None:
-    """`beneath` of `diffusion_loss`: of a share `config.own` of samples what the network answers to noise alone.
+    """`beneath` of `diffusion_loss`: the target, or what the network answers to noise alone.
 
-    Arguments as there. None where the share is 0.
+    Arguments as there. The share of such answers is `config.own_answers`; None where that is 0.
     """
-    if config.own <= 0:
+    if config.own_answers <= 0:
         return None
-    picked = torch.rand(len(target), generator=generator, device=target.device) < config.own  # (B,)
+    picked = torch.rand(len(target), generator=generator, device=target.device) < config.own_answers  # (B,)
     noise = torch.randn(target.shape, generator=generator, device=target.device)
     beneath = target.clone()  # (B, 16, Tl, h, w)
     if bool(picked.any()):

@@ -275,7 +275,7 @@ def test_own_answers_lie_beneath_their_share():
     def own(share: float) -> Tensor | None:
         network = Says(lambda noisy, *_: -answer.expand_as(noisy))
         return own_answers(network, V, target, conditions, torch.Generator().manual_seed(0),
-                           DiffusionObjective(own=share))
+                           DiffusionObjective(own_answers=share))
 
     assert own(0) is None
     beneath = own(0.3)
