@@ -90,11 +90,15 @@ def shrunk(content: bytes) -> np.ndarray:
 
 
 def write(content: bytes, path: Path, segmenter: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Write the photo as `path`, a JPEG, after its mask: where the photo is, the mask is too."""
+    """Write the photo as `path`, and its mask."""
     picture = shrunk(content)
     alpha = segmenter(picture[..., ::-1].astype(np.float32) / 255)
+    keep(picture, np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8), path)
+
+
+def keep(picture: np.ndarray, mask: np.ndarray, path: Path) -> None:
+    """Write a photo (H, W, 3) uint8 BGR as `path`, a JPEG, after its mask (H, W), so that no photo lacks one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    mask = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
     path.with_name(path.stem + "_alpha.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())

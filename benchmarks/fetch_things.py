@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 from benchmarks.fetch_maps import fetch
-from benchmarks.fetch_photos import SIDE
+from benchmarks.fetch_photos import SIDE, keep
 from harmovid.data import split
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -143,15 +143,6 @@ def around_people(data: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray
                     yield f"{path.stem}_{number}", entry.split, picture, np.zeros(picture.shape[:2], bool)
 
 
-def write(picture: np.ndarray, mask: np.ndarray, path: Path) -> None:
-    """Write a photograph as `path`, a JPEG, after its mask: where the photograph is, the mask is too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name(path.stem + "_alpha.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
-    os.replace(partial, path)
-
-
 def main() -> None:
     """Fetch, cut, write, and say how much there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,7 +162,7 @@ def main() -> None:
                 continue
             for number, mask in enumerate(parts(picture, taken, most, random)):
                 file = f"portraits_photo/thing_{name}_{number}.jpg"
-                write(picture, mask, args.out / file)
+                keep(picture, mask, args.out / file)
                 rows.append({"file": file, "person": f"thing_{name}", "split": part, "note": ""})
     listed = args.out / split.LIST
     with listed.with_name(listed.name + ".part").open("w", encoding="utf-8", newline="") as table:

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.fetch_things import around_people, pictures, things, write
+from benchmarks.fetch_photos import keep
+from benchmarks.fetch_things import around_people, pictures, things
 from harmovid.data import split
 
 
@@ -55,7 +56,7 @@ def test_what_surrounds_people_comes_with_their_place_and_split_and_none_of_the_
     mask = np.zeros((48, 64), np.uint8)
     mask[20:30, 20:30] = 255
     for n, file in enumerate(chosen.values()):
-        write(picture(n), mask, tmp_path / file)
+        keep(picture(n), mask, tmp_path / file)
     found = {part: (name, taken) for name, part, _, taken in around_people(tmp_path)}
     assert set(found) == {"train", "validation"}
     for part, (name, taken) in found.items():
@@ -65,7 +66,7 @@ def test_what_surrounds_people_comes_with_their_place_and_split_and_none_of_the_
 
 def test_a_photo_whose_mask_is_gone_is_said(tmp_path):
     file = tmp_path / split.files("train", "portraits_photo")[0]
-    write(picture(0), np.full((48, 64), 255, np.uint8), file)
+    keep(picture(0), np.full((48, 64), 255, np.uint8), file)
     file.with_name(file.stem + "_alpha.png").unlink()
     with pytest.raises(SystemExit, match="mask cannot be read"):
         list(around_people(tmp_path))
