@@ -21,7 +21,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -48,6 +48,7 @@ LONG = 256  # pixels of the long side, in which pictures are cut into areas,
 SCALES = (200, 600, 1500)  # finely and coarsely
 LEAST, MOST, WIDEST = 0.025, 0.3, 0.55  # of the picture: a thing's area, and that of its box
 COMPACT = 0.4  # of its box, that a thing fills at least
+ALIKE = 14  # display values, root mean square over 16 × 16 cells: nearer ones are one photograph
 HELD_OUT = 6  # every such photograph of a package is for validation
 _PERSON = 5  # of 255, above which a mask is of a person; things keep away from them by a few pixels,
 _ROOM = 25
@@ -107,8 +108,18 @@ def out_of_packages() -> Iterator[tuple[str, str, np.ndarray]]:
     """Names, splits and photographs of the packages."""
     for package in (GCOMPRIS, *WALLPAPERS):
         with tempfile.TemporaryDirectory() as folder, fetch(package, Path(folder)) as archive:
-            for number, (name, picture) in enumerate(_in_package(package, archive)):
+            for number, (name, picture) in enumerate(once(_in_package(package, archive))):
                 yield name, "validation" if number % HELD_OUT == HELD_OUT - 1 else "train", picture
+
+
+def once(named: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each photograph once: albums share some, which would lie in both splits."""
+    known: list[np.ndarray] = []
+    for name, picture in named:
+        small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if all(np.square(small - other).mean() > ALIKE**2 for other in known):
+            known.append(small)
+            yield name, picture
 
 
 def _in_package(package: str, archive: tarfile.TarFile) -> Iterator[tuple[str, np.ndarray]]:

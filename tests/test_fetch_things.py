@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.fetch_photos import keep
-from benchmarks.fetch_things import around_people, pictures, things
+from benchmarks.fetch_things import around_people, once, pictures, things
 from harmovid.data import split
 
 
@@ -49,6 +49,12 @@ def test_photographs_are_carved_out_of_a_file_and_cut_outs_are_not():
     assert len(found) == 2
     for n, one in enumerate(found):
         assert np.abs(one.astype(float) - picture(n)).mean() < 12
+
+
+def test_a_photograph_of_two_albums_is_taken_once():
+    again = cv2.resize(picture(0), (96, 72))
+    found = once([("one", picture(0)), ("other", picture(1)), ("again", again)])
+    assert [name for name, _ in found] == ["one", "other"]
 
 
 def test_what_surrounds_people_comes_with_their_place_and_split_and_none_of_the_test_part(tmp_path):
