@@ -136,7 +136,8 @@ def testset(
                                              "and pathtraced need it.")] = None,
     split: Annotated[str, typer.Option(help="Of the list: train, validation or test.")] = "test",
     per_clip: Annotated[int | None, typer.Option(help="Items of each clip. Default: 4; of free 2; of masks 1 for each "
-                                                 "bad mask; of step and passing always 2, of pathtraced 24.")] = None,
+                                                 "bad mask; of step and passing always 2, of pathtraced 8 for each "
+                                                 "map.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many clips, spread over the split, or people of "
                                               "pathtraced. Default: all; of jitter, step, passing and pathtraced 12, "
                                               "of masks 8.")] = None,
@@ -163,9 +164,8 @@ def testset(
             raise OptionError("--background is for free sets; in the others every clip keeps its own")
         if per_clip is not None and kind in (Kind.step, Kind.passing):
             raise OptionError(f"a {kind.value} set has two items of each clip; leave out --per-clip")
-        if kind is Kind.pathtraced and (per_clip is not None or split != "test"):
-            raise OptionError("a path-traced set is of people and maps held out for test, 24 items of each person; "
-                              "leave out --per-clip and --split")
+        if kind is Kind.pathtraced and per_clip is not None:
+            raise OptionError("a path-traced set has eight items of each person and map; leave out --per-clip")
         from harmovid.evaluate import freeset, jitterset, lutset, maskset, passingset, pathset, stepset, thingset
         from harmovid.lightstage import pathtrace
 
@@ -181,7 +181,7 @@ def testset(
                 if not pathtrace.compiled():
                     note("there is no libLLVM newer than 16 here (Debian: libllvm19): path tracing takes several "
                          "times as long without its compiler")
-                made = pathset.path_set(data, out, limit, progress=progress)
+                made = pathset.path_set(data, out, **more)
             elif luts is None:
                 made = freeset.free_set(data, out, backgrounds or None, **more)
             else:

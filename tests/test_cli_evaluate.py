@@ -147,8 +147,9 @@ class TestTestset:
         ("jitter footage -o set --luts luts --background footage", "--background is for free sets"),
         ("free footage -o set --per-clip 9", "1 to 2 of the backgrounds, got 9"),
         ("pathtraced footage -o set --luts luts", "takes no tables"),
-        ("pathtraced footage -o set --per-clip 2", "24 items of each person"),
-        ("pathtraced footage -o set --split train", "held out for test"),
+        ("pathtraced footage -o set --per-clip 2", "eight items of each person and map"),
+        ("pathtraced footage -o set --split train", "test or validation, got 'train'"),
+        ("pathtraced footage -o set --split validation", "footage lacks hilly_terrain_01.hdr"),
         ("pathtraced footage -o set", "footage lacks studio_small_03.hdr"),
         ("dreams footage -o set", "'dreams' is not one of"),
     ])

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from harmovid import config
+from harmovid.data import filming
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate import testsets
 from harmovid.evaluate.fidelity import SquaredError
 from harmovid.evaluate.testsets import MANIFEST, VERSION, Item, Manifest, Progress
 from harmovid.light import environment
-from harmovid.lightstage import pathtrace
+from harmovid.lightstage import identity, pathtrace
 from harmovid.lightstage.render import Look, Shot, develop, exposure, over
 from harmovid.lightstage.scene import Camera, Performance
 from harmovid.video import encode
@@ -30,10 +31,13 @@ Perform = Callable[[int, int, int], Performance]
 """A performance from the person's number, how many frames, and which take."""
 
 PEOPLE = 12
+HELD_OUT = {"test": (pathtrace.HELD_OUT_MAPS, identity.HELD_OUT),
+            "validation": (pathtrace.VALIDATION_MAPS, filming.VALIDATION)}
+"""The maps and the first person's number of each split."""
 
 
-def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int = 8, frames: int = 8,
-             size: tuple[int, int] = (128, 128), samples: int = 64, perform: Perform | None = None,
+def path_set(hdri: Path, out: Path, limit: int | None = None, *, split: str = "test", rotations: int = 8,
+             frames: int = 8, size: tuple[int, int] = (128, 128), samples: int = 64, perform: Perform | None = None,
              progress: Progress = lambda stage, done, total: None) -> Manifest:
     """Make the set, or what is missing of it; folders as those of `lutset.lut_set`.
 
@@ -44,9 +48,10 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
     background share exposure, white balance and curve. What is path-traced is kept in clips/, scene-linear.
 
     Args:
-        hdri: folder with the maps of `pathtrace.HELD_OUT_MAPS`, NAME.hdr.
+        hdri: folder with the split's maps, NAME.hdr: `pathtrace.HELD_OUT_MAPS` or `pathtrace.VALIDATION_MAPS`.
         out: the set's folder; a set begun there, of the same maps and options, is completed.
         limit: so many people; None for 12.
+        split: "test" or "validation"; no two share a person or a map, and neither shares one with training.
         rotations: of each map. frames, size: of each clip, (height, width) in pixels.
         samples: rays of light through each pixel.
         perform: who performs; None: `lightstage.people`.
@@ -58,7 +63,7 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
         camera's frame at the middle of the clip), `directed` and `off_axis`, degrees between light and axis of view.
 
     Raises:
-        OptionError: no people.
+        OptionError: no people, or another split.
         InputError: a map is missing or damaged.
         OutputError: another set is in `out`, or it cannot be written.
         MissingExtra: what the light stage needs is not installed.
@@ -66,7 +71,11 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
     people = PEOPLE if limit is None else limit
     if people < 1:
         raise OptionError(f"a path-traced set is of 1 person or more, got {people}")
-    files = {name: hdri / f"{name}.hdr" for name in pathtrace.HELD_OUT_MAPS}
+    if split not in HELD_OUT:
+        raise OptionError(f"a path-traced set is of {' or '.join(HELD_OUT)}, got {split!r}: the light stage trains on "
+                          "the people and maps of the rest")
+    names, first = HELD_OUT[split]
+    files = {name: hdri / f"{name}.hdr" for name in names}
     if missing := [path.name for path in files.values() if not path.is_file()]:
         raise InputError(f"{hdri} lacks {', '.join(missing)}; give the folder that holds these maps of Poly Haven")
     if perform is None:
@@ -75,16 +84,16 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, rotations: int 
         def perform(seed: int, count: int, take: int) -> Performance:
             return made_people(seed, count, take=take)
 
-    plan = pathtrace.plan(files, people, rotations)
+    plan = pathtrace.plan(files, people, rotations, first)
     wanted = Manifest(
-        VERSION, "test", len(plan) // people, kind="pathtraced",
+        VERSION, split, len(plan) // people, kind="pathtraced",
         clips=tuple(dict.fromkeys(_who(clip) for clip in plan)),
         backgrounds=testsets.digests(files.values(), lambda path: path.name),
         settings={"rotations": rotations, "frames": frames, "size": list(size), "samples": samples})
     begun = testsets.begin(out, wanted)
     maps = {name: environment.read(path) for name, path in files.items()}
-    made = pathtrace.truth(out / "clips", maps, perform, people=people, rotations=rotations, frames=frames, size=size,
-                           samples=samples)
+    made = pathtrace.truth(out / "clips", maps, perform, people=people, first=first, rotations=rotations,
+                           frames=frames, size=size, samples=samples)
     for number, _ in enumerate(made, 1):
         progress("path tracing", number, len(plan))
     by_name = {clip.name: clip for clip in plan}

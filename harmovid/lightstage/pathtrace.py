@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmovid.errors import InputError, MissingExtra, OutputError
+from harmovid.lightstage.identity import HELD_OUT
 from harmovid.lightstage.scene import Material, Performance, Surface
 
 Array = npt.NDArray[np.float32]
@@ -259,10 +260,12 @@ class Clip:
 # Poly Haven's maps that the list of the data (data/split.csv) keeps for `test`, so that no training ever sees them: a
 # studio, a low sun over water, a market hall.
 HELD_OUT_MAPS = ("studio_small_03", "venice_sunset", "leadenhall_market")
+# Those that it keeps for `validation`: a hill, a room by its windows, a square, a chapel.
+VALIDATION_MAPS = ("hilly_terrain_01", "lebombo", "potsdamer_platz", "thatch_chapel")
 
 
-def plan(maps: Iterable[str], people: int = 12, rotations: int = 8, first: int = 1_000_000) -> list[Clip]:
-    """Every person under every rotation of every map; people are held out, from seed `first` on."""
+def plan(maps: Iterable[str], people: int = 12, rotations: int = 8, first: int = HELD_OUT) -> list[Clip]:
+    """Every person under every rotation of every map; their seeds are `first` and those after it."""
     return [
         Clip(first + number, 0, name, turn / rotations)
         for number in range(people)
@@ -277,6 +280,7 @@ def truth(
     perform: Callable[[int, int, int], Performance],
     *,
     people: int = 12,
+    first: int = HELD_OUT,
     rotations: int = 8,
     frames: int = 8,
     size: tuple[int, int] = (128, 128),
@@ -290,7 +294,7 @@ def truth(
     `rgba`, (T, H, W, 4) half floats, scene-linear, premultiplied, with the camera's `pose` (T, 4, 4) and vertical
     `angle` of view and the `rate` of frames, a fraction; manifest.json tells how all of them were made.
     """
-    clips = plan(maps, people, rotations)
+    clips = plan(maps, people, rotations, first)
     settings = {"frames": frames, "size": list(size), "samples": samples, "full": full, "rotations": rotations}
     out.mkdir(parents=True, exist_ok=True)
     manifest = {"settings": settings, "clips": [{**asdict(clip), "file": clip.name + ".npz"} for clip in clips]}

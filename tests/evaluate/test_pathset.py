@@ -27,11 +27,12 @@ def perform(seed, frames, take):
 
 @pytest.fixture
 def hdri(tmp_path):
-    """Three maps of one lamp each: at −z, at +x, and behind the camera; one of them is warm."""
+    """Maps of one lamp each: of test at −z, at +x, and behind the camera, of which one is warm; and of validation."""
     folder = tmp_path / "hdri"
     folder.mkdir()
-    for name, column, colour in zip(pathtrace.HELD_OUT_MAPS, (16, 24, 0), ((1, 1, 1), (2, 1, 0.5), (1, 1, 1)),
-                                    strict=True):
+    names = *pathtrace.HELD_OUT_MAPS, *pathtrace.VALIDATION_MAPS
+    colours = (1, 1, 1), (2, 1, 0.5), (1, 1, 1), *4 * [(1, 1, 1)]
+    for name, column, colour in zip(names, (16, 24, 0, 4, 12, 20, 28), colours, strict=True):
         light = np.full((16, 32, 3), 0.2, np.float32)
         light[7:9, [column - 1, column]] = 40 * np.array(colour)
         cv2.imwrite(str(folder / f"{name}.hdr"), light[..., ::-1])
@@ -127,6 +128,18 @@ def test_light_is_told_in_the_frame_of_the_camera(tmp_path, hdri, tracer):
     assert told[right, 0]["off_axis"] == pytest.approx(90, abs=8) and told[right, 0]["light"][0] > 0.99
     assert told[behind, 90]["light"][0] > 0.99 and told[behind, 270]["light"][0] < -0.99
     assert told[front, 180]["off_axis"] < 8 and told[behind, 0]["directed"] > 0.3
+
+
+def test_validation_has_people_and_maps_of_its_own(tmp_path, hdri, tracer):
+    test, validation = (pathset.path_set(hdri, tmp_path / name, split=name, perform=perform,
+                                         **{**KEPT, "rotations": 1}) for name in ("test", "validation"))
+    assert validation.split == "validation" and len(validation.items) == 2 * 4 and len(validation.clips) == 2
+    assert not {item.variant for item in test.items} & {item.variant for item in validation.items}
+    assert not set(test.clips) & set(validation.clips)
+    with pytest.raises(OptionError, match="test or validation, got 'train'"):
+        pathset.path_set(hdri, tmp_path / "other", split="train")
+    with pytest.raises(OutputError):
+        pathset.path_set(hdri, tmp_path / "test", split="validation", perform=perform, **{**KEPT, "rotations": 1})
 
 
 def test_what_is_missing_is_said(tmp_path, hdri):

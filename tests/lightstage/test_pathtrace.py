@@ -103,6 +103,7 @@ def test_the_plan_is_every_person_under_every_light():
 
 def test_maps_of_the_truth_set_are_kept_from_training():
     assert {f"hdri/{name}.hdr" for name in pathtrace.HELD_OUT_MAPS} <= set(split.files("test", "hdri"))
+    assert {f"hdri/{name}.hdr" for name in pathtrace.VALIDATION_MAPS} == set(split.files("validation", "hdri"))
 
 
 def test_the_truth_set_resumes(tmp_path):
