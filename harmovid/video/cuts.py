@@ -18,7 +18,8 @@ from harmovid.video.color import luminance, to_linear
 _SIDE = 32  # pixels of the small picture
 _LOCAL = 4.0  # pixels, deviation of the blur that is the local mean
 _DARK = 0.02  # added to linear luminance; below it, a camera sees noise
-_FLAT = 0.03  # of log luminance: contrast below it is noise
+_FLAT = 0.03  # of log luminance: contrast below it is noise,
+_NOTHING = 0.006  # and where the whole picture has less, nothing is seen
 _REACH = 4  # frames on each side that are compared: one more than a flash lasts
 # Frames that correlate more are of one shot. Neighbours in real clips did by 0.41 and more, and by 0.66 where one may
 # be shifted against the other as far as a head jerks; strangers by up to 0.36, and 0.46.
@@ -30,7 +31,8 @@ def shots(pictures: Iterable[np.ndarray]) -> list[int]:
     """The first frame of each shot; 0 is the first of these.
 
     Frame t begins one where no frame of t … t + 3 correlates by more than 0.5 with any of t − 4 … t − 1, nor by more
-    than 0.55 where it is shifted by up to a tenth of the picture. Shots of less than four frames are taken for flashes.
+    than 0.55 where it is shifted by up to a tenth of the picture. Two frames in which nothing is seen, of one colour each, are alike. Shots of less than
+    four frames are taken for flashes.
 
     Args:
         pictures: (H, W, 3), display sRGB in [0, 1], in order; one at a time is held.
@@ -46,7 +48,8 @@ def shots(pictures: Iterable[np.ndarray]) -> list[int]:
         seen.append(_structure(picture))
         if len(seen) == 2 * _REACH:
             before, after = np.stack(list(seen)[:_REACH]), np.stack(list(seen)[_REACH:])
-            if (after @ before.T).max() <= _ALIKE and not _shifted(before, after):
+            nothing = not before.any(1).all() and not after.any(1).all()
+            if not nothing and (after @ before.T).max() <= _ALIKE and not _shifted(before, after):
                 starts.append(count - _REACH)
     return starts
 
@@ -71,8 +74,9 @@ def _structure(picture: np.ndarray) -> np.ndarray:
     small = cv2.resize(np.ascontiguousarray(picture, np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     level = np.log(luminance(to_linear(np.clip(small, 0, 1), "srgb")) + np.float32(_DARK))
     fine = level - cv2.GaussianBlur(level, (0, 0), _LOCAL)
+    if float(np.sqrt((fine * fine).mean())) < _NOTHING:
+        return np.zeros(fine.size, np.float32)
     contrast = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), _LOCAL) + np.float32(_FLAT) ** 2)
     flat = (fine / contrast).ravel()
     flat -= flat.mean()
-    length = float(np.linalg.norm(flat))
-    return flat / length if length > 0 else flat
+    return flat / np.maximum(np.linalg.norm(flat), np.float32(1e-6))

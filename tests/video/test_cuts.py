@@ -59,6 +59,16 @@ def test_a_flash_is_no_cut_though_nothing_is_seen_in_it(frames: int) -> None:
     assert shots(clip) == [0]
 
 
+@pytest.mark.parametrize("colour", [(0.5, 0.5, 0.5), (0.725, 0.482, 0.788), (0, 0, 0), (1, 1, 1)])
+@pytest.mark.parametrize("noise", [0.0, 0.004])
+def test_a_picture_of_one_colour_is_one_shot(colour: tuple[float, ...], noise: float) -> None:
+    random = np.random.default_rng(0)
+    flat = np.full((16, 270, 480, 3), colour, np.float32)
+    flat = np.clip(flat + noise * random.standard_normal(flat.shape, np.float32), 0, 1)
+    assert shots(flat) == [0]
+    assert shots(np.concatenate([shot(1, 8), flat[:, :96, :160], shot(2, 8)])) == [0, 8, 24]
+
+
 def test_what_flickers_in_the_dark_is_judged_by_more_than_noise() -> None:
     random = np.random.default_rng(0)
     clip = shot(1, 20) * np.float32(0.15)
