@@ -167,16 +167,18 @@ def harmonize(
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
         harmonizer, remarks = cli_models.harmonizer(model, steps, device)
         front = opened(foreground, fps, foreground_transfer, damaged_ok=end is not None)
-        behind = opened(background, fps, background_transfer)
+        behind = opened(background, fps, background_transfer, damaged_ok=end is not None)
         matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
+        # A photo before a video lasts as long, and has its rate.
+        timed = replace(front, rate=behind.rate) if front.still else front
+        last = frame_number(end, timed, "--end")
         if mask is None:
-            front = io.drop_opaque_alpha(front)
+            front = io.drop_opaque_alpha(front, last)
         options = Options(
             fit=fit.value if fit else None, canvas=canvas.value, place=place.value if place else None, scale=scale,
             position=two_numbers(position), strength=strength, detail=detail.value, output=output.value, edge=edge,
             refine=Refine(shrink=shrink, soften=soften, despeckle=despeckle), steady=steady,
-            start=frame_number(start, front, "--start"), end=frame_number(end, front, "--end"), preview=preview,
-            sound=sound, seed=seed)
+            start=frame_number(start, timed, "--start"), end=last, preview=preview, sound=sound, seed=seed)
         options = config.override(options, set_ or [])
         check_detail(options)
         # What stands in the way is said before a mask is made, which takes long.
@@ -202,12 +204,12 @@ def harmonize(
                     raise InputError("there is no mask: pass --mask, give a foreground with alpha, or let one be made. "
                                      f"{error}") from error
                 own = open_target(Path(folder) / "mask.mkv")
-                frames = sorted(set(work.foreground_index.tolist()))
+                frames = [0] if front.still else work.foreground_index.tolist()
                 if write_matte(front, own, segmenter, indices=frames, progress=progress) == 0:
                     raise InputError(f"no mask was given, and nobody was found in {foreground} to make one of; pass "
                                      "--mask, white where the person is")
                 work = plan(front, behind, opened(own.path, None, None), out, options, overwrite=overwrite,
-                            also_inputs=made)
+                            also_inputs=made, mask_frames=None if front.still else frames)
             summary = pipeline.harmonize(work, harmonizer(progress, options), compare=comparison, progress=progress)
         if makes_mask:
             summary.notes = ("no mask given: one was made", *summary.notes)

@@ -31,7 +31,7 @@ from harmovid.model.checkpoint import save
 from harmovid.model.presets import deflickering
 from tests.commands import invoke
 from tests.infer.tiny import tiny
-from tests.odd import FRAMES, SIZE, Clip, Maker, Pictures, draw, look, tree
+from tests.odd import FRAMES, SIZE, Clip, Maker, Pictures, Still, draw, look, tree
 
 # The model that is quickest; a --model after it counts.
 RUN = "harmonize fg.mkv bg.mkv --mask mask.mkv -o out.mkv --model classical"
@@ -360,6 +360,31 @@ class TestHarmonize:
         for options, frames in (("--start 2 --end 5", 3), ("--preview 2", 2)):
             invoke(RUN.replace("--mask mask.mkv", options) + " --overwrite")
             assert look(work / "out.mkv").frames == frames
+
+    def test_a_mask_is_made_where_a_short_background_trims(self, work):
+        pytest.importorskip("ai_edge_litert")
+        invoke(RUN.replace("--mask mask.mkv", "--start 1"))
+        whole = look(work / "out.mkv").pictures
+        Clip("bars", 3)(work / "short.mkv")
+        invoke(RUN.replace("--mask mask.mkv", "--start 1 --fit trim").replace("bg.mkv", "short.mkv") + " --overwrite")
+        assert np.abs(look(work / "out.mkv").pictures.astype(int) - whole[:3]).max() < 12
+
+    def test_what_a_background_that_is_cut_short_still_has(self, work):
+        whole = Path("bg.mkv").read_bytes()
+        Path("cut.mkv").write_bytes(whole[: len(whole) * 3 // 4])
+        run = RUN.replace("bg.mkv", "cut.mkv")
+        assert "cut.mkv is cut short" in invoke(run, 2).stderr
+        assert "background: cut short" in invoke(f"{run} --end 2").stderr and look(work / "out.mkv").frames == 2
+
+    def test_a_photo_before_a_video(self, work):
+        pytest.importorskip("ai_edge_litert")
+        Still("person")(work / "photo.png")
+        run = RUN.replace("fg.mkv", "photo.png").replace("--mask mask.mkv", "")
+        result = invoke(f"{run} --json")
+        assert json.loads(result.stdout)["frames"] == FRAMES
+        Clip("bars", 2 * FRAMES, rate="120")(work / "fast.mkv")
+        invoke(f"{run} --end 0.05s --overwrite".replace("bg.mkv", "fast.mkv"))
+        assert look(work / "out.mkv").frames == 6
 
     def test_without_the_segmenter_the_way_out_is_told(self, work, monkeypatch):
         monkeypatch.setitem(sys.modules, "ai_edge_litert", None)

@@ -171,8 +171,8 @@ def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Ha
     Raises:
         InputError, OutputError, OptionError: as `plan.plan` and `pipeline.harmonize`.
     """
-    mask = mask and io.drop_opaque_alpha(mask)
-    video = io.drop_opaque_alpha(video) if mask is None else video
+    mask = mask and io.drop_opaque_alpha(mask, options.end)
+    video = io.drop_opaque_alpha(video, options.end) if mask is None else video
     # The video is the background too: where it is left alone it keeps its own bits.
     behind = replace(video, notes=())
     if mask is not None or video.alpha:

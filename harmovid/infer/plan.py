@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -121,7 +122,8 @@ class Plan:
 
 
 def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Path, options: Options, *,
-         overwrite: bool = False, also_inputs: tuple[Path, ...] = ()) -> Plan:
+         overwrite: bool = False, also_inputs: tuple[Path, ...] = (),
+         mask_frames: Sequence[int] | None = None) -> Plan:
     """Resolve a run, or say what stands in its way.
 
     Args:
@@ -130,11 +132,12 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         options: what the user asks for.
         overwrite: allow an existing output to be replaced.
         also_inputs: more files that must not be written over.
+        mask_frames: the foreground's frames, rising, of which the mask was made; None: told by how many it has.
 
     Raises:
         InputError, OutputError, OptionError: a sentence about what, and what to do.
     """
-    mask = mask and io.drop_opaque_alpha(mask)
+    mask = mask and io.drop_opaque_alpha(mask, options.end)
     if foreground.still and background.frames > 1 and not stills.is_one_picture(output):
         # A person in a photo before a video: held for as long as the video lasts.
         foreground = replace(foreground, frames=background.frames, rate=background.rate,
@@ -147,7 +150,7 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         raise InputError(f"{foreground.path} has no alpha and no mask was given; pass --mask, or make one with "
                          f"`harmovid matte {foreground.path} -o mask.mkv`")
     first, last = _stretch(foreground, options, notes)
-    fg_index, mask_index, bg_index = _timeline(foreground, background, mask, first, last, options, notes)
+    fg_index, mask_index, bg_index = _timeline(foreground, background, mask, mask_frames, first, last, options, notes)
 
     fg_size, bg_size = (foreground.width, foreground.height), (background.width, background.height)
     size = fg_size if options.canvas == "foreground" else bg_size
@@ -214,10 +217,32 @@ def _stretch(foreground: Clip, options: Options, notes: list[str]) -> tuple[int,
     return start, end
 
 
-def _timeline(foreground: Clip, background: Clip, mask: Clip | None, first: int, last: int, options: Options,
-              notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+_Reading = Literal["frames", "one picture", "stretch", "preview", "stored", "shorter"]
+
+
+def _reading(foreground: Clip, mask: Clip, first: int, last: int, options: Options) -> _Reading:
+    """What a mask's pictures are of, told by how many there are: as many as the foreground has frames, one for all, as
+    many as the stretch has, as the preview, as the file stores of a clip of variable rate (most tools make one for
+    each); only where nothing fits is one cut short."""
+    stored = 0 if foreground.timestamps is None else len(foreground.timestamps)
+    fitting: dict[_Reading, int] = {"frames": foreground.frames, "one picture": 1, "stretch": last - first,
+                                    "preview": options.preview or 0, "stored": stored}
+    if mask.still and foreground.frames > 1:
+        return "one picture"
+    for reading, frames in fitting.items():
+        if mask.frames == frames:
+            return reading
+    if options.fit == "trim":
+        return "shorter" if mask.frames < last else "frames"
+    raise InputError(f"the mask has {mask.frames} frames, the foreground has {foreground.frames}; pass "
+                     f"--fit trim, or run `harmovid matte {foreground.path} -o mask.mkv` again")
+
+
+def _timeline(foreground: Clip, background: Clip, mask: Clip | None, mask_frames: Sequence[int] | None, first: int,
+              last: int, options: Options, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frame numbers of foreground, mask and background for each frame of the result."""
-    if mask and options.fit == "trim" and 1 < mask.frames < last and mask.frames != last - first:
+    reading: _Reading | None = None
+    if mask and mask_frames is None and (reading := _reading(foreground, mask, first, last, options)) == "shorter":
         if mask.frames <= first:
             raise InputError(f"the mask has {mask.frames} frames and ends before --start {first}")
         notes.append(f"mask: {mask.frames} frames for {foreground.frames}; cut to the shorter")
@@ -229,22 +254,19 @@ def _timeline(foreground: Clip, background: Clip, mask: Clip | None, first: int,
     if options.preview is not None and options.preview < len(fg_index):
         spread = np.linspace(0, len(fg_index) - 1, options.preview).round().astype(np.int64)
         fg_index, bg_index = fg_index[spread], bg_index[spread]
-    if mask is None or mask.frames == foreground.frames or (options.fit == "trim" and mask.frames >= last):
-        mask_index = fg_index
-    elif mask.still or mask.frames == 1:
+    mask_index = fg_index
+    if mask_frames is not None:
+        mask_index = np.searchsorted(np.asarray(mask_frames), fg_index)
+    elif reading == "one picture":
         mask_index = np.zeros_like(fg_index)
         notes.append("mask: one picture, used for every frame")
-    elif mask.frames == last - first:  # made of the stretch alone
+    elif reading == "stretch":
         mask_index = fg_index - first
-    elif mask.frames == len(fg_index):  # made of the frames of the preview alone
+    elif reading == "preview":
         mask_index = np.arange(len(fg_index))
-    elif foreground.timestamps is not None and mask.frames == len(foreground.timestamps):
-        # Of a clip of variable rate most tools make one mask per stored frame.
+    elif mask and reading == "stored":
         mask_index = foreground.source_index[fg_index]
         notes.append(f"mask: one picture for each of the {mask.frames} frames that the foreground's file holds")
-    else:
-        raise InputError(f"the mask has {mask.frames} frames, the foreground has {foreground.frames}; pass "
-                         f"--fit trim, or run `harmovid matte {foreground.path} -o mask.mkv` again")
     return fg_index, mask_index, bg_index
 
 

@@ -31,8 +31,8 @@ def shots(pictures: Iterable[np.ndarray]) -> list[int]:
     """The first frame of each shot; 0 is the first of these.
 
     Frame t begins one where no frame of t … t + 3 correlates by more than 0.5 with any of t − 4 … t − 1, nor by more
-    than 0.55 where it is shifted by up to a tenth of the picture. Two frames in which nothing is seen, of one colour each, are alike. Shots of less than
-    four frames are taken for flashes.
+    than 0.55 where it is shifted by up to a tenth of the picture. Two frames of one colour each, in which nothing is
+    seen, are alike. Shots of less than four frames are taken for flashes.
 
     Args:
         pictures: (H, W, 3), display sRGB in [0, 1], in order; one at a time is held.

@@ -90,12 +90,14 @@ def _read_video(clip: Clip, wanted: Iterable[int], grey: bool) -> Iterator[Frame
             yield last[1]
 
 
-def drop_opaque_alpha(clip: Clip) -> Clip:
-    """The clip without its alpha channel where that is 1 everywhere, and so cuts out nothing.
+def drop_opaque_alpha(clip: Clip, end: int | None = None) -> Clip:
+    """The clip without its alpha channel where that is 1 everywhere before frame `end`, and so cuts out nothing.
 
     Reads up to the first frame that shows otherwise.
     """
-    if not clip.alpha or any(frame.alpha is not None and (frame.alpha < 1).any() for frame in read(clip, grey=True)):
+    wanted = range(clip.frames if end is None else min(end, clip.frames))
+    if not clip.alpha or any(frame.alpha is not None and (frame.alpha < 1).any()
+                             for frame in read(clip, wanted, grey=True)):
         return clip
     return replace(clip, alpha=False, notes=(*clip.notes, "its alpha is opaque everywhere, and was not used"))
 

@@ -141,6 +141,28 @@ def test_a_mask_of_the_stored_frames_of_a_clip_of_variable_rate() -> None:
     assert work.mask_index.tolist() == source.tolist() and "6" in work.notes[0]
 
 
+@pytest.mark.parametrize("reading", ["stretch", "preview", "stored"])
+def test_trim_leaves_a_mask_that_fits_as_it_is(reading: str) -> None:
+    foreground, background = clip("fg.mkv"), clip("bg.mkv", 5)
+    if reading == "stretch":
+        work = made(foreground, background, clip("mask.mkv", 6), fit="trim", start=4)
+        assert work.foreground_index.tolist() == [4, 5, 6, 7, 8] and work.mask_index.tolist() == [0, 1, 2, 3, 4]
+    elif reading == "preview":
+        work = made(foreground, background, clip("mask.mkv", 3), fit="trim", preview=3)
+        assert work.foreground_index.tolist() == [0, 2, 4] and work.mask_index.tolist() == [0, 1, 2]
+    else:
+        source = np.array([0, 0, 1, 2, 2, 2, 3, 4, 4, 5])
+        foreground = replace(foreground, source_index=source, timestamps=np.arange(6))
+        assert made(foreground, background, clip("mask.mkv", 6), fit="trim").mask_index.tolist() == [0, 0, 1, 2, 2]
+
+
+def test_a_mask_made_of_frames_that_are_told() -> None:
+    frames = [3, 5, 7, 9]
+    work = plan(clip("fg.mkv"), clip("bg.mkv", 7), clip("mask.mkv", 4), "out.mkv",
+                Options(fit="trim", start=3, preview=4), mask_frames=frames)
+    assert work.foreground_index.tolist() == frames and work.mask_index.tolist() == [0, 1, 2, 3] and len(work) == 4
+
+
 def test_no_mask_and_no_alpha_is_refused_with_the_way_out() -> None:
     with pytest.raises(InputError, match=r"--mask.*harmovid matte"):
         plan(clip("fg.mkv"), clip("bg.mkv"), None, "out.mkv", Options())

@@ -450,3 +450,4 @@ def test_alpha_that_cuts_out_nothing_is_dropped(tmp_path, alpha, kept):
     clip = io.drop_opaque_alpha(open_clip(write_clip(tmp_path / "a.mov", pictures, codec="png", pix_fmt="rgba")))
     assert clip.alpha == kept and ("opaque" in "".join(clip.notes)) != kept
     assert (first(clip).alpha is not None) == kept and numbers(clip) == [0, 1, 2]
+    assert not io.drop_opaque_alpha(open_clip(tmp_path / "a.mov"), alpha[0] // 255).alpha  # no later frame is asked
