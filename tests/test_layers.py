@@ -24,6 +24,7 @@ ROOMS = ("errors", "config", "video", "composite", "light", "model", "infer", "b
 DOORS: dict[str, tuple[str, ...]] = {
     "av": ("video/io.py", "video/probe.py", "video/pixels.py", "video/encode.py", "video/sound.py"),
     "OpenEXR": ("video/stills.py",),
+    "PIL": ("video/profile.py",),
     "numba": ("infer/apply.py", "light/lookup.py"),
     "ai_edge_litert": ("composite/segment.py",),
     "rembg": ("composite/segment.py",),

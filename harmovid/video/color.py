@@ -168,7 +168,7 @@ def linear_between(rgb: np.ndarray, source: ColorTags, target: ColorTags) -> np.
 @lru_cache
 def primaries_matrix(source: Primaries, target: Primaries) -> np.ndarray:
     """The 3 × 3 matrix from linear RGB of `source` to linear RGB of `target` (SMPTE RP 177)."""
-    return (np.linalg.inv(_rgb_to_xyz(target)) @ _rgb_to_xyz(source)).astype(np.float32)
+    return (np.linalg.inv(rgb_to_xyz(target)) @ rgb_to_xyz(source)).astype(np.float32)
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -194,7 +194,7 @@ def _with_toe(curve: np.ndarray, a: np.ndarray, end: float, slope: float) -> np.
     return curve
 
 
-def _rgb_to_xyz(primaries: Primaries) -> np.ndarray:
+def rgb_to_xyz(primaries: Primaries) -> np.ndarray:
     xyz = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in CHROMATICITIES[primaries]]).T
     x, y = _WHITE_D65
     return xyz * np.linalg.solve(xyz, np.array([x / y, 1.0, (1 - x - y) / y]))

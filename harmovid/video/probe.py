@@ -36,8 +36,11 @@ def picture_stream(container: Any) -> Any:
     """The stream that is watched.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or one of many tiles.
     """
+    if any(stream.disposition & Disposition.dependent for stream in container.streams.video):
+        raise InputError(f"{container.name} is a picture in tiles, as telephones store HEIC, and cannot be put "
+                         "together here; convert it to JPEG or PNG")
     # A cover picture in a sound file is a video stream to FFmpeg, not to anybody else.
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:

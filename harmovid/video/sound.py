@@ -41,7 +41,9 @@ class SoundCopy:
             self.source = av.open(str(sound.path.absolute()), metadata_errors="replace")
         except FFmpegError as error:
             raise self._unreadable() from error
-        stream = self.source.streams.audio[0]
+        stream = _heard(self.source)
+        if stream is None:
+            raise self._unreadable()
         name = stream.codec_context.codec.canonical_name
         fits = kind == "mkv" or name in (_MP4_SOUND if kind == "mp4" else _MOV_SOUND) or (
             kind == "mov" and name.startswith(_MOV_PCM))
@@ -153,6 +155,14 @@ def check_sound(path: Path) -> None:
         with av.open(str(path.absolute()), metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise OptionError(f"{path} has no sound")
-            next(container.demux(container.streams.audio[0]))
+            stream = _heard(container)
+            if stream is None:
+                raise InvalidDataError(0, "a codec that is not known", str(path))
+            next(container.demux(stream))
     except (FFmpegError, StopIteration) as error:
         raise InputError(f"the sound of {path} cannot be read; pass --no-sound to leave it out") from error
+
+
+def _heard(container: Any) -> Any:
+    """The first stream of sound that can be decoded, or None: of a codec that is not known there is no context."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)

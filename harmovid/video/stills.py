@@ -18,6 +18,7 @@ import numpy as np
 from harmovid.errors import InputError
 from harmovid.video.clip import Clip, Frame
 from harmovid.video.color import CHROMATICITIES, SCENE_LINEAR, SRGB, Primaries
+from harmovid.video.profile import picture_profile
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".webp", ".bmp")
 _PLACEHOLDER = re.compile(r"%0?(\d*)d|(#+)")
@@ -79,6 +80,12 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
     pixels, header = _load(files[0])
     rate = rate or _header_rate(header)
     linear = files[0].suffix.lower() == ".exr"
+    primaries, notes = _primaries(header), _notes(header)
+    if not linear:
+        primaries, profile = picture_profile(files[0])
+        if profile and primaries is None:
+            notes = (f"its colour profile, {profile}, is not known here and is read as sRGB's: convert it to sRGB "
+                     "before",)
     return Clip(
         path=path,
         width=pixels.shape[1],
@@ -87,12 +94,12 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
         rate=rate or DEFAULT_RATE,
         source_index=np.arange(len(files)),
         bits={np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32),
-        tags=replace(SCENE_LINEAR, primaries=_primaries(header) or "bt709") if linear else SRGB,
+        tags=replace(SCENE_LINEAR if linear else SRGB, primaries=primaries or "bt709"),
         alpha=pixels.ndim == 3 and pixels.shape[2] in (2, 4),
         start_number=numbers[0] if numbers else None,
         timecode=_header_timecode(header),
         files=tuple(files),
-        notes=_notes(header),
+        notes=notes,
     )
 
 
@@ -319,7 +326,8 @@ def _write_exr(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, rate: Frac
         # colour frame; field phase; three flags and eight words of the user's
         rest = (0, frame % 2 if pairs else 0, *(0,) * 11)
         drop = int(timecode[8] in ";.")
-        header["timeCode"] = OpenEXR.TimeCode(hours, minutes, seconds, frame // 2 if pairs else frame, drop, *rest)
+        if rate <= 60:  # it has no room for more
+            header["timeCode"] = OpenEXR.TimeCode(hours, minutes, seconds, frame // 2 if pairs else frame, drop, *rest)
         header["harmovid:timecode"] = timecode
     half = np.clip(planes, -65504, 65504).astype(np.float16)
     try:

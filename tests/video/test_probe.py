@@ -1,15 +1,17 @@
 """Probing: how many frames a file has and when they are shown, and whether all that it promises is there."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harmovid.errors import InputError
 from harmovid.video.io import open_clip
-from harmovid.video.probe import steady
+from harmovid.video.probe import picture_stream, steady
 from tests.makers import coded, write_clip
 from tests.video.test_io import FILM, NTSC, counting, numbers
 
@@ -104,3 +106,10 @@ def test_a_file_without_its_index(tmp_path, whole_files):
     for damaged_ok in (False, True):
         with pytest.raises(InputError, match=r"cannot be read as a video .* cut short"):
             open_clip(path, damaged_ok=damaged_ok)
+
+
+def test_a_picture_in_tiles_is_refused():
+    tile = SimpleNamespace(disposition=Disposition.dependent)
+    container = SimpleNamespace(name="photo.heic", streams=SimpleNamespace(video=[tile, tile], audio=[]))
+    with pytest.raises(InputError, match=r"photo\.heic is a picture in tiles.*convert it to JPEG"):
+        picture_stream(container)

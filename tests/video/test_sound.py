@@ -99,6 +99,16 @@ def test_no_sound_where_there_is_none(tmp_path):
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
+def test_sound_of_a_codec_that_is_not_known(tmp_path):
+    source = voiced(tmp_path / "a.mov", Sound("pcm_s16le", 0.5))
+    source.write_bytes(source.read_bytes().replace(b"sowt", b"apac"))
+    with pytest.raises(InputError, match="--no-sound"):
+        check_sound(source)
+    with pytest.raises(InputError, match="--no-sound"):
+        put(tmp_path / "b.mov", counting(3), sound=sounds.Sound(source))
+    assert [f.name for f in tmp_path.iterdir()] == ["a.mov"]
+
+
 def test_torn_packets_of_sound_become_silence(tmp_path):
     source = voiced(tmp_path / "a.mkv", Sound("flac", 1.5))
     data = bytearray(source.read_bytes())

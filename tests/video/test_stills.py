@@ -391,6 +391,13 @@ def test_exr_header_tells_rate_and_timecode(tmp_path):
             assert (file.header()["timeCode"].frame, file.header()["timeCode"].fieldPhase) == stored
 
 
+def test_exr_of_more_frames_than_the_standard_code_counts(tmp_path):
+    stills.write_picture(tmp_path / "a.exr", np.ones((4, 4, 3), np.float32), None, 16, Fraction(120), "01:00:00:119")
+    assert open_clip(tmp_path / "a.exr").timecode == "01:00:00:119"
+    with OpenEXR.File(str(tmp_path / "a.exr")) as file:
+        assert "timeCode" not in file.header()
+
+
 def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
