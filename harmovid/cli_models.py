@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -135,4 +136,6 @@ def there(device: Device) -> str:
     if device is Device.cuda and not torch.cuda.is_available():
         note("there is no CUDA device here: training runs on the processor")
         return "cpu"
+    if device is Device.cuda and (rank := os.environ.get("LOCAL_RANK")) is not None:  # one process of several
+        return f"cuda:{int(rank) % torch.cuda.device_count()}"
     return device.value

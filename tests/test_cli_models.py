@@ -61,3 +61,12 @@ def test_what_is_not_there_is_replaced_and_noted(monkeypatch, capsys) -> None:
         assert cli_models.there(Device.cuda) == device
         assert said in capsys.readouterr().err
     assert cli_models.there(Device.cpu) == "cpu"
+
+
+def test_each_of_several_processes_has_a_device_of_its_own(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert cli_models.there(Device.cuda) == "cuda:3"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # each is shown its own alone
+    assert cli_models.there(Device.cuda) == "cuda:0" and cli_models.there(Device.cpu) == "cpu"

@@ -55,8 +55,8 @@ def read(data: Path | None = None) -> tuple[Entry, ...]:
         data: a folder of footage; the list is its own split.csv where it has one, else the project's.
 
     Raises:
-        InputError: the folder's own list has other columns, names an unknown split or folder or a file twice, or has
-            one person in two splits.
+        InputError: the folder's own list has other columns, names an unknown split or folder or a file twice, has one
+            person in two splits, or two portraits of one name in one split.
     """
     own = data / LIST if data is not None else None
     return _project() if own is None or not own.is_file() else _checked(own)
@@ -82,6 +82,7 @@ def _checked(path: Path) -> tuple[Entry, ...]:
     rows = _rows(lines)
     place: dict[str, str] = {}
     seen = set()
+    packed: dict[tuple[str, str], str] = {}
     for number, entry in enumerate(rows, 2):
         if entry.split not in SPLITS or entry.folder not in FOLDERS or not entry.person:
             raise InputError(f"{path}, line {number}: {entry.file!r} of person {entry.person!r} in split "
@@ -90,6 +91,11 @@ def _checked(path: Path) -> tuple[Entry, ...]:
         if entry.file in seen:
             raise InputError(f"{path}, line {number}: {entry.file} is listed twice; keep one of the two")
         seen.add(entry.file)
+        shard = entry.split, Path(entry.file).stem
+        if entry.folder.startswith("portraits") and entry.split != "unused" and (
+                other := packed.setdefault(shard, entry.file)) != entry.file:
+            raise InputError(f"{path}, line {number}: {entry.file} and {other} are both called {shard[1]}, as would "
+                             "be their shards; rename one of the two")
         if entry.split != "unused" and place.setdefault(entry.person, entry.split) != entry.split:
             raise InputError(f"{path}, line {number}: {entry.person} is in {place[entry.person]} and in "
                              f"{entry.split}; keep all files of a person, shoot or place in one split")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -220,17 +221,19 @@ class FaceEmbedder:
 
     def __init__(self, detector: Any, recognizer: Any) -> None:
         self._detector, self._recognizer = detector, recognizer
+        self._one = threading.Lock()  # OpenCV's networks keep the picture that they are at
 
     def embed(self, frames: np.ndarray) -> np.ndarray:
         """As `Embedder.embed`, (N, 128); NaN for a picture without a face."""
         found = np.full((len(frames), 128), np.nan, np.float32)
         for row, frame in zip(found, frames, strict=True):
             picture = np.ascontiguousarray(np.rint(np.clip(frame[..., ::-1], 0, 1) * 255).astype(np.uint8))  # BGR
-            self._detector.setInputSize(picture.shape[1::-1])
-            faces = self._detector.detect(picture)[1]  # (n, 15): x, y, width, height, landmarks, score; or None
-            if faces is not None and len(faces):
-                largest = max(faces, key=lambda face: face[2] * face[3])
-                row[:] = self._recognizer.feature(self._recognizer.alignCrop(picture, largest))[0]
+            with self._one:
+                self._detector.setInputSize(picture.shape[1::-1])
+                faces = self._detector.detect(picture)[1]  # (n, 15): x, y, width, height, landmarks, score; or None
+                if faces is not None and len(faces):
+                    largest = max(faces, key=lambda face: face[2] * face[3])
+                    row[:] = self._recognizer.feature(self._recognizer.alignCrop(picture, largest))[0]
         return found
 
 

@@ -14,6 +14,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
@@ -111,19 +113,24 @@ class _Batches(Dataset[Batch]):
 
 
 class _Cosine:
-    """The learning rate's share of its peak, by steps and, where they are given, minutes."""
+    """The learning rate's share of its peak, by steps and, where they are given, minutes: the main process's."""
 
-    def __init__(self, config: LoopConfig) -> None:
-        self.config, self.spent, self.since = config, 0.0, time.monotonic()
+    def __init__(self, config: LoopConfig, device: torch.device) -> None:
+        self.config, self.device, self.spent, self.since, self.shown = config, device, 0.0, time.monotonic(), 0.0
 
     @property
     def seconds(self) -> float:
         return self.spent + time.monotonic() - self.since
 
+    def look(self) -> None:
+        """Look at the clock. All processes at once, or their rates of learning, and their ends, would come apart."""
+        if self.config.minutes is not None:
+            self.shown = float(broadcast(torch.tensor(self.seconds, dtype=torch.float64, device=self.device)))
+
     def progress(self, step: int) -> float:
         done = step / self.config.steps
         if self.config.minutes is not None:
-            done = max(done, self.seconds / (60 * self.config.minutes))
+            done = max(done, self.shown / (60 * self.config.minutes))
         return min(done, 1.0)
 
     def __call__(self, step: int) -> float:
@@ -159,7 +166,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         (out / "sheets").mkdir(parents=True, exist_ok=True)
         _recover(state)
     accelerator.wait_for_everyone()
-    clock = _Cosine(config)
+    clock = _Cosine(config, accelerator.device)
     optimizer = torch.optim.AdamW(_groups(task.module, config), lr=config.lr, betas=(0.9, config.beta2))
     module, optimizer = accelerator.prepare(task.module, optimizer)
     averaged = AveragedModel(accelerator.unwrap_model(module),
@@ -167,6 +174,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     step = 0
     if state.is_dir():
         step, clock.spent = _load(accelerator, averaged, state)
+    clock.look()
     last = clock.progress(step) >= 1
     if last and (figures := _finished(out / "model", step)) is not None:
         return figures
@@ -190,6 +198,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         averaged.update_parameters(accelerator.unwrap_model(module))
         step += 1
         progress(task.name, step, config.steps)
+        clock.look()
         last = clock.progress(step) >= 1
         save = last or step % config.save_every == 0
         if save or step % config.log_every == 0:  # a state that is kept is one that has been looked at
@@ -257,9 +266,19 @@ def _echoed(task: Task, config: LoopConfig, step: int, world: int, rank: int) ->
 def _batches(task: Task, config: LoopConfig, indices: range) -> Iterator[Batch]:
     if config.workers == 0:
         return (task.batch(index, config.seed) for index in indices)
+    _allow_files()
     # Spawned: a fork of a process whose libraries have threads running can wait for them for ever.
     return iter(DataLoader(_Batches(task, config.seed), batch_size=None, sampler=indices, num_workers=config.workers,
                            worker_init_fn=_one_thread, prefetch_factor=2, multiprocessing_context="spawn"))
+
+
+def _allow_files() -> None:
+    """As many open files as the system lets us: a worker is handed all takes, two files each."""
+    with suppress(ImportError, ValueError, OSError):  # there is no such limit, or it cannot be moved
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _one_thread(_: int) -> None:

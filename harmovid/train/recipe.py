@@ -17,6 +17,7 @@ from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.codec import CausalCodec
 from harmovid.model.presets import PRESETS, Preset, deflickering, frame_wise
+from harmovid.model.schedule import Schedule
 from harmovid.model.tone import Tone
 from harmovid.train.codec import Codec, CodecStage
 from harmovid.train.deflicker import Deflicker, DeflickerStage
@@ -273,4 +274,6 @@ def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:
     if model.preset.schedule.prediction != preset.schedule.prediction:
         raise InputError(f"the transformer of {init} predicts {model.preset.schedule.prediction}, this run is to "
                          f"predict {preset.schedule.prediction}; leave out --init, or begin from one that does")
+    if preset.transformer.residual:  # by the noise that this run adds, as the checkpoint that it writes will have it
+        model.backbone.residual = Schedule(preset.schedule).to(device)
     return model.backbone

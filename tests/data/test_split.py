@@ -120,6 +120,12 @@ def test_maps_are_those_that_the_list_names_and_the_folder_has(place, tmp_path):
     assert maps("train", folder) == [folder / "sky.hdr"] and maps("validation", folder) == []
 
 
+def test_one_name_may_stand_in_two_splits_and_twice_where_it_is_not_used(tmp_path):
+    (tmp_path / "split.csv").write_text(HEADER + "portraits_video/a.mp4,anna,train,\nportraits_photo/a.jpg,ben,test,\n"
+                                        "portraits_video/b.mp4,eve,unused,\nportraits_photo/b.jpg,eve,unused,\n")
+    assert len(read(tmp_path)) == 4
+
+
 @pytest.mark.parametrize(("text", "sentence"), [
     ("", "has the columns none; expected file, person, split, note"),
     ("name,split\n", "has the columns name, split; expected"),
@@ -128,6 +134,8 @@ def test_maps_are_those_that_the_list_names_and_the_folder_has(place, tmp_path):
     (HEADER + "portraits_video/a.mp4,,train,\n", "line 2: .*of person ''"),
     (HEADER + "portraits_video/a.mp4,anna\n", "line 2: .*in split ''"),
     (HEADER + 2 * "portraits_video/a.mp4,anna,train,\n", "line 3: portraits_video/a.mp4 is listed twice"),
+    (HEADER + "portraits_video/a.mp4,anna,train,\nportraits_photo/a.jpg,ben,train,\n",
+     "line 3: portraits_photo/a.jpg and portraits_video/a.mp4 are both called a"),
     (HEADER + "portraits_video/a.mp4,anna,train,\nportraits_photo/b.jpg,anna,test,\n",
      "line 3: anna is in train and in test"),
 ])

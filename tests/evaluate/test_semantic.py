@@ -1,4 +1,6 @@
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -260,6 +262,29 @@ class TestFace:
         found = FaceEmbedder(Detector(), Recognizer()).embed(frames)
         assert (found[0] == 5).all() and np.isnan(found[1]).all()
         assert shown[0][0, 0].tolist() == [0, 0, 255]  # OpenCV's order
+
+    def test_threads_wait_for_each_other(self):
+        class Detector:
+            def setInputSize(self, size):
+                self.size = size
+
+            def detect(self, picture):
+                time.sleep(0.002)
+                assert self.size == picture.shape[1::-1]
+                return 1, np.ones((1, 15), np.float32)
+
+        class Recognizer:
+            def alignCrop(self, picture, face):
+                return picture
+
+            def feature(self, picture):
+                return np.full((1, 128), picture.shape[0], np.float32)
+
+        embedder = FaceEmbedder(Detector(), Recognizer())
+        sizes = [4 + n % 5 for n in range(20)]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda size: embedder.embed(np.zeros((1, size, 9, 3), np.float32)), sizes))
+        assert [row[0, 0] for row in found] == sizes
 
     def test_missing_or_damaged_files_are_told(self, tmp_path):
         with pytest.raises(InputError, match="face_detection_yunet"):

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import shutil
+import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -273,7 +275,7 @@ def test_the_learning_rate_rises_and_falls_as_a_cosine(tmp_path):
         cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * step / 40)) / 2
         assert rate == pytest.approx(0.1 * cosine * min(1, (step + 1) / 4))
     assert rates[-1] == pytest.approx(0.1 * 0.01, rel=0.2)
-    assert loop._Cosine(config)(40) == pytest.approx(0.01)
+    assert loop._Cosine(config, torch.device("cpu"))(40) == pytest.approx(0.01)
 
 
 def test_minutes_end_the_run_and_its_state_knows_how_many_were_spent(tmp_path, monkeypatch):
@@ -301,6 +303,37 @@ def test_minutes_end_the_run_and_its_state_knows_how_many_were_spent(tmp_path, m
     task = Slow()
     train(task, config, tmp_path, resume=True)
     assert task.asked == []
+
+
+def _one_of_two(rank: int, port: int, out: str) -> None:
+    """Train as one of two processes, of which the second has a clock that runs five times as fast."""
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+                      MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")
+    torch.set_num_threads(1)
+    clock = time.monotonic
+    loop.time.monotonic = lambda: clock() * (1 + 4 * rank)  # type: ignore[method-assign]
+
+    class Slow(Regression):
+        def loss(self, module: nn.Module, batch: Batch, seed: int) -> dict[str, Tensor]:
+            time.sleep(0.01)
+            return super().loss(module, batch, seed)
+
+    task = Slow()
+    train(task, replace(CONFIG, steps=10_000, minutes=0.1, validate_every=10_000, save_every=10_000), Path(out))
+    torch.save({"weights": task.weights, "asked": task.asked, "end": task.module.state_dict()}, f"{out}-{rank}.pt")
+
+
+@pytest.mark.slow
+def test_minutes_are_the_main_process_s(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_one_of_two, (port, str(tmp_path / "run")), nprocs=2)
+    one, other = (torch.load(tmp_path / f"run-{rank}.pt") for rank in range(2))
+    assert len(one["weights"]) == len(other["weights"]) > 10 and not set(one["asked"]) & set(other["asked"])
+    for ours, theirs in zip(one["weights"], other["weights"], strict=True):
+        assert torch.equal(ours, theirs)
+    assert all(torch.equal(one["end"][name], other["end"][name]) for name in one["end"])
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_kept(tmp_path):

@@ -10,12 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from harmovid import config
 from harmovid.data.flicker import FlickerConfig
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.presets import PRESETS, deflickering, frame_wise, nano, small
+from harmovid.model.schedule import Schedule
 from harmovid.train import recipe
 from harmovid.train.codec import CodecStage
 from harmovid.train.deflicker import DeflickerStage
@@ -112,6 +114,17 @@ def test_a_network_that_predicts_v_is_no_beginning_of_one_that_predicts_noise(mo
     assert recipe._read_backbone("nano", given, "cpu") == "its own"
     with pytest.raises(InputError, match="of nano predicts v_prediction, this run is to predict epsilon; leave out"):
         recipe._read_backbone("nano", wanted, "cpu")
+
+
+def test_a_beginning_goes_by_the_noise_of_the_run(monkeypatch):
+    given = resolve(HarmonizeRecipe, "nano", NEW).preset
+    wanted = replace(given, schedule=replace(given.schedule, snr_shift=3.0))
+    begun = SimpleNamespace(residual=Schedule(given.schedule))
+    monkeypatch.setattr(checkpoint, "load", lambda *_: SimpleNamespace(preset=given, backbone=begun))
+    at, like = torch.tensor([300]), torch.zeros(1, 1)
+    found = recipe._read_backbone("nano", wanted, "cpu").residual.levels(at, like)
+    assert torch.equal(torch.stack(found), torch.stack(Schedule(wanted.schedule).levels(at, like)))
+    assert not torch.equal(torch.stack(found), torch.stack(Schedule(given.schedule).levels(at, like)))
 
 
 def test_another_preset_than_the_runs(tmp_path):
