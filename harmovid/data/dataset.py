@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,36 +56,51 @@ STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
 
 
 @dataclass(frozen=True)
-class _Take:
-    """One clip or photo on the device. layers: (T, 7, H, W) uint8, picture, plate, mask. boxes: (T, 4) float64."""
+class Frames:
+    """Some frames of a take.
 
-    name: str
-    performance: str
+    layers: (N, 7, H, W) uint8, picture, plate, mask. overview: (N, 3, 64, 64) uint8. boxes: (N, 4) float64 of the
+    person, x0, y0, x1, y1, NaN where nobody is.
+    """
+
     layers: Tensor
-    overview: Tensor  # (To, 3, 64, 64) uint8
+    overview: Tensor
     boxes: np.ndarray
 
 
+@dataclass(frozen=True)
+class Take:
+    """One clip or photo. size: (height, width). read: the frames of these numbers, in memory or out of its file."""
+
+    name: str
+    performance: str
+    frames: int
+    size: tuple[int, int]
+    read: Callable[[np.ndarray], Frames]
+
+
 class Footage:
-    """Real footage in memory, from which views are drawn without end; pseudo-pairs of it, too, where there are any.
+    """Real footage, from which views are drawn without end; pseudo-pairs of it, too, where there are any.
 
     Args:
-        takes: clips, photos and people of the light stage.
+        takes: clips, photos and people of the light stage: shards, which are held on the device, or the files of some,
+            of which frames are read whenever they are drawn.
+        device: where views are.
         pairs: pseudo-pairs of these clips, as `data.pairs` made them or refined.
 
     Raises:
-        InputError: there is no footage; or a pair is of a clip that is not among it.
+        InputError: there is no footage; a file is damaged; or a pair is of a clip that is not among it.
     """
 
-    def __init__(self, takes: Iterable[Shard], device: torch.device | str = "cpu",
-                 pairs: Iterable[Shard] = ()) -> None:
+    def __init__(self, takes: Iterable[Shard | Path], device: torch.device | str = "cpu",
+                 pairs: Iterable[Shard | Path] = ()) -> None:
         self.device = torch.device(device)
         self.takes = [_take(shard, self.device) for shard in takes]
         if not self.takes:
             raise InputError("there is no footage to train on; make shards with `harmovid data shards`")
         real = [n for n, take in enumerate(self.takes) if not take.performance] or list(range(len(self.takes)))
-        self.videos = [n for n in real if len(self.takes[n].layers) > 1]
-        self._photos = [n for n in real if len(self.takes[n].layers) == 1]
+        self.videos = [n for n in real if self.takes[n].frames > 1]
+        self._photos = [n for n in real if self.takes[n].frames == 1]
         same: dict[str, list[int]] = {}
         for n, take in enumerate(self.takes):
             if take.performance:
@@ -95,11 +112,13 @@ class Footage:
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
              progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-             pairs: Sequence[Path] = ()) -> Footage:
+             pairs: Sequence[Path] = (), memory: float | None = None) -> Footage:
         """All shards of a folder, by name.
 
         progress: told after every shard.
         pairs: folders of pseudo-pairs of these shards; one may be empty, or not be there.
+        memory: bytes of the device's memory to hold shards in; of those that come after, frames are read whenever they
+            are drawn. None: a third of what is there, a process.
 
         Raises:
             InputError: there is none, one is damaged, or a pair is of another folder's.
@@ -108,9 +127,14 @@ class Footage:
         if not paths:
             raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
 
-        def each(paths: list[Path], name: str) -> Iterator[Shard]:
+        room = _room(torch.device(device)) if memory is None else memory
+
+        def each(paths: list[Path], name: str) -> Iterator[Shard | Path]:
+            nonlocal room
             for n, path in enumerate(paths, 1):
-                yield shards.read(path)
+                told = shards.info(path)
+                room -= 7 * told.frames * told.size[0] * told.size[1]
+                yield path if room < 0 else shards.read(path)
                 progress(name, n, len(paths))
 
         paired = [path for more in pairs for path in sorted(more.glob("*.zip"))]
@@ -171,39 +195,40 @@ class Footage:
         random = np.random.default_rng(0)
         return _stacked([self._one(self.takes[index], frames, view, random, STEADY, start)])
 
-    def _choose(self, random: np.random.Generator, config: CropConfig) -> _Take:
+    def _choose(self, random: np.random.Generator, config: CropConfig) -> Take:
         pick_photo = random.random() < config.photos if self.videos and self._photos else bool(self._photos)
         pool: Sequence[int] = self._photos if pick_photo else self.videos
         return self.takes[pool[int(random.integers(len(pool)))]]
 
-    def _one(self, take: _Take, frames: int, view: tuple[int, int], random: np.random.Generator,
+    def _one(self, take: Take, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig, start: int | None = None) -> tuple[Tensor, Tensor]:
         """(7, T, H, W) and (3, T, 64, 64), float32 in [0, 1]."""
-        order = play_order(len(take.layers), frames, random, start)
+        order = play_order(take.frames, frames, random, start)
         if random.random() < config.reverse:
             order = order[::-1].copy()
-        size = take.layers.shape[-1], take.layers.shape[-2]
-        known = take.boxes[order]
-        known = known[~np.isnan(known[:, 0])]
+        photo = take.frames == 1
+        read = take.read(order[:1] if photo else order)
+        size = take.size[1], take.size[0]
+        known = read.boxes[~np.isnan(read.boxes[:, 0])]
         person = np.array([*known[:, :2].min(0), *known[:, 2:].max(0)]) if len(known) else np.array([0, 0, *size])
         flip = random.random() < config.flip
-        layers = take.layers if len(take.layers) == 1 else take.layers[torch.from_numpy(order).to(self.device)]
+        layers = read.layers
         if config.parts > 0 and random.random() < config.parts:
             person = _part(person, random)
             layers = _alone(layers, person)
         box = crop_box(person, size, view, random, config)
-        if len(take.layers) == 1 and frames > 1 and config.shift > 0 and random.random() < 0.5:
+        if photo and frames > 1 and config.shift > 0 and random.random() < 0.5:
             end = crop_box(person, size, view, random, config)
             ways = np.linspace(0, 1, frames)[:, None]
             pictures = torch.cat([cut(layers, np.rint(a).astype(int), view) for a in box + ways * (end - box)])
         else:
             pictures = cut(layers, box, view)  # (T or 1, 7, H, W)
             pictures = pictures.expand(frames, *pictures.shape[1:])  # (T, 7, H, W)
-        whole = take.overview[torch.from_numpy(np.minimum((order + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY,
-                                                          len(take.overview) - 1)).to(self.device)]  # (T, 3, 64, 64)
+        whole = read.overview.expand(frames, *read.overview.shape[1:])  # (T, 3, 64, 64)
         if flip:
             pictures, whole = pictures.flip(-1), whole.flip(-1)
-        return pictures.transpose(0, 1) / 255, whole.transpose(0, 1).float() / 255
+        pictures, whole = (part.transpose(0, 1).to(self.device).float() / 255 for part in (pictures, whole))
+        return pictures, whole
 
 
 def _part(person: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -223,35 +248,109 @@ def _alone(layers: Tensor, box: np.ndarray) -> Tensor:
     return torch.where(inside, layers, background)
 
 
-def _take(shard: Shard, device: torch.device) -> _Take:
-    layers = np.concatenate([shard.picture, shard.plate, shard.mask[..., None]], -1)  # (T, H, W, 7)
-    boxes = np.full((len(layers), 4), np.nan)
+def _room(device: torch.device) -> float:
+    """A third of the device's memory, or of the machine's for each process on it."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 3
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # a system that does not tell
+        return math.inf
+    return there / 3 / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _take(shard: Shard | Path, device: torch.device) -> Take:
+    told = shards.info(shard) if isinstance(shard, Path) else shard.info
+    read = _Stored(shard, told.frames) if isinstance(shard, Path) else _Held(shard, device)
+    return Take(told.name, told.performance, told.frames, told.size, read)
+
+
+class _Held:
+    """The frames of a shard in memory."""
+
+    def __init__(self, shard: Shard, device: torch.device) -> None:
+        self.frames = len(shard.picture)
+        layers, self.boxes = _layers(shard)
+        self.layers, self.overview = layers.to(device), _planes(shard.overview).to(device)
+
+    def __call__(self, order: np.ndarray) -> Frames:
+        one = self.frames == 1
+        layers = self.layers if one else self.layers[torch.from_numpy(order).to(self.layers.device)]
+        whole = torch.from_numpy(_overviews(order, len(self.overview))).to(self.layers.device)
+        return Frames(layers, self.overview[whole], self.boxes if one else self.boxes[order])
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The frames of a shard in its file."""
+
+    path: Path
+    frames: int
+
+    def __call__(self, order: np.ndarray) -> Frames:
+        wanted, back = np.unique(order, return_inverse=True)
+        shard = shards.read(self.path, wanted.tolist())
+        layers, boxes = _layers(shard)
+        whole = shard.overview[_overviews(order, len(shard.overview))]
+        return Frames(layers[torch.from_numpy(back)], _planes(whole), boxes[back])
+
+
+def _layers(shard: Shard) -> tuple[Tensor, np.ndarray]:
+    """Layers and boxes of `Frames`, of all that the shard holds."""
+    boxes = np.full((len(shard.mask), 4), np.nan)
     for t, alpha in enumerate(shard.mask):
         rows, columns = (np.flatnonzero((alpha > 127).any(axis)) for axis in (1, 0))
         if rows.size:
             boxes[t] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    pictures, whole = (torch.from_numpy(part).permute(0, 3, 1, 2).contiguous().to(device)
-                       for part in (layers, shard.overview))
-    return _Take(shard.info.name, shard.info.performance, pictures, whole, boxes)
+    return _planes(np.concatenate([shard.picture, shard.plate, shard.mask[..., None]], -1)), boxes
 
 
-def _pair(shard: Shard, named: dict[str, _Take], device: torch.device) -> tuple[_Take, _Take]:
+def _planes(pictures: np.ndarray) -> Tensor:
+    """(T, H, W, C) → (T, C, H, W)."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
+
+
+def _overviews(order: np.ndarray, there: int) -> np.ndarray:
+    """(N,), the overview that is nearest to each frame."""
+    return np.minimum((order + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY, there - 1)
+
+
+def _pair(shard: Shard | Path, named: dict[str, Take], device: torch.device) -> tuple[Take, Take]:
     """What a pseudo-pair shows, and the same frames of the clip that it was made of, which are not held twice."""
-    told = shard.info
+    told = shards.info(shard) if isinstance(shard, Path) else shard.info
     source = named.get(told.source)
     if source is None:
         raise InputError(f"the pair {told.name} is of the clip {told.source or '(none)'}, which is not among the "
                          "shards; give pairs that `harmovid data pairs` made of these very shards")
-    layers = source.layers[told.start : told.start + told.frames]
-    if len(layers) != told.frames or tuple(layers.shape[-2:]) != tuple(told.size):
+    if source.frames < told.start + told.frames or source.size != told.size:
         raise InputError(f"the pair {told.name} is {told.frames} frames of {told.size} from frame {told.start} on, its "
-                         f"clip {told.source} has {len(source.layers)} of {tuple(layers.shape[-2:])}; make the pairs "
+                         f"clip {told.source} has {source.frames} of {source.size}; make the pairs "
                          "anew with `harmovid data pairs`, of these very shards")
-    every = (told.start + OVERVIEW_EVERY * np.arange(len(shard.overview)) + OVERVIEW_EVERY // 2) // OVERVIEW_EVERY
-    whole = source.overview[torch.from_numpy(np.minimum(every, len(source.overview) - 1)).to(device)]
-    filmed = _Take(source.name, "", layers, whole, source.boxes[told.start : told.start + told.frames])
-    made = replace(_take(shard, device), boxes=filmed.boxes)  # bit for bit the same crop
-    return made, filmed
+    filmed = replace(source, performance="", frames=told.frames, read=_Stretch(source.read, told.start))
+    made = _take(shard, device)
+    return replace(made, read=_Cut(made.read, filmed.read)), filmed
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Frames of a clip from `start` on."""
+
+    read: Callable[[np.ndarray], Frames]
+    start: int
+
+    def __call__(self, order: np.ndarray) -> Frames:
+        return self.read(self.start + order)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Frames of a pair with the boxes of what they were made of: bit for bit the same crop."""
+
+    read: Callable[[np.ndarray], Frames]
+    filmed: Callable[[np.ndarray], Frames]
+
+    def __call__(self, order: np.ndarray) -> Frames:
+        return replace(self.read(order), boxes=self.filmed(order).boxes)
 
 
 def play_order(there: int, wanted: int, random: np.random.Generator, start: int | None) -> np.ndarray:

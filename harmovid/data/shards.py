@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,8 +115,12 @@ def info(path: Path) -> ShardInfo:
         raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
 
 
-def read(path: Path) -> Shard:
-    """A whole shard, decoded.
+def read(path: Path, frames: Sequence[int] | None = None) -> Shard:
+    """A shard, decoded.
+
+    Args:
+        path: its file.
+        frames: pictures, masks and plates of these alone, in this order; None: all. Overviews are all there.
 
     Raises:
         InputError: the file is no shard, or damaged.
@@ -124,10 +128,11 @@ def read(path: Path) -> Shard:
     try:
         with zipfile.ZipFile(path) as file:
             told = _info(file)
-            picture, mask, small, overview = (np.stack(list(_pictures(file, kind)))
-                                              for kind in ("picture", "mask", "plate", "overview"))
+            picture, mask, small = (np.stack(list(_pictures(file, kind, frames)))
+                                    for kind in ("picture", "mask", "plate"))
+            overview = np.stack(list(_pictures(file, "overview")))
             return Shard(told, picture, mask, _plates(picture, mask, small), overview)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, cv2.error) as error:
+    except (zipfile.BadZipFile, KeyError, IndexError, TypeError, ValueError, cv2.error) as error:
         raise InputError(f"{path} is not a whole shard ({error}); delete it and pack it again") from error
 
 
@@ -161,9 +166,10 @@ def _info(file: zipfile.ZipFile) -> ShardInfo:
     return ShardInfo(**{**values, "size": tuple(values["size"])})
 
 
-def _pictures(file: zipfile.ZipFile, kind: str) -> Iterator[np.ndarray]:
+def _pictures(file: zipfile.ZipFile, kind: str, frames: Sequence[int] | None = None) -> Iterator[np.ndarray]:
     how = cv2.IMREAD_GRAYSCALE if kind == "mask" else cv2.IMREAD_COLOR_RGB
-    for name in sorted(name for name in file.namelist() if name.startswith(kind + "/")):
+    names = sorted(name for name in file.namelist() if name.startswith(kind + "/"))
+    for name in names if frames is None else [names[t] for t in frames]:
         picture = cv2.imdecode(np.frombuffer(file.read(name), np.uint8), how)
         if picture is None:
             raise ValueError(f"{name} is no picture")

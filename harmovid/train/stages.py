@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmovid import config
-from harmovid.data.dataset import CropConfig, Footage, ViewBatch
+from harmovid.data.dataset import CropConfig, Footage, Take, ViewBatch
 from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit, to_real, to_synthetic
 from harmovid.errors import OptionError
 from harmovid.infer.framing import view_shape
@@ -106,7 +106,7 @@ class OnFootage:
     def held_out_pairs(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
         """The pseudo-pairs for validation so too, each with what it was made of."""
         for index, (made, _) in enumerate(self.validation.pairs):
-            yield self.validation.steady_pair(index, frames, self._view(made.boxes))
+            yield self.validation.steady_pair(index, frames, self._view(made))
 
     def held_out_relit(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
         """The light stage's people for validation so too, each in two lights."""
@@ -115,10 +115,11 @@ class OnFootage:
 
     def _framed(self, index: int, frames: int) -> ViewBatch:
         take = self.validation.takes[index]
-        return self.validation.steady(index, 1 if len(take.layers) == 1 else frames, self._view(take.boxes))
+        return self.validation.steady(index, 1 if take.frames == 1 else frames, self._view(take))
 
-    def _view(self, boxes: np.ndarray) -> tuple[int, int]:
-        """(height, width) of the view of a person whose boxes are (T, 4)."""
+    def _view(self, take: Take) -> tuple[int, int]:
+        """(height, width) of the view of the person of a take, all of it."""
+        boxes = take.read(np.arange(take.frames)).boxes
         known = boxes[~np.isnan(boxes[:, 0])]
         side = known[:, 2:].max(0) - known[:, :2].min(0) if len(known) else np.ones(2)
         return view_shape(side[0] / side[1], self.size)

@@ -165,6 +165,29 @@ def test_pairs_are_of_these_very_shards():
     assert Footage([clip]).pairs == []
 
 
+def test_what_has_no_room_in_memory_is_read_when_it_is_drawn(tmp_path):
+    clip = shard("a", 21, seed=0)
+    for made in (clip, shard("b", 9, seed=1), shard("photo", 1, seed=2)):
+        shards.write(tmp_path / f"{made.info.name}.zip", made)
+    (tmp_path / "pairs").mkdir()
+    shards.write(tmp_path / "pairs" / "pair-000000.zip", pair(clip, 4, 13))
+    size = 7 * 72 * 64
+    held, some, none = (Footage.read(tmp_path, pairs=[tmp_path / "pairs"], memory=memory)
+                        for memory in (np.inf, 25 * size, 0))
+    for batches in zip(*([draw(footage, 6), draw(footage, 2, 1), *footage.draw_pairs(2, 5, (32, 32), random),
+                          footage.steady(0, 9, (32, 32)), *footage.steady_pair(0, 4, (32, 32))]
+                         for footage in (held, some, none)
+                         for random in [np.random.default_rng(0)]), strict=True):
+        for name in vars(batches[0]):
+            assert all(torch.equal(getattr(batch, name), getattr(batches[0], name)) for batch in batches), name
+    assert held.videos == none.videos == [0, 1]
+    for path in tmp_path.glob("*.zip"):
+        path.unlink()
+    draw(held, 6)
+    with pytest.raises(FileNotFoundError):
+        draw(none, 1)
+
+
 @settings(deadline=None, max_examples=30)
 @given(there=st.integers(1, 30), wanted=st.integers(1, 40), seed=st.integers(0, 99))
 def test_frames_are_consecutive_and_a_short_clip_goes_back_and_forth(there, wanted, seed):
