@@ -18,6 +18,7 @@ Nothing in a set is random but by a seed from the item's name.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -210,8 +211,7 @@ def real(video: Path, folder: Path, plain: bool = False, pad: bool = False) -> i
     over = -(clip.frames - 1) % 4 if pad else 0
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as own:  # two sets may share `folder`
         for role in names:
-            whole = np.concatenate([pictures[role], *[pictures[role][-1:]] * over])
-            write(Path(own) / f"{role}.mkv", whole, clip)
+            write(Path(own) / f"{role}.mkv", itertools.chain(pictures[role], [pictures[role][-1]] * over), clip)
         for role in names:
             (Path(own) / f"{role}.mkv").replace(folder / f"{role}.mkv")
     return clip.frames
