@@ -152,4 +152,5 @@ def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, d
         chosen = resolve(kind, preset, out, settings or [], seed=seed, device=there, resume=resume)
         with bars() as progress:
             figures = run(chosen, data, out, device=there, resume=resume, progress=progress, **more)
-        say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        if figures:  # of several processes the first alone has them
+            say(f"wrote {out / 'model'}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))

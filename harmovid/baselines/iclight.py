@@ -47,7 +47,7 @@ class IcLight:
 
     def __init__(self, folder: Path, steps: int = STEPS, device: str = "cpu", prompt: str = PROMPT, area: int = AREA,
                  progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> None:
-        half = torch.float16 if device == "cuda" else torch.float32
+        half = torch.float16 if device.startswith("cuda") else torch.float32
         self.parts = load_stable(folder, prompt, NEGATIVE, device, half)
         self.view = ViewSize(area, self.parts.multiple)
         self.timesteps, self.eta, self.temperature = self.parts.schedule.timesteps(steps), 1.0, 1.0

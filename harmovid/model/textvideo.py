@@ -27,7 +27,7 @@ class TextToVideo:
 
     def __init__(self, path_or_name: str, device: str = "cpu") -> None:
         try:
-            half = torch.bfloat16 if device == "cuda" else torch.float32
+            half = torch.bfloat16 if device.startswith("cuda") else torch.float32
             with quiet_loading():
                 self.pipeline: Any = DiffusionPipeline.from_pretrained(path_or_name, dtype=half).to(device)
         except Exception as error:  # diffusers, transformers and the hub each have errors of their own

@@ -5,6 +5,7 @@ A run is a folder: config.json (its recipe, resolved), log.jsonl, sheets/, state
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
     if preset not in PRESETS:
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
     begun = _CHANGED.get(kind, lambda preset: preset)(PRESETS[preset]())
-    recipe = kind(begun, LoopConfig(precision="bf16" if device == "cuda" else "no"))
+    recipe = kind(begun, LoopConfig(precision="bf16" if device.startswith("cuda") else "no"))
     if recipe.preset.codec is None:
         raise OptionError(f"{preset} begins from published weights, which cannot be trained here yet; choose one of "
                           f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
@@ -226,8 +227,8 @@ def _record(out: Path) -> Path:
 
 
 def _check_new(out: Path, resume: bool) -> None:
-    """Before the footage is read, which takes a while."""
-    if not resume and out.exists() and (out.is_file() or any(out.iterdir())):
+    """Before the footage is read, which takes a while; of several processes the first looks, and then writes."""
+    if not resume and int(os.environ.get("RANK", "0")) == 0 and out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
 
 

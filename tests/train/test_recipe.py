@@ -44,7 +44,7 @@ def test_defaults():
 
 
 def test_a_gpu_computes_in_bf16_unless_told_otherwise():
-    assert resolve(CodecRecipe, "nano", NEW, device="cuda").loop.precision == "bf16"
+    assert all(resolve(CodecRecipe, "nano", NEW, device=name).loop.precision == "bf16" for name in ("cuda", "cuda:1"))
     assert resolve(CodecRecipe, "nano", NEW, ["loop.precision=no"], device="cuda").loop.precision == "no"
 
 
