@@ -1,4 +1,4 @@
-"""Twelve more HDR maps to train under, CC0, out of an npm package and Debian's package of Blender's data.
+"""Ten more HDR maps to train under, CC0, out of an npm package and Debian's package of Blender's data.
 
     python benchmarks/fetch_maps.py [--out DIR]
     harmovid data lightstage … --hdri DIR
@@ -48,8 +48,6 @@ MAPS = (
         ("esplanade", "1c7a9a7da193deafd6494a55c21a0a198b72e9024a5faae6e2d3db66a87154dc"),
         ("lab", "3adb2d8b79177fe47c8d9fc50e52b8d5329ff6ba8409bd38d519fbce1e09d7d3"),
         ("sky", "62744ec42116f896c2d5959365c9be75589ca09d81ecdd99052c3307ec44ce62"),
-        ("sunset", "57ab9a1e5aec61f1816b2b977646d0baf82a4adf61bfe9d4a8313138f2f50e7c"),
-        ("venice", "08d9d3255f50ffba3a2aa37a95abbcd0944282b90101877b5d0abf340ee0642a"),
         ("workshop", "32b92ffdb6aca9d5f73f13bbf9bd2d7b47169522de69f7fc4b18cf1da6beb048"))),
     *(Map(f"blender_{name}", DEBIAN, f"./usr/share/blender/datafiles/studiolights/world/{name}.exr", sha256)
       for name, sha256 in (

@@ -20,7 +20,7 @@ import numpy as np
 
 from harmovid.data import split as listed
 from harmovid.data import workers
-from harmovid.errors import InputError, OptionError
+from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.memory import keep_memory
 from harmovid.light import environment, procedural
 from harmovid.lightstage import buffers, render
@@ -82,6 +82,7 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
     Raises:
         OptionError: fewer than one take, frame or process, or a process was killed.
         InputError: `hdri` has no map of the list; a scan is missing or damaged, or two have one name.
+        OutputError: takes of other length or height are there.
         MissingExtra: what the light stage needs is not installed.
     """
     for name, value in (("--count", filming.count), ("--frames", filming.frames), ("--processes", processes)):
@@ -94,12 +95,18 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
         raise InputError(f"there is no scan at {missing[0]}; give the path of a Wavefront mesh (.obj)")
     for split in ("train", "validation"):
         (out / split).mkdir(parents=True, exist_ok=True)
-    maps = _copy_maps(hdri, out) if hdri is not None else 0
     wanted: list[tuple[str, int | Path]] = [("train", n) for n in range(filming.count)]
     wanted += [("train", path) for path in filming.scans]
     wanted += [("validation", VALIDATION + n) for n in range(max(1, filming.count // 20))]
     places = {place(out, split, who): who for split, who in wanted}
     todo = [(path, who) for path, who in places.items() if not path.is_file()]
+    if there := [path for path in places if path.is_file()]:
+        take = buffers.read(there[0])
+        if (take.frames, take.info.size[0]) != (filming.frames, filming.height):
+            raise OutputError(f"{there[0]} is of {take.frames} frames, {take.info.size[0]} pixels high, and --frames "
+                              f"{filming.frames} --height {filming.height} would be beside it; give what it was made "
+                              "with, or another --out")
+    maps = _copy_maps(hdri, out) if hdri is not None else 0
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
     made = {path for path, _ in todo}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
     used = sorted({f"{measure}: {tool}" for outcome in scored for row in outcome.rows
                    for measure, tool in row.get("tools", {}).items()})
     lines += ["", "; ".join([f"means of {len(both)} items", *used])]
-    variant = {item.name: item.variant for item in read_set(folder).items if item.name in both}
+    variant = {name: item.variant for item in read_set(folder).items
+               if (name := unicodedata.normalize("NFC", item.name)) in both}
     variants = list(dict.fromkeys(variant.values()))
     for figure in dict.fromkeys([*figures[:1], *_BY_VARIANT]) if len(variants) > 1 else ():
         if figure not in figures:

@@ -1,8 +1,9 @@
 """Real clips whose light jumps from frame to frame, on their own background: the right answer is the clip itself.
 
 Two kinds of jumps, as those that frame-wise methods make: global, where every frame has another table of colours at
-another strength, and local, where a smooth field of gains over the person is another one in every frame. Both have no
-mean over time, so that the truth is also what a method reaches that only steadies.
+another strength, and local, where a smooth field of gains over the person is another one in every frame. Local ones
+have no mean over time, so that the truth is also what a method reaches that only steadies. Of global ones the doses
+have none; but tables differ in how much of each is worn, and what steadies perfectly comes to 34 to 45 dB of the truth.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _item(clip: str, number: int, per_clip: int, frames: int, strong: dict[str, 
     count = int(SETTINGS["tables"])
     enough = max(count, sum(strong[table] <= SETTINGS["weakest"] for table in order))
     some = sorted(rng.choice(order[:enough], count, replace=False).tolist())
-    # Evenly spread strengths in a random order: their mean is 0 in every item, not only in the long run.
+    # Evenly spread doses in a random order: their mean is 0 in every item, not only in the long run.
     dose = rng.permutation(np.linspace(-1, 1, frames)) if frames > 1 else np.ones(1)
     tables_worn = [some[i] for i in rng.integers(count, size=frames)]
     most = {table: min(1.0, 10 ** ((strong[table] - SETTINGS["peak"]) / 20)) for table in some}

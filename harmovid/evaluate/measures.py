@@ -25,6 +25,7 @@ from harmovid.evaluate.relight import RelightAmplitude
 from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import SSIM, TAPS
 from harmovid.evaluate.temporal import LuminanceJitter, light_gain, step_response
+from harmovid.evaluate.testsets import digests
 
 if TYPE_CHECKING:  # they bring torch with them
     from harmovid.evaluate.perceptual import LpipsNetwork
@@ -110,6 +111,7 @@ class Tools:
     lpips: network of LPIPS. embedder: of whole frames, whose likeness from one to the next is the CLIP score where it
     is CLIP's. face: of the person's box, for likeness to the source. flow: optical flow. errors_only: nothing but PSNR
     and RMSE, which take no longer than reading does. every: of so many pairs of frames the embedder is shown one.
+    weights: "file digest" of those that were named, so that scores by others are not taken for theirs.
     """
 
     lpips: LpipsNetwork | None = None
@@ -118,6 +120,7 @@ class Tools:
     flow: Flow | None = None
     errors_only: bool = False
     every: int = 1
+    weights: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -163,7 +166,15 @@ def load_tools(clip: Path | str | None = None, face: Path | None = None,
     embedder = load_clip(clip) if clip is not None else found(load_efficientnet)
     flow = load_raft(raft) if raft is not None else Dis()
     return Tools(found(load_lpips), embedder, load_face(face) if face is not None else embedder, flow,
-                 every=1 if clip is not None else _STAND_IN_EVERY), remarks
+                 every=1 if clip is not None else _STAND_IN_EVERY, weights=_digests(clip, face, raft)), remarks
+
+
+def _digests(*places: Path | str | None) -> tuple[str, ...]:
+    """Of all files that were named, or of the folders that were; what a hub names has none here."""
+    files: list[Path] = []
+    for place in (Path(place) for place in places if place is not None):
+        files += sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    return digests((path for path in files if path.is_file()), lambda path: path.name)
 
 
 class Measures:

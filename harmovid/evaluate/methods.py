@@ -57,13 +57,18 @@ class Method:
 
 @dataclass(frozen=True)
 class Record:
-    """What stands in method.json beside results. weights: "file digest" of each; none of a method without."""
+    """What stands in method.json beside results.
+
+    weights: "file digest" of each; none of a method without. view: area, multiple and overview of the small pictures
+    that a method was put to which works at any size; not there in what was noted before it was.
+    """
 
     model: str
     detail: str
     settings: tuple[str, ...] = ()
     end: int | None = None
     weights: tuple[str, ...] = ()
+    view: tuple[int, ...] | None = None
 
 
 def method(text: str, detail: Literal["transfer", "network"] = "transfer", settings: tuple[str, ...] = (),
@@ -109,9 +114,14 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
     options = replace(options, detail=detail, sound=False, strength=0.0 if model == "untouched" else options.strength,
                       end=QUICK_FRAMES if quick else options.end)
     parts = [name, *(["network"] if detail == "network" else []),
-             *(item.strip().rpartition(".")[2].replace("/", "-") if "." in item.partition("=")[0] else item.strip()
-               for item in settings), *(["quick"] if quick else [])]
+             *(_short(item) for item in settings), *(["quick"] if quick else [])]
     return Method("__".join(parts), model, options, settings)
+
+
+def _short(setting: str) -> str:
+    """A setting as a folder's name has it: without the group that it is of."""
+    name, equals, value = setting.strip().partition("=")
+    return f"{name.rpartition('.')[2]}{equals}{value}".replace("/", "-")
 
 
 def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> Harmonizer:
@@ -148,19 +158,22 @@ def load(chosen: Method, device: str = "cpu", view: ViewSize | None = None) -> H
     return own if view is None else Sized(own, view)
 
 
-def record(chosen: Method, results: Path) -> None:
+def record(chosen: Method, results: Path, view: ViewSize | None = None) -> None:
     """Note beside results what made them, so that no others are mixed with them.
+
+    view: as of `load`.
 
     Raises:
         OutputError: `results` holds those of other weights or settings.
     """
     found = Record(chosen.model, chosen.options.detail, chosen.settings, chosen.options.end,
-                   tuple(found for part in chosen.parts if part not in WEIGHTLESS for found in _weights(part)))
+                   tuple(found for part in chosen.parts if part not in WEIGHTLESS for found in _weights(part)),
+                   None if view is None or chosen.is_network else (view.area, view.multiple, *view.overview))
     file = results / _RECORD
     before = config.load(Record, file) if file.exists() else None
     unknown = before is None and found.weights and any(results.glob("*.mkv"))
     # A folder of weights may have moved; what counts is what it holds.
-    if unknown or (before is not None and replace(before, model=found.model) != found):
+    if unknown or (before is not None and replace(before, model=found.model, view=before.view or found.view) != found):
         raise OutputError(f"{results} holds results of other weights or settings; remove it, or name this method "
                           "otherwise: --model NAME=FOLDER")
     if before is None:

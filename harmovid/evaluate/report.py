@@ -280,6 +280,9 @@ def _seconds(path: Path) -> dict[str, tuple[float, int]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             told: dict[str, Any] = json.loads(line)
+        except ValueError:  # torn by a crash
+            continue
+        try:
             found[str(told["name"])] = float(told["seconds"]), int(told["frames"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f'line {number} of {path} is no timing; expected {{"name": …, "seconds": …, "frames": '

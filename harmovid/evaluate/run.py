@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ class _Run:
     def __init__(self, folder: Path, method: Method, device: str, view: ViewSize | None) -> None:
         self.folder, self.method, self.device, self.view = folder, method, device, view
         self.out = folder / "results" / method.name
-        methods.record(method, self.out)
+        methods.record(method, self.out, view)
         self.errors = {row["name"]: row["error"] for row in read_lines(self.out / "errors.jsonl")}
         self.failed: dict[str, str] = {}
         self.harmonizer: Harmonizer | None = None
@@ -169,21 +170,22 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
     place = folder if view is None else inview.references(folder, items, view, end)
     truth, background, errors_only = place / "truth", folder / "background", tools is not None and tools.errors_only
     same = not errors_only and all(_in_frame(place, item.name) for item in items)
-    lights = {item.name: light for item in items if (light := _light(item)) is not None}
+    known = {item.name: unicodedata.normalize("NFC", item.name) for item in items}  # as scores name clips
+    lights = {known[item.name]: light for item in items if (light := _light(item)) is not None}
     lengths = {}
     for item in items:
         if end is not None or item.frames is not None:
             there = io.open_clip(folder / "foreground" / f"{item.name}.mkv").frames
-            lengths[item.name] = min(there, end or there, item.frames or there)
+            lengths[known[item.name]] = min(there, end or there, item.frames or there)
     found = score_folders([(out, out / ("psnr.jsonl" if errors_only else "report.jsonl")) for out in outs],
                           truth=truth if truth.is_dir() else None, masks=scoring_masks(place),
                           source=place / "foreground" if same else None,
                           background=background if view is None and not errors_only else None, workers=workers,
-                          tools=tools, names=[item.name for item in items], frames=lengths, lights=lights,
+                          tools=tools, names=list(known.values()), frames=lengths, lights=lights,
                           on_clip=progress)
     # Where there is a truth, the scores have said already what is missing.
     return [rows + [{"clip": item.name, "error": f"{out} holds no result {item.name}; run the method again"}
-                    for item in items if item.name not in {row["clip"] for row in rows}]
+                    for item in items if known[item.name] not in {row["clip"] for row in rows}]
             for out, rows in zip(outs, found, strict=True)]
 
 

@@ -299,6 +299,7 @@ def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools, l
          light: Light | None) -> str:
     """What a row depends on, in short: names, sizes and times of all files, the option, tools, the definitions."""
     digest = hashlib.sha256(f"{VERSION} {name} {resize} {tools.names}".encode())
+    digest.update("\n".join(tools.weights).encode())
     if length is not None:
         digest.update(f"{length} frames\n".encode())
     if light is not None:

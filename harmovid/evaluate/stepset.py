@@ -18,6 +18,7 @@ import numpy as np
 
 from harmovid import config
 from harmovid.data import split as split_list
+from harmovid.errors import InputError
 from harmovid.evaluate import lutset, testsets
 from harmovid.evaluate.testsets import MANIFEST, VERSION, Item, Manifest, Progress
 from harmovid.video import io
@@ -66,8 +67,11 @@ def step_set(data: Path, out: Path, split: str = "test", limit: int | None = Non
 
 
 def _item(clip: str, number: int, variant: str, frames: int) -> Item:
+    if frames < 2:
+        raise InputError(f"{clip} is one frame, within which no light can step; leave it out of the split's list")
     rng = np.random.default_rng(testsets.seed(clip))
-    step = int(rng.integers(math.ceil(0.4 * frames), math.floor(0.6 * frames) + 1))
+    first = min(math.ceil(0.4 * frames), frames - 1)
+    step = int(rng.integers(first, max(first, math.floor(0.6 * frames)) + 1))
     change = math.log(2) * STOPS * (1 if number % 2 else -1)
     return Item(f"{Path(clip).stem}__{variant}", clip, variant=variant,
                 settings={"step": step, "change": round(change, 6)})

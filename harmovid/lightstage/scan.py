@@ -34,11 +34,16 @@ def read_obj(path: Path) -> tuple[Floats, npt.NDArray[np.int32], Floats]:
                     f"{path} has a face without texture coordinates ({line!r}); export the scan with its uv."
                 )
             for k in range(1, len(pairs) - 1):
-                faces.append([int(pairs[j][0]) - 1 for j in (0, k, k + 1)])
-                corners.append([int(pairs[j][1]) - 1 for j in (0, k, k + 1)])
+                faces.append([_place(pairs[j][0], len(vertices)) for j in (0, k, k + 1)])
+                corners.append([_place(pairs[j][1], len(coordinates)) for j in (0, k, k + 1)])
     if not faces:
         raise InputError(f"{path} has no faces; expected a Wavefront mesh of a head.")
     return np.array(vertices), np.array(faces, np.int32), np.array(coordinates)[np.array(corners)]
+
+
+def _place(number: str, there: int) -> int:
+    """Wavefront counts from 1, and below 0 from the last one so far."""
+    return int(number) - 1 if int(number) > 0 else there + int(number)
 
 
 def _picture(path: Path) -> Floats:

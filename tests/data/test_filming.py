@@ -9,7 +9,7 @@ pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install
 
 from harmovid.data import filming
 from harmovid.data.filming import Filming, film_takes, place
-from harmovid.errors import InputError, OptionError
+from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.lightstage import buffers
 from harmovid.lightstage.radiance import StageConfig
 from tests.lightstage.stage import performer
@@ -103,6 +103,10 @@ def test_scans_are_filmed_beside_people(tmp_path):
 def test_what_cannot_be_is_refused(tmp_path):
     with pytest.raises(OptionError, match="--count is 1 or more, got 0"):
         film_takes(tmp_path, small(0), perform=performer)
+    film_takes(tmp_path / "there", small(1), perform=performer)
+    with pytest.raises(OutputError, match=r"is of 2 frames, 16 pixels high, and --frames 2 --height 24 would be"):
+        film_takes(tmp_path / "there", replace(small(2), height=24), perform=performer)
+    assert len(names(tmp_path / "there")) == 2
     (tmp_path / "hdri").mkdir()
     with pytest.raises(InputError, match="has none of the maps of the split list"):
         film_takes(tmp_path / "out", small(1), hdri=tmp_path / "hdri", perform=performer)

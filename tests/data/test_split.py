@@ -37,7 +37,7 @@ def test_columns_are_well_formed():
     ("portraits_video", 70, 12, 24, 6),
     ("portraits_photo", 276, 34, 30, 20),
     ("backgrounds_video", 16, 2, 4, 0),
-    ("hdri", 40, 4, 8, 0),
+    ("hdri", 38, 4, 8, 0),
     ("objects_video", 0, 0, 5, 0),
 ])
 def test_counts(folder, train, validation, test, unused):

@@ -27,6 +27,7 @@ from tests.model import diffusion
     (("nano+bvd", "network"), "nano+bvd__network"),
     (("nano", "network", ("overlap=0.5",)), "nano__network__overlap=0.5"),
     (("nano", "transfer", ("transfer.temporal_sigma=0",)), "nano__temporal_sigma=0"),
+    (("nano", "transfer", ("transfer.temporal_sigma=1.6",)), "nano__temporal_sigma=1.6"),
     (("nano", "network", ("transfer.temporal_sigma=0",)), "nano__network"),  # it has no light transfer
     (("untouched", "transfer", ("transfer.temporal_sigma=0",)), "untouched"),
     (("untouched", "transfer", ("edge=0",)), "untouched__edge=0"),
@@ -148,6 +149,16 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match="holds no weights"):
         methods.record(method(f"empty={tmp_path / 'nothing'}"), tmp_path / "more")
+
+
+def test_results_of_another_size_are_not_mixed(tmp_path):
+    chosen, small, large = method("classical", "network"), ViewSize(64 * 64), ViewSize(96 * 96)
+    methods.record(chosen, tmp_path / "new", small)
+    methods.record(chosen, tmp_path / "new", small)
+    with pytest.raises(OutputError, match="other weights or settings"):
+        methods.record(chosen, tmp_path / "new", large)
+    methods.record(chosen, tmp_path / "old")  # as it was noted before views were
+    methods.record(chosen, tmp_path / "old", large)
 
 
 def test_results_of_unknown_origin_are_taken_for_a_classical_methods_only(tmp_path):

@@ -67,6 +67,7 @@ def test_it_takes_the_place_of_dis_under_its_own_name(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HARMOVID_CACHE", str(tmp_path))
     tools, _ = load_tools(raft=export(tmp_path / "raft.onnx"))
     assert tools.names["motion and warping"] == "RAFT" and tools.flow is not None
+    assert [line.split()[0] for line in tools.weights] == ["raft.onnx"] and load_tools()[0].weights == ()
     still = np.stack([plain((0.5, 0.5, 0.5))] * 3)
     brighter = still + np.float32(0.1) * np.arange(3, dtype=np.float32)[:, None, None, None]
     found = motion_preservation(brighter, still, np.ones(still.shape[:3], np.float32), flow=tools.flow)

@@ -120,6 +120,12 @@ def test_kind_seconds_and_names_of_sets(made, tmp_path):
     assert second.methods[2].seconds == {"ann__dusk": (6.5, 3)}
 
 
+def test_a_torn_line_of_timings_is_passed_over(made):
+    whole = '{"name": "ann__dusk", "seconds": 6.5, "frames": 3}'
+    (made / "results" / "nano" / "seconds.jsonl").write_text(f'{{"name": "ann__du\n{whole}\n')
+    assert {"ann__dusk": (6.5, 3)} in [method.seconds for method in report.gather([made]).benches[0].methods]
+
+
 @pytest.mark.parametrize(("spoil", "error", "sentence"), [
     (lambda at: (at / "manifest.json").unlink(), InputError, "give the folder of a test set"),
     (lambda at: (at / "manifest.json").write_text("[]"), InputError, "is no manifest"),

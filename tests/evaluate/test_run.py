@@ -1,5 +1,6 @@
 """Methods over a test set, against gains known by hand."""
 
+import json
 import shutil
 from dataclasses import dataclass
 
@@ -97,6 +98,21 @@ def test_methods_of_one_view_share_what_they_see_and_their_results_are_as_alone(
             np.testing.assert_array_equal(figures.read(folder / "results" / one.name / f"{item.name}.mkv")[0], before)
     for one in chosen:
         shutil.rmtree(folder / "results" / one.name)
+
+
+def test_a_name_in_decomposed_letters_is_scored_too(made, tmp_path):
+    folder, manifest, untouched = made
+    shutil.copytree(folder, tmp_path / "set", symlinks=True)
+    old, new = manifest.items[0].name, "e\u0301mile"
+    for file in (tmp_path / "set").rglob(f"{old}.mkv"):
+        file.rename(file.with_stem(new))
+    told = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    told["items"][0]["name"] = new
+    (tmp_path / "set" / "manifest.json").write_text(json.dumps(told))
+    rows = run.score_set(tmp_path / "set", [tmp_path / "set" / "results" / "untouched"])[0]
+    assert not [row for row in rows if "error" in row] and len(rows) == len(untouched)
+    assert next(row for row in rows if row["clip"] == "\u00e9mile")["foreground_psnr"] == pytest.approx(
+        next(row for row in untouched if row["clip"] == old)["foreground_psnr"])
 
 
 def test_a_real_baseline_runs_through_and_a_missing_result_is_told(made):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harmovid.data import split
-from harmovid.errors import OutputError
+from harmovid.errors import InputError, OutputError
 from harmovid.evaluate import bench, run, stepset
 from harmovid.evaluate.measures import Tools
 from harmovid.evaluate.methods import method
@@ -24,6 +24,17 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         data = recoloured.footage(folder / "data", patch, FRAMES)
         return data, folder / "set", stepset.step_set(data, folder / "set")
+
+
+@pytest.mark.parametrize("frames", range(2, 40))
+def test_the_step_lies_within_the_clip_however_short(frames):
+    for clip in ("a.mp4", "b.mp4", "c.mp4"):
+        assert 1 <= stepset._item(clip, 0, "lamp", frames).settings["step"] < frames
+
+
+def test_one_frame_cannot_step():
+    with pytest.raises(InputError, match=r"a\.mp4 is one frame"):
+        stepset._item("a.mp4", 0, "lamp", 1)
 
 
 def test_the_truth_steps_and_the_foreground_where_it_should(made):

@@ -48,6 +48,13 @@ def test_quads_become_triangles(tmp_path):
     assert vertices.shape == (36, 3) and faces.shape == (64, 3) and uv.shape == (64, 3, 2)
 
 
+def test_places_may_be_counted_from_the_end(tmp_path):
+    corners = "v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
+    (tmp_path / "a.obj").write_text(f"{corners}f 1/1 2/2 3/3\n{corners}f -3/-3 -2/-2 -1/-1\n")
+    _, faces, uv = read_obj(tmp_path / "a.obj")
+    assert faces.tolist() == [[0, 1, 2], [3, 4, 5]] and np.array_equal(uv[0], uv[1])
+
+
 @pytest.mark.parametrize("text", ["v 0 0 0\n", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"])
 def test_a_mesh_without_faces_or_uv_is_refused(tmp_path, text):
     (tmp_path / "bad.obj").write_text(text)
