@@ -74,6 +74,10 @@ Out = Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProR
 Seed = Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)]
 Where = Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
                                     rich_help_panel=_LIGHT)]
+Start = Annotated[str | None, typer.Option(help="First frame, from 0, or a time: 2.5s, 00:01:02.5.",
+                                           rich_help_panel=_RANGE)]
+Transfer = Annotated[str | None, typer.Option(help="Transfer function where the file does not say: slog3, logc3, vlog, "
+                                              "pq, hlg, linear, gamma24 …", rich_help_panel=_LIGHT)]
 End = Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
                                          rich_help_panel=_OUT)]
@@ -113,6 +117,9 @@ def harmonize(
                                               "00:01:02.5.",
                                               rich_help_panel=_RANGE)] = None,
     end: End = None,
+    background_start: Annotated[str | None, typer.Option(help="Frame or time of the background that is shown at the "
+                                                         "first frame of the result. Default: its first.",
+                                                         rich_help_panel=_RANGE)] = None,
     preview: Annotated[int | None, typer.Option(help="Only so many frames, spread over the clip: a look in seconds.",
                                                 rich_help_panel=_RANGE)] = None,
     fps: Fps = None,
@@ -159,7 +166,7 @@ def harmonize(
         from harmovid.composite.matte import Refine
         from harmovid.infer import pipeline
         from harmovid.infer.compare import Comparison
-        from harmovid.infer.plan import Options, plan
+        from harmovid.infer.plan import Options, of_one_rate, plan
         from harmovid.video import io
         from harmovid.video.target import open_target
 
@@ -169,16 +176,17 @@ def harmonize(
         front = opened(foreground, fps, foreground_transfer, damaged_ok=end is not None)
         behind = opened(background, fps, background_transfer, damaged_ok=end is not None)
         matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
-        # A photo before a video lasts as long, and has its rate.
-        timed = replace(front, rate=behind.rate) if front.still else front
-        last = frame_number(end, timed, "--end")
+        front, behind = of_one_rate(front, behind)
+        last = frame_number(end, front, "--end")
         if mask is None:
             front = io.drop_opaque_alpha(front, last)
         options = Options(
             fit=fit.value if fit else None, canvas=canvas.value, place=place.value if place else None, scale=scale,
             position=two_numbers(position), strength=strength, detail=detail.value, output=output.value, edge=edge,
             refine=Refine(shrink=shrink, soften=soften, despeckle=despeckle), steady=steady,
-            start=frame_number(start, timed, "--start"), end=last, preview=preview, sound=sound, seed=seed)
+            start=frame_number(start, front, "--start"), end=last,
+            background_start=frame_number(background_start, behind, "--background-start") or 0, preview=preview,
+            sound=sound, seed=seed)
         options = config.override(options, set_ or [])
         check_detail(options)
         # What stands in the way is said before a mask is made, which takes long.
@@ -233,6 +241,8 @@ def deflicker(
                                            "network's own small picture.", rich_help_panel=_LIGHT)] = Detail.transfer,
     end: End = None,
     fps: Fps = None,
+    transfer: Transfer = None,
+    sound: Annotated[bool, typer.Option(help="Keep the video's sound.", rich_help_panel=_OUT)] = True,
     seed: Seed = 0,
     device: Where = "cpu",
     overwrite: Overwrite = False,
@@ -251,9 +261,9 @@ def deflicker(
 
         if device not in ("cpu", "cuda"):
             raise OptionError(f"--device is cpu or cuda, got {device!r}")
-        options = replace(OPTIONS, strength=strength, detail=detail.value, seed=seed)
+        options = replace(OPTIONS, strength=strength, detail=detail.value, sound=sound, seed=seed)
         check_detail(options)
-        clip = opened(video, fps, None, damaged_ok=end is not None)
+        clip = opened(video, fps, transfer, damaged_ok=end is not None)
         matte_clip = opened(mask, fps, None, damaged_ok=end is not None) if mask else None
         options = replace(options, end=last_frame(end, clip))
         if full_name(model) not in SHIPPED and not Path(model).is_dir():
@@ -276,8 +286,10 @@ def matte(
     model: Annotated[Segmenter, typer.Option(help="selfie: built in; rembg: fetches its model at first "
                                              "use.")] = Segmenter.selfie,
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.")] = 1,
+    start: Start = None,
     end: End = None,
     fps: Fps = None,
+    transfer: Transfer = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -293,10 +305,14 @@ def matte(
         from harmovid.video.target import open_target
 
         began = perf_counter()
-        clip = opened(video, fps, None, damaged_ok=end is not None)
+        clip = opened(video, fps, transfer, damaged_ok=end is not None)
         if steady < 0:
             raise OptionError(f"--steady is 0 or more frames, got {steady}")
-        wanted = range(min(last_frame(end, clip) or clip.frames, clip.frames))
+        first, last = frame_number(start, clip, "--start") or 0, last_frame(end, clip) or clip.frames
+        wanted = range(first, min(last, clip.frames))
+        if not wanted:
+            raise OptionError(f"--start {start} leaves no frame of {clip.frames} before {end or 'the end'}; give an "
+                              "earlier one")
         target = open_target(out, inputs=(video,), overwrite=overwrite, frames=len(wanted))
         segmenter = cli_models.segmenter(model)
         with bars() as progress:

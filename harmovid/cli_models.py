@@ -134,7 +134,7 @@ def there(device: Device) -> str:
     import torch
 
     if device is Device.cuda and not torch.cuda.is_available():
-        note("there is no CUDA device here: training runs on the processor")
+        note("there is no CUDA device here: the processor serves")
         return "cpu"
     if device is Device.cuda and (rank := os.environ.get("LOCAL_RANK")) is not None:  # one process of several
         return f"cuda:{int(rank) % torch.cuda.device_count()}"

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numba
 import numpy as np
 import pytest
@@ -376,6 +377,24 @@ class TestHarmonize:
         assert "cut.mkv is cut short" in invoke(run, 2).stderr
         assert "background: cut short" in invoke(f"{run} --end 2").stderr and look(work / "out.mkv").frames == 2
 
+    def test_a_stretch_is_made_again_in_place(self, work):
+        run = RUN.replace("out.mkv", "f.%04d.png").replace("bg.mkv", "bg.mkv --set transfer.temporal_sigma=0")
+        invoke(run)
+        before = {path.name: path.read_bytes() for path in work.glob("f.*.png")}
+        for n in (3, 4):
+            (work / f"f.{n:04d}.png").write_bytes(b"")
+        invoke(f"{run} --overwrite --start 3 --end 5 --background-start 3")
+        assert sorted(path.name for path in work.glob("f.*.png")) == sorted(before)
+        assert all((work / f"f.{n:04d}.png").read_bytes() == before[f"f.{n:04d}.png"] for n in (0, 1, 2, 5))
+        for n in (3, 4):  # the background outside of the person is the same to the bit
+            again, first = (cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :4]
+                            for data in ((work / f"f.{n:04d}.png").read_bytes(), before[f"f.{n:04d}.png"]))
+            assert np.array_equal(again, first)
+
+    def test_nothing_left_of_a_mask_is_told(self, work):
+        assert "nothing is left of the mask once --shrink" in invoke(f"{RUN} --shrink 40", 2).stderr
+        assert not (work / "out.mkv").exists()
+
     def test_a_photo_before_a_video(self, work):
         pytest.importorskip("ai_edge_litert")
         Still("person")(work / "photo.png")
@@ -481,6 +500,21 @@ class TestDeflicker:
         assert np.array_equal(masked[rest], own[rest]) and not np.array_equal(masked, own)
         assert not np.array_equal(whole[rest], own[rest])
 
+    def test_alpha_beside_a_mask_sound_and_masks_that_do_not_fit(self, work, steady):
+        Clip("cutout")(work / "cutout.mkv")
+        invoke(f"deflicker cutout.mkv -o own.mkv --end 2 --model {steady}")
+        assert look(work / "own.mkv").pixels == "bgra"
+        said = invoke(f"deflicker cutout.mkv -o masked.mkv --mask mask.mkv --end 2 --model {steady}").stderr
+        assert "the clip's own alpha is left out where a mask is given" in said
+        Clip("mask", 4)(work / "short.mkv")
+        said = invoke(f"deflicker fg.mkv -o no.mkv --mask short.mkv --model {steady}", 2).stderr
+        assert f"the mask has 4 frames, the clip has {FRAMES}; give a mask of this clip" in said
+        Clip("person", codec="libx264", sound="pcm_s16le")(work / "loud.mov")
+        (work / "loud.mov").write_bytes((work / "loud.mov").read_bytes().replace(b"sowt", b"apac"))
+        assert "--no-sound" in invoke(f"deflicker loud.mov -o no.mov --end 2 --model {steady}", 2).stderr
+        assert not (work / "no.mov").exists()
+        invoke(f"deflicker loud.mov -o no.mov --end 2 --no-sound --transfer gamma24 --model {steady}")
+
     def test_the_networks_own_picture(self, work, steady):
         invoke(f"deflicker fg.mkv -o out.mkv --detail network --model {steady}")
         assert "--strength is for the picture at full size" in invoke(
@@ -531,6 +565,16 @@ class TestMatte:
         result = invoke("matte cut.mkv -o m.mkv --end 2")
         assert "wrote m.mkv: 2 frames, a person in 2" in result.stderr and "note cut short" in result.stderr
         assert look(work / "m.mkv").frames == 2
+
+    def test_of_a_stretch_and_of_another_curve(self, work):
+        invoke("matte fg.mkv -o whole.mkv --steady 0")
+        invoke("matte fg.mkv -o m/m.%04d.png --steady 0 --start 2 --end 5")
+        assert sorted(path.name for path in (work / "m").iterdir()) == [f"m.{n:04d}.png" for n in (2, 3, 4)]
+        part, whole = look(work / "m").pictures[..., 0] > 127, look(work / "whole.mkv").pictures[2:5, ..., 0] > 127
+        assert (part & whole).sum() / (part | whole).sum() > 0.9
+        assert "--start 4 leaves no frame" in invoke("matte fg.mkv -o no.mkv --start 4 --end 4", 2).stderr
+        invoke("matte fg.mkv -o linear.mkv --transfer linear --end 1")
+        assert "slog3" in invoke("matte fg.mkv -o no.mkv --transfer logical", 2).stderr
 
     def test_as_pictures(self, work):
         assert "wrote m: 6 frames, a person in 6" in invoke("matte fg.mkv -o m").stderr

@@ -140,7 +140,7 @@ class TestTestset:
         ("step footage -o set --per-clip 1", "two items of each clip"),
         ("passing footage -o set --luts luts", "takes no tables"),
         ("passing footage -o set --per-clip 1", "a passing set has two items of each clip"),
-        ("lut footage -o set --luts empty", "0 tables of 0 names"),
+        ("lut footage -o set --luts empty", "0 tables (.cube) of 0 names"),
         ("lut gone -o set --luts luts", "there is no folder gone"),
         ("jitter footage -o set --luts luts --limit 0", "--limit is a number of clips of 1 or more"),
         ("jitter footage -o set --luts luts --per-clip 0", "--per-clip is 1 or more"),
@@ -204,7 +204,7 @@ class TestRun:
         ("set --model classical --set what=1", "there is no setting 'what'"),
         ("set --model classical --quick --clip openai/clip-vit-base-patch32", "one or the other"),
         ("set --model classical --device abacus", "--device is cpu or cuda"),
-        ("luts --model classical", "cannot be read"),
+        ("luts --model classical", "luts is no test set"),
         ("set --model a=nano --model a=classical", "two methods are named a"),
     ])
     def test_errors(self, made, arguments, sentence):

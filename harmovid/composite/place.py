@@ -94,13 +94,15 @@ def place(source: tuple[int, int], canvas: tuple[int, int], mode: Mode = "cover"
     return Placement(source, canvas, (corner[0], corner[1], size[0], size[1]))
 
 
-def match(frames: int, rate: Fraction, other_frames: int, other_rate: Fraction, fit: Fit) -> np.ndarray:
+def match(frames: int, rate: Fraction, other_frames: int, other_rate: Fraction, fit: Fit,
+          first: int = 0) -> np.ndarray:
     """Which frame of another clip is shown at each frame of ours: sampled by time, nearest before.
 
     Args:
         frames, rate: of our clip. other_frames, other_rate: of the other; 1 frame lasts for ever.
         fit: what happens where the other clip is over: `trim` ends ours there too, `loop` starts the
             other again, `pingpong` plays it back and forth.
+        first: frame of the other clip that is shown at our first.
 
     Returns:
         (N,) int64 frame numbers of the other clip; N = frames, less where trimmed.
@@ -111,7 +113,7 @@ def match(frames: int, rate: Fraction, other_frames: int, other_rate: Fraction, 
     if other_frames == 1:
         return np.zeros(frames, np.int64)
     # A thousandth of a frame: exact rational steps may fall just below a whole number.
-    shown = np.floor(np.arange(frames) * float(other_rate / rate) + 1e-3).astype(np.int64)
+    shown = first + np.floor(np.arange(frames) * float(other_rate / rate) + 1e-3).astype(np.int64)
     if fit == "trim":
         shown = shown[shown < other_frames]
         if len(shown) == 0:

@@ -18,8 +18,9 @@ from harmovid.video import io
 from harmovid.video.color import SRGB, convert
 
 
-def free_set(data: Path, out: Path, backgrounds: list[Path] | None = None, split: str = "test", per_clip: int = 2,
-             limit: int | None = None, progress: Progress = lambda stage, done, total: None) -> Manifest:
+def free_set(data: Path, out: Path, backgrounds: list[Path] | None = None, split: str = "test",
+             per_clip: int | None = None, limit: int | None = None,
+             progress: Progress = lambda stage, done, total: None) -> Manifest:
     """Make the set, or what is missing of it; folders as those of `lutset.lut_set`, without truth/.
 
     Of every portrait clip of the split `per_clip` items, each on another background; backgrounds are taken in turn.
@@ -31,7 +32,7 @@ def free_set(data: Path, out: Path, backgrounds: list[Path] | None = None, split
         out: the set's folder; a set begun there is completed.
         backgrounds: any clips or pictures, of different names; None for those of backgrounds_video/ in the split.
         split: of the split list.
-        per_clip: items of each clip, at most as many as there are backgrounds.
+        per_clip: items of each clip, at most as many as there are backgrounds; None for 2, or 1 before a single one.
         limit: so many clips, spread over the split; None for all.
         progress: told of every clip and item.
 
@@ -45,6 +46,8 @@ def free_set(data: Path, out: Path, backgrounds: list[Path] | None = None, split
     behind = {path.stem: path for path in files}
     if len(behind) < len(files):
         raise InputError(f"{len(files)} backgrounds have {len(behind)} names; rename those that have the same")
+    if per_clip is None:
+        per_clip = min(2, len(behind))
     if not 1 <= per_clip <= len(behind):
         raise OptionError(f"each person goes onto 1 to {len(behind)} of the backgrounds, got {per_clip}; change "
                           "--per-clip, or give more of them")

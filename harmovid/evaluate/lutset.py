@@ -99,8 +99,8 @@ def by_name(luts: list[Path], least: int) -> dict[str, Path]:
     """
     names = {path.stem: path for path in sorted(luts, key=lambda path: path.stem)}
     if len(names) < len(luts) or len(names) < least:
-        raise InputError(f"{len(luts)} tables of {len(names)} names were given; expected at least {least}, each of "
-                         "another name")
+        raise InputError(f"{len(luts)} tables (.cube) of {len(names)} names were given; expected {least} or more, each "
+                         "of another name (benchmarks/fetch_luts.py fetches some fifty)")
     return names
 
 

@@ -100,6 +100,9 @@ def read_set(folder: Path) -> Manifest:
     Raises:
         InputError: there is none, or the set is of another version, of an unknown kind, or unfinished.
     """
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder} is no test set: it holds no {MANIFEST}; make one with `harmovid evaluate "
+                         "testset`")
     found = config.load(Manifest, folder / MANIFEST)
     if found.kind not in KINDS:
         raise InputError(f"the test set {folder} is of the kind {found.kind!r}; this version knows {', '.join(KINDS)}")

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from harmovid.errors import InputError
 from harmovid.infer import pipeline
 from harmovid.infer.correction import EPSILON, corrected, relit
 from harmovid.infer.motion_filter import filtered
@@ -173,12 +174,18 @@ def deflicker(video: Clip, mask: Clip | None, output: str | Path, harmonizer: Ha
     """
     mask = mask and io.drop_opaque_alpha(mask, options.end)
     video = io.drop_opaque_alpha(video, options.end) if mask is None else video
+    stored = video.frames if video.timestamps is None else len(video.timestamps)
+    if mask and mask.frames not in (1, video.frames, stored, min(options.end or video.frames, video.frames)):
+        raise InputError(f"the mask has {mask.frames} frames, the clip has {video.frames}; give a mask of this clip, "
+                         "or one picture for all of it")
     # The video is the background too: where it is left alone it keeps its own bits.
     behind = replace(video, notes=())
     if mask is not None or video.alpha:
         if mask is None and options.detail == "transfer":  # the network's own picture has none
             options = replace(options, output="foreground")
         work = plan(video, behind, mask, output, options, overwrite=overwrite)
+        if mask is not None and video.alpha:
+            work = replace(work, notes=(*work.notes, "the clip's own alpha is left out where a mask is given"))
         return pipeline.harmonize(work, harmonizer, progress=progress)
     with TemporaryDirectory(prefix="harmovid-") as folder:
         everywhere = open_target(Path(folder) / "mask.mkv")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from harmovid.composite.segment import segment_clip
-from harmovid.video import encode, io
+from harmovid.video import encode, io, timecode
 from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert
 from harmovid.video.target import Target
@@ -35,8 +36,13 @@ def write_matte(clip: Clip, target: Target, segmenter: Segmenter, *, indices: Se
     found = 0
     wanted = np.arange(clip.frames) if indices is None else np.asarray(indices)
     size = clip.width, clip.height
-    with encode.Writer(target, size, clip.rate, target.tags(SRGB), bits=8, grey=True, timecode=clip.timecode,
-                       start_number=clip.start_number) as writer:
+    first = int(wanted[0])
+    code = clip.timecode
+    if code and first:
+        with suppress(ValueError):  # one that cannot be read stays as it is
+            code = timecode.shift(code, first, clip.rate)
+    with encode.Writer(target, size, clip.rate, target.tags(SRGB), bits=8, grey=True, timecode=code,
+                       start_number=(clip.start_number or 0) + first) as writer:
         frames = _display(clip, wanted)
         neighbours = bool((np.diff(wanted) == 1).all())
         alphas = segment_clip(frames, segmenter, steady) if neighbours else map(segmenter, frames)

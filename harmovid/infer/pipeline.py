@@ -198,16 +198,20 @@ def peak_memory() -> int:
 
 def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tuple[framing.Framing, bool]:
     """Where the person is in each frame, and whether the mask has a soft edge of its own."""
-    found, soft = [], []
+    found, soft, left = [], [], plan.options.refine == matte.Refine()
     for i, alpha in enumerate(clock.each("read", _masks(plan))):
         with clock("look"):
             found.append(framing.find(alpha))
             if i % 10 == 0 and found[-1] is not None:
                 soft.append(matte.is_soft(alpha))
+            left = left or bool(matte.refine(alpha, plan.options.refine).any())
         progress("scan", i + 1, len(plan))
     if not any(box is not None for box in found):
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
+    if not left:
+        raise InputError("nothing is left of the mask once --shrink, --soften and --despeckle are done with it; "
+                         "lower them")
     # An alpha of the foreground's own is kept as it is: its colour ends where it does.
     return framing.frame(found, plan.size, view), is_cut_out(plan) or 2 * sum(soft) > len(soft)
 

@@ -13,7 +13,7 @@ import numpy as np
 from harmovid.composite import place
 from harmovid.composite.matte import Refine
 from harmovid.composite.place import Placement
-from harmovid.errors import InputError, OptionError
+from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.transfer import TransferConfig
 from harmovid.video import io, stills, timecode
 from harmovid.video.clip import Clip
@@ -44,6 +44,7 @@ class Options:
     edge: width of the soft edge given to a hard mask, as a share of the height; 0 leaves it hard.
     steady: frames on each side that a median holds the mask steady over; 0 for none.
     start, end: frames of the foreground, from 0, end exclusive; None for its own.
+    background_start: frame of the background that is shown at the first of these.
     preview: so many frames, spread over the clip, in place of all.
     restore: in network detail, put back the texture that the harmonizer's codec lost.
     """
@@ -63,6 +64,7 @@ class Options:
     steady: int = 0
     start: int | None = None
     end: int | None = None
+    background_start: int = 0
     preview: int | None = None
     sound: bool = True
     seed: int = 0
@@ -111,7 +113,7 @@ class Plan:
     tags: ColorTags  # of the result
     bits: int
     timecode: str | None
-    start_number: int | None
+    start_number: int  # of numbered pictures
     sound: Sound | None
     options: Options
     notes: tuple[str, ...] = ()
@@ -138,6 +140,7 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         InputError, OutputError, OptionError: a sentence about what, and what to do.
     """
     mask = mask and io.drop_opaque_alpha(mask, options.end)
+    foreground, background = of_one_rate(foreground, background)
     if foreground.still and background.frames > 1 and not stills.is_one_picture(output):
         # A person in a photo before a video: held for as long as the video lasts.
         foreground = replace(foreground, frames=background.frames, rate=background.rate,
@@ -159,7 +162,8 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         fg_place = place.place(fg_size, size, "stretch")
         bg_place = place.place(bg_size, size, options.place or "cover", options.scale, options.position)
         if not _covers(bg_place):
-            raise OptionError("the background leaves a part of the picture bare; raise --scale, or use --place cover")
+            raise OptionError("the background leaves a part of the picture bare; raise --scale"
+                              + ("" if options.place in (None, "cover") else ", or leave out --place"))
     else:
         fg_place = place.place(fg_size, size, options.place or "contain", options.scale, options.position)
         bg_place = place.place(bg_size, size, "stretch")
@@ -173,6 +177,10 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
                           "--output foreground")
     inputs = tuple(clip.path for clip in (foreground, background, mask) if clip) + also_inputs
     target = open_target(output, inputs=inputs, overwrite=overwrite, frames=len(fg_index), alpha=alpha)
+    if options.preview is not None and target.pattern is not None and target.path.is_dir() and (
+            there := stills.matching(target.pattern)):
+        raise OutputError(f"{target.pattern} has {len(there)} pictures, and a preview's frames, numbered in a row, "
+                          "would go among them; name another output")
     bits = max(foreground.bits, background.bits)
     if target.kind == "mp4" and any(side % 2 for side in size) and options.detail == "transfer":
         notes.append("H.264 needs even sides: the last column or row is doubled; .mkv and .mov keep the size")
@@ -201,8 +209,24 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         background_index=bg_index, mask_index=mask_index, foreground_place=fg_place,
         background_place=bg_place, mask_place=mask_place, size=size, rate=foreground.rate, target=target,
         tags=written, bits=bits, timecode=code,
-        start_number=None if number is None else number + offset, sound=sound, options=options,
+        start_number=(number or 0) + offset, sound=sound, options=options,
         notes=tuple(notes))
+
+
+def of_one_rate(foreground: Clip, background: Clip) -> tuple[Clip, Clip]:
+    """Pictures whose rate nobody tells have the other clip's: they are shown with it frame by frame. A photo before a
+    video lasts as long."""
+    if not foreground.rate_known and background.frames > 1:
+        foreground = _at(foreground, background.rate)
+    if not background.rate_known and foreground.frames > 1:
+        background = _at(background, foreground.rate)
+    return foreground, background
+
+
+def _at(pictures: Clip, rate: Fraction) -> Clip:
+    told = f"pictures without a rate, taken at the other clip's {float(rate):.6g} frames per second; --fps changes it"
+    notes = pictures.notes if pictures.still or rate == pictures.rate else (*pictures.notes, told)
+    return replace(pictures, rate=rate, rate_known=True, notes=notes)
 
 
 def _stretch(foreground: Clip, options: Options, notes: list[str]) -> tuple[int, int]:
@@ -247,9 +271,12 @@ def _timeline(foreground: Clip, background: Clip, mask: Clip | None, mask_frames
             raise InputError(f"the mask has {mask.frames} frames and ends before --start {first}")
         notes.append(f"mask: {mask.frames} frames for {foreground.frames}; cut to the shorter")
         last = mask.frames
+    if background.frames > 1 and not 0 <= options.background_start < background.frames:
+        raise OptionError(f"--background-start {options.background_start} lies outside the background, which has "
+                          f"{background.frames} frames")
     bg_index = place.match(last - first, foreground.rate, background.frames, background.rate,
-                           options.fit or "pingpong")
-    _note_length(last - first, foreground, background, options.fit, notes)
+                           options.fit or "pingpong", options.background_start)
+    _note_length(last - first, foreground, background, options, notes)
     fg_index = np.arange(first, first + len(bg_index))
     if options.preview is not None and options.preview < len(fg_index):
         spread = np.linspace(0, len(fg_index) - 1, options.preview).round().astype(np.int64)
@@ -270,8 +297,10 @@ def _timeline(foreground: Clip, background: Clip, mask: Clip | None, mask_frames
     return fg_index, mask_index, bg_index
 
 
-def _note_length(frames: int, foreground: Clip, background: Clip, fit: place.Fit | None, notes: list[str]) -> None:
-    wanted, there = frames / float(foreground.rate), background.seconds
+def _note_length(frames: int, foreground: Clip, background: Clip, options: Options, notes: list[str]) -> None:
+    fit = options.fit
+    wanted = frames / float(foreground.rate)
+    there = background.seconds - options.background_start / float(background.rate)
     if background.frames > 1 and there < wanted - 1 / float(foreground.rate):
         how = {"trim": "the result is cut to it", "loop": "it starts again", "pingpong": "it is played back and forth"}
         notes.append(f"background: lasts {there:.2f} s of {wanted:.2f} s; {how[fit or 'pingpong']}"

@@ -92,6 +92,7 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
         height=pixels.shape[0],
         frames=len(files),
         rate=rate or DEFAULT_RATE,
+        rate_known=rate is not None,
         source_index=np.arange(len(files)),
         bits={np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32),
         tags=replace(SCENE_LINEAR if linear else SRGB, primaries=primaries or "bt709"),

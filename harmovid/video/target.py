@@ -91,7 +91,7 @@ def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: b
     elif suffix in stills.SUFFIXES:
         if frames > 1:
             raise OutputError(f"{path} is one picture and the result has {frames} frames; name a video, a "
-                              f"folder, or a pattern such as {path.stem}.%04d{suffix}")
+                              f"folder, or a pattern such as {path.stem}.%04d{suffix if suffix == '.exr' else '.png'}")
         kind = "still"
     elif suffix == "" or path.is_dir():
         kind, pattern = "png", path / "%06d.png"

@@ -47,8 +47,9 @@ def test_given_backgrounds_and_bad_ones(tmp_path, monkeypatch):
     street = data / "backgrounds_video" / "street.mp4"
     made = freeset.free_set(data, tmp_path / "one", [street], per_clip=1, limit=1)
     assert [item.name for item in made.items] == ["ann__street"]
+    assert freeset.free_set(data, tmp_path / "one", [street], limit=1) == made
     with pytest.raises(OptionError, match="1 to 1 of the backgrounds, got 2"):
-        freeset.free_set(data, tmp_path / "two", [street])
+        freeset.free_set(data, tmp_path / "two", [street], per_clip=2)
     with pytest.raises(InputError, match="2 backgrounds have 1 names"):
         freeset.free_set(data, tmp_path / "two", [street, tmp_path / "street.mp4"])
     with pytest.raises(InputError, match=r"gone.mp4 cannot be read"):

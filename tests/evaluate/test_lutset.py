@@ -102,9 +102,9 @@ def test_another_set_is_not_written_over(made, monkeypatch):
 
 
 def test_bad_tables_and_unfinished_sets(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="at least 2"):
+    with pytest.raises(InputError, match="expected 2 or more"):
         lutset.lut_set(tmp_path, tmp_path / "out", recoloured.luts(tmp_path / "luts")[:1], per_clip=2)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is no test set: it holds no manifest"):
         read_set(tmp_path)
     folder = recoloured.data(tmp_path / "data")
     mask = folder / "portraits_video" / "bob_mask.mp4"
@@ -112,7 +112,7 @@ def test_bad_tables_and_unfinished_sets(tmp_path, monkeypatch):
     figures.write(mask, np.zeros((1, 48, 64), np.float32))
     with pytest.raises(InputError, match=r"bob_mask.mp4 is 1 frames"):
         recoloured.make(tmp_path, monkeypatch)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is no test set"):
         read_set(tmp_path / "set")
 
 

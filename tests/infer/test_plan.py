@@ -67,6 +67,17 @@ def test_rates_are_matched_by_time_and_the_foreground_keeps_its_own() -> None:
     assert work.rate == 24 and work.background_index.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9] and work.notes == ()
 
 
+def test_pictures_without_a_rate_are_shown_frame_by_frame() -> None:
+    pictures = {"rate": Fraction(24), "rate_known": False}
+    work = made(clip("fg.mkv", alpha=True), clip("bg", **pictures))
+    assert work.rate == 25 and work.background_index.tolist() == list(range(10)) and "at the other" in work.notes[0]
+    work = made(clip("fg", alpha=True, **pictures), clip("bg.mkv"))
+    assert work.rate == 25 and work.background_index.tolist() == list(range(10)) and "foreground: " in work.notes[0]
+    work = made(clip("fg", alpha=True, **pictures), clip("bg", **pictures))
+    assert work.rate == 24 and work.notes == ()
+    assert made(clip("fg", alpha=True, rate=Fraction(24)), clip("bg.mkv")).rate == 24
+
+
 def test_a_still_background_lasts_for_ever() -> None:
     work = made(background=still())
     assert work.background_index.tolist() == [0] * 10 and work.notes == ()
@@ -81,6 +92,14 @@ def test_start_and_end_take_a_stretch_before_the_background_from_its_beginning()
     work = made(start=3, end=7)
     assert work.foreground_index.tolist() == work.mask_index.tolist() == [3, 4, 5, 6]
     assert work.background_index.tolist() == [0, 1, 2, 3]
+    assert made(start=3, end=7, background_start=3).background_index.tolist() == [3, 4, 5, 6]
+    short = clip("bg.mkv", 5)
+    assert made(background=short, start=6, background_start=3).background_index.tolist() == [3, 4, 3, 2]
+    assert made(background=short, start=6, background_start=3, fit="loop").background_index.tolist() == [3, 4, 0, 1]
+    trimmed = made(background=short, start=6, background_start=3, fit="trim")
+    assert trimmed.background_index.tolist() == [3, 4] and "lasts 0.08 s of 0.16 s" in trimmed.notes[0]
+    with pytest.raises(OptionError, match="--background-start 5 lies outside the background, which has 5 frames"):
+        made(background=short, background_start=5)
     assert made(end=100).foreground_index[-1] == 9
 
 
@@ -96,6 +115,13 @@ def test_a_preview_is_spread_over_the_clip(preview: int, shown: list[int]) -> No
     work = made(clip("fg.mkv"), clip("bg.mkv", 5), clip("mask.mkv"), preview=preview, fit="loop")
     assert work.foreground_index.tolist() == work.mask_index.tolist() == shown
     assert work.background_index.tolist() == [i % 5 for i in shown]
+
+
+def test_a_preview_does_not_go_among_other_pictures(tmp_path: Path) -> None:
+    (tmp_path / "f.0003.png").touch()
+    with pytest.raises(OutputError, match=r"f\.%04d\.png has 1 pictures, and a preview's frames"):
+        plan(clip("fg.mkv", alpha=True), clip("bg.mkv"), None, "f.%04d.png", Options(preview=2), overwrite=True)
+    assert len(made(output="g.%04d.png", preview=2)) == 2
 
 
 def test_frames_of_a_preview_are_no_neighbours() -> None:
@@ -255,7 +281,8 @@ def test_timecode_and_numbers_start_where_the_stretch_does() -> None:
     assert work.timecode == "01:00:01:01"
     work = made(clip("fg.%04d.exr", alpha=True, start_number=1001), start=3, output="out.%04d.exr")
     assert work.start_number == 1004
-    assert made().timecode is None and made().start_number is None
+    assert made().timecode is None and made().start_number == 0
+    assert made(start=3).start_number == 3  # a stretch of a video goes over the same frames of a whole run
 
 
 def test_a_timecode_that_cannot_be_read_is_left_out_with_a_note() -> None:
