@@ -40,6 +40,8 @@ def shards(
     photos: Annotated[bool, typer.Option(help="Photos as well as clips.")] = True,
     limit: Annotated[int | None, typer.Option(help="Only the first so many files of each part.")] = None,
     lights: Annotated[int, typer.Option(help="Of each take of the light stage.")] = 8,
+    area: Annotated[int, typer.Option(help="Pixels that the person takes of real footage, at most: somewhat more than "
+                                      "the views of what is trained on it.")] = 136 * 136,
     processes: Processes = 1,
 ) -> None:
     """Make shards of real footage, small pictures of person, mask and filled background, to train on; or of takes of
@@ -56,7 +58,7 @@ def shards(
                 packed = develop_takes(footage, out, lights, limit=limit, processes=processes, progress=progress)
             else:
                 packed = pack_footage(footage, out, split or list(Split), photos=photos, limit=limit,
-                                      processes=processes, progress=progress)
+                                      area=area, processes=processes, progress=progress)
         if packed.absent:
             note(f"{packed.absent} files of the split list are not in {footage}")
         say(f"wrote {packed.made} shards to {out}; {packed.kept} were there")

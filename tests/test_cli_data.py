@@ -101,6 +101,7 @@ class TestShards:
         ("nowhere -o out", "nowhere has none of the 446 files of the split list, such as portraits_video/"),
         ("footage -o out --processes 0", "--processes is 1 or more, got 0"),
         ("footage -o out --limit 0", "--limit is 1 or more, got 0"),
+        ("footage -o out --area 1", "--area is a number of pixels of 64 or more, got 1"),
     ])
     def test_errors(self, arguments, sentence):
         assert sentence in invoke(f"data shards {arguments}", 2).stderr

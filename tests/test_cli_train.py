@@ -11,6 +11,7 @@ import torch
 from harmovid.model import checkpoint
 from harmovid.model.codec import CausalCodec
 from harmovid.train import recipe
+from tests.model import published
 from tests.odd import tree
 from tests.trained import SMALL, TONE, invoke
 
@@ -119,6 +120,47 @@ def test_deflicker_begins_from_a_harmonizer_and_learns_from_pairs_too(trained, t
     assert "there are no pairs in" in invoke(other, 2).stderr and not (tmp_path / "other").exists()
 
 
+@pytest.fixture(scope="module")
+def cogvideox(tmp_path_factory):
+    return published.folder("2b", tmp_path_factory.mktemp("published"))
+
+
+TUNED = ("--preset cogvideox-2b --set preset.view.area=2048 --set stage.lengths=[[5,2,1.0]] --set loop.steps=2 "
+         "--set loop.validate_every=2 --set loop.save_every=1")
+
+
+@pytest.mark.parametrize("stage", ["harmonize", "harmoim", "deflicker"])
+def test_published_weights_are_trained(stage, trained, cogvideox, tmp_path):
+    command = f"train {stage} --data {trained}/data -o {tmp_path}/net --codec {cogvideox} --init {cogvideox} {TUNED}"
+    if stage == "harmoim":
+        command = command.replace("[[5,2,1.0]]", "[[1,2,1.0]]")
+    invoke(f"{command} --set loop.steps=1 --set loop.lr=0 --set loop.weight_decay=0")
+    begun, before = checkpoint.load(tmp_path / "net/model"), checkpoint.load(cogvideox)
+    assert begun.preset.source == "THUDM/CogVideoX-2b" and begun.preset.schedule.snr_shift == 3
+    assert begun.preset.view.overview == (64, 64) and begun.preset.transformer == before.preset.transformer
+    for name, value in begun.backbone.state_dict().items():  # widened by zeros, it is what it was
+        assert torch.equal(value, before.backbone.state_dict()[name].half().float()), name
+    vae = before.codec.state_dict()
+    assert all(torch.equal(value, vae[name].half().float()) for name, value in begun.codec.state_dict().items())
+    invoke(f"{command} --set loop.steps=3 --set loop.lr=0.01 --resume")
+    trained_on = checkpoint.load(tmp_path / "net/model")
+    told = trained_on.backbone.transformer.patch_embed.proj.weight[:, 16:]
+    assert told.abs().max() > 0  # what the conditions say is listened to
+    rows = [json.loads(line) for line in (tmp_path / "net/log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3]
+    assert trained_on.preset.name == f"cogvideox-2b{'' if stage == 'harmonize' else '-' + stage}"
+
+
+def test_what_published_weights_need_is_told(trained, cogvideox, tmp_path):
+    command = f"train harmonize --data {trained}/data -o {tmp_path}/net --codec {cogvideox}"
+    assert "pass --init, their folder or hub name" in invoke(f"{command} {TUNED}", 2).stderr
+    other = published.folder("5b", tmp_path / "5b")
+    assert "is of the kind of THUDM/CogVideoX-5b" in invoke(f"{command} --init {other} {TUNED}", 2).stderr
+    nobody = command.replace(f"--codec {cogvideox}", f"--codec {trained}/data")
+    assert "cannot be read as CogVideoX's codec" in invoke(f"{nobody} --init {cogvideox} {TUNED}", 2).stderr
+    assert not (tmp_path / "net").exists()
+
+
 def test_without_cuda_the_processor_serves_and_it_is_said(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     said = invoke(f"train codec --data {trained}/data -o {tmp_path}/codec --device cuda {SMALL} --set loop.steps=1")
@@ -140,7 +182,7 @@ def test_stopped_it_says_how_to_go_on(trained, tmp_path, monkeypatch):
     ("codec --data {trained}/data -o {trained}/codec/log.jsonl", "log.jsonl holds a run already"),
     ("codec --data {trained}/data/train -o new", "there are no shards in"),
     ("codec --data {trained}/data -o new --preset huge", "there is no preset 'huge'; choose one of nano, small"),
-    ("codec --data {trained}/data -o new --preset cogvideox-2b", "begins from published weights"),
+    ("codec --data {trained}/data -o new --preset cogvideox-2b", "has a codec of its own, and no tone"),
     ("codec --data {trained}/data -o new --set loop.stops=1", "there is no setting 'stops'"),
     ("codec --data {trained}/data -o new --set loop.steps=0", "--set loop.steps is 1 or more"),
     ("codec --data {trained}/data -o {trained}/codec --resume --preset small", "is of the preset nano, not small"),

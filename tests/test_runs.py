@@ -115,5 +115,6 @@ def test_the_bench_does_not_go_on_without_a_set(kind, jobs, tmp_path):
 
 
 def test_there_are_recipes():
-    assert [path.stem for path in SCRIPTS] == ["ablations", "bench", "deflicker", "harmoim", "method", "nano"]
+    assert [path.stem for path in SCRIPTS] == [
+        "ablations", "bench", "cogvideox", "deflicker", "harmoim", "method", "nano"]
     assert all(os.access(path, os.X_OK) for path in SCRIPTS)

@@ -25,6 +25,7 @@ from harmovid.video.clip import Clip
 from harmovid.video.color import SRGB, convert
 from harmovid.video.target import open_target
 
+AREA = 136 * 136  # pixels that the person takes, at most
 _ROOM = 0.35  # around the person's box, a share of its side: what crops may move and grow into
 _UNMASKED = 33  # frames of a clip without a mask; those are talking heads, which hardly move
 
@@ -44,7 +45,7 @@ class Packed:
 
 
 def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "validation", "test"), *,
-                 photos: bool = True, limit: int | None = None, processes: int = 1,
+                 photos: bool = True, limit: int | None = None, area: int = AREA, processes: int = 1,
                  progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Packed:
     """Make shards of the portraits that the split list names; what is there already is left.
 
@@ -54,18 +55,22 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         out: shards go to out/SPLIT/NAME.zip, and what a SOURCES.csv of the footage says of licences to out/SOURCES.csv.
         photos: make them of photos, too.
         limit: only the first so many files of each split; None for all.
+        area: as of `pack`.
         processes: at work at the same time, of one thread each.
         progress: told after every file.
 
     Raises:
         InputError: nothing of the list is there, or a SOURCES.csv is no such one.
-        OptionError: an unknown split; fewer than one process or file; or more processes than there is memory for.
+        OptionError: an unknown split; fewer than one process or file, or 64 pixels; or more processes than there is
+            memory for.
         MissingExtra: a mask is to be made, and the segmenter is not installed.
     """
     if processes < 1:
         raise OptionError(f"--processes is 1 or more, got {processes}")
     if limit is not None and limit < 1:
         raise OptionError(f"--limit is 1 or more, got {limit}")
+    if area < 64:
+        raise OptionError(f"--area is a number of pixels of 64 or more, got {area}")
     folders = ("portraits_video", "portraits_photo") if photos else ("portraits_video",)
     wanted = {file for folder in folders for name in splits for file in listed.files(name, folder, footage)}
     entries = [entry for entry in listed.read(footage) if entry.file in wanted]
@@ -84,7 +89,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         (out / name).mkdir(parents=True, exist_ok=True)
     card.carry(footage, out, {Path(entry.file).stem for entry in there})
     failed = {}
-    work = partial(_pack_entry, footage=footage, out=out)
+    work = partial(_pack_entry, footage=footage, out=out, area=area)
     for n, (entry, wrong) in enumerate(workers.each(work, todo, processes), 1):
         if wrong is not None:
             failed[entry.file] = wrong
@@ -92,10 +97,10 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     return Packed(len(todo) - len(failed), len(there) - len(todo), absent, failed)
 
 
-def _pack_entry(entry: listed.Entry, footage: Path, out: Path) -> str | None:
+def _pack_entry(entry: listed.Entry, footage: Path, out: Path, area: int) -> str | None:
     """Make one shard; what is wrong where that fails."""
     video, place = footage / entry.file, _place(entry, out)
-    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split)
+    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split, area=area)
     try:
         if entry.masked:
             ending = "_mask.mp4" if entry.folder == "portraits_video" else "_alpha.png"
@@ -121,7 +126,7 @@ def _segmenter() -> PersonSegmenter:
     return PersonSegmenter(num_threads=1)
 
 
-def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: int = 136 * 136,
+def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: int = AREA,
          frames: int = 10_000) -> Shard:
     """Make the shard of a clip or photo.
 

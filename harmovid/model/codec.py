@@ -149,6 +149,9 @@ class CogVideoXCodec(nn.Module):
         return (signal[:, :, : TIME * (count - 1) + 1].to(latents.dtype) + 1) / 2  # (B, 3, T, H, W)
 
 
+Codecs = CausalCodec | CogVideoXCodec
+
+
 class _Encoder(nn.Module):
     def __init__(self, latent: int, fine: int, coarse: int, blocks: int, fine_blocks: int) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from harmovid.data.misfit import over
 from harmovid.errors import InputError
 from harmovid.light.grade import luma, srgb_to_linear
 from harmovid.model.backbone import Backbone
-from harmovid.model.codec import CausalCodec
+from harmovid.model.codec import Codecs
 from harmovid.model.presets import Preset
 from harmovid.train.latents import LatentStage, OnLatents
 from harmovid.train.loop import Batch
@@ -53,7 +53,7 @@ class Deflicker(OnLatents):
     name = "deflicker"
     stage: DeflickerStage
 
-    def __init__(self, preset: Preset, codec: CausalCodec, train: Footage, validation: Footage,
+    def __init__(self, preset: Preset, codec: Codecs, train: Footage, validation: Footage,
                  stage: DeflickerStage = DeflickerStage(), seed: int = 0, backbone: Backbone | None = None) -> None:
         # Where there is nothing else, performances count as clips; held out they are not looked at.
         if not train.videos or all(validation.takes[n].performance for n in validation.videos):

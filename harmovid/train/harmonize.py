@@ -20,7 +20,7 @@ from harmovid.data.augment import DegradeConfig, degrade_light
 from harmovid.data.dataset import Footage, ViewBatch
 from harmovid.data.misfit import MisfitConfig, over
 from harmovid.model.backbone import Backbone
-from harmovid.model.codec import CausalCodec
+from harmovid.model.codec import Codecs
 from harmovid.model.conditions import LATENT_CHANNELS
 from harmovid.model.presets import Preset
 from harmovid.model.tone import Tone
@@ -52,7 +52,7 @@ class Harmonize(OnLatents):
     name = "harmonize"
     stage: HarmonizeStage
 
-    def __init__(self, preset: Preset, codec: CausalCodec, train: Footage, validation: Footage,
+    def __init__(self, preset: Preset, codec: Codecs, train: Footage, validation: Footage,
                  stage: HarmonizeStage = HarmonizeStage(), seed: int = 0, backbone: Backbone | None = None,
                  tone: Tone | None = None) -> None:
         super().__init__(preset, codec, train, validation, stage, seed, backbone, tone)

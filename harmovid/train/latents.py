@@ -16,7 +16,7 @@ from harmovid.data.dataset import CropConfig, Footage
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.checkpoint import Model
-from harmovid.model.codec import TIME, CausalCodec
+from harmovid.model.codec import TIME, CausalCodec, Codecs
 from harmovid.model.conditions import conditions, mask_channels
 from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
@@ -35,6 +35,7 @@ class LatentStage:
         four frames as all others do.
     strided: share of batches that leave latents out, evenly, as an overview of a long clip does.
     soft, own: shares of masks that are pseudo-alpha, and as they were given; the others are binary.
+    checkpointing: keep no activations inside the blocks: far less memory, a third more time.
     """
 
     lengths: tuple[Length, ...] = (Length(1, 96, 0.25), Length(21, 24, 0.6), Length(49, 12, 0.15))
@@ -43,6 +44,7 @@ class LatentStage:
     strided: float = 0.15
     soft: float = 0.4
     own: float = 0.3
+    checkpointing: bool = False
     objective: DiffusionObjective = field(default_factory=DiffusionObjective)
 
 
@@ -57,7 +59,7 @@ class OnLatents(OnFootage):
     name: str
     stage: LatentStage
 
-    def __init__(self, preset: Preset, codec: CausalCodec, train: Footage, validation: Footage, stage: LatentStage,
+    def __init__(self, preset: Preset, codec: Codecs, train: Footage, validation: Footage, stage: LatentStage,
                  seed: int = 0, backbone: Backbone | None = None, tone: Tone | None = None) -> None:
         assert (tone is None) == (preset.tone is None), f"{preset.name} and what was given disagree about a tone"
         super().__init__(preset, train, validation, stage.lengths, stage.crop)
@@ -65,10 +67,13 @@ class OnLatents(OnFootage):
         self.stage = stage
         self.codec = codec.to(train.device).eval().requires_grad_(False)
         self.tone = None if tone is None else tone.to(train.device).eval().requires_grad_(False)
-        if train.device.type == "cuda":
+        if train.device.type == "cuda" and isinstance(self.codec, CausalCodec):  # CogVideoX's has three dimensions
             self.codec.to(memory_format=torch.channels_last)
         self.schedule = Schedule(preset.schedule).to(train.device)
-        self.module: nn.Module = backbone or Backbone.from_config(preset.transformer, self.schedule)
+        made = backbone or Backbone.from_config(preset.transformer, self.schedule)
+        if stage.checkpointing:
+            made.enable_gradient_checkpointing()
+        self.module: nn.Module = made
         with torch.no_grad():
             views = self.views(np.random.default_rng(0))
             self.colours = colour_map(self.codec.encode(views.picture), views.picture)

@@ -6,6 +6,7 @@ may make batches in any order.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -107,6 +108,12 @@ class Task(Protocol):
 class _Batches(Dataset[Batch]):
     def __init__(self, task: Task, seed: int) -> None:
         self.task, self.seed = task, seed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers make batches, and need no network for that."""
+        bare = copy.copy(self.task)
+        bare.module = nn.Module()
+        return {"task": bare, "seed": self.seed}
 
     def __getitem__(self, index: int) -> Batch:
         return self.task.batch(index, self.seed)

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from harmovid import config
 from harmovid.data.dataset import Footage
+from harmovid.data.shards import OVERVIEW
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
-from harmovid.model.codec import CausalCodec
+from harmovid.model.codec import CausalCodec, Codecs, CogVideoXCodec
 from harmovid.model.presets import PRESETS, Preset, deflickering, frame_wise
 from harmovid.model.schedule import Schedule
 from harmovid.model.tone import Tone
@@ -25,6 +26,7 @@ from harmovid.train.deflicker import Deflicker, DeflickerStage
 from harmovid.train.harmoim import Harmoim, HarmoimStage
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import LoopConfig, Task, train
+from harmovid.train.stages import Length
 from harmovid.train.tone import ToneStage, ToneTask
 
 Report = Callable[[str, int, int], None]
@@ -101,9 +103,8 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
     begun = _CHANGED.get(kind, lambda preset: preset)(PRESETS[preset]())
     recipe = kind(begun, LoopConfig(precision="bf16" if device.startswith("cuda") else "no"))
-    if recipe.preset.codec is None:
-        raise OptionError(f"{preset} begins from published weights, which cannot be trained here yet; choose one of "
-                          f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
+    if begun.codec is None:
+        recipe = _tuned(recipe)
     if resume and _record(out).is_file():
         recipe = config.load(kind, _record(out))
         if recipe.preset.name != begun.name:
@@ -116,6 +117,20 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
         raise OptionError("a network that predicts the noise cannot begin from the composite; pass --set "
                           "preset.transformer.residual=false with --set preset.schedule.prediction=epsilon")
     return recipe
+
+
+def _tuned(recipe: Recipe) -> Recipe:
+    """The defaults of a recipe that begins from published weights: whole windows, a clip at a time, small steps."""
+    preset = recipe.preset
+    if isinstance(recipe, CodecRecipe | ToneRecipe):
+        raise OptionError(f"{preset.name} has a codec of its own, and no tone; choose one of "
+                          f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
+    if preset.transformer.patch_size_t is not None:
+        raise OptionError(f"{preset.name} takes two latents at a time, and is not trained here yet; choose another of "
+                          f"{', '.join(PRESETS)}")
+    stage: Any = replace(recipe.stage, lengths=(Length(preset.view.window, 1, 1.0),), checkpointing=True)
+    loop = replace(recipe.loop, lr=2e-5, warmup=100, weight_decay=1e-3, validate_every=500, save_every=500)
+    return replace(recipe, stage=stage, loop=loop)
 
 
 def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cpu", resume: bool = False,
@@ -183,9 +198,9 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     """
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
-    begun = None if init is None else _read_backbone(init, recipe.preset, device)
-    toning = _read_tone(tone, recipe.preset)
-    preset = recipe.preset if toning is None else replace(recipe.preset, tone=toning.config)  # a checkpoint's own
+    preset, begun = _beginning(init, recipe.preset, device)
+    toning = _read_tone(tone, preset)
+    preset = preset if toning is None else replace(preset, tone=toning.config)  # a checkpoint's own
     footage = _footage(data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
     task = kind(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
@@ -209,15 +224,16 @@ def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Pa
     """
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
-    begun = None if init is None else _read_backbone(init, recipe.preset, device)
+    preset, begun = _beginning(init, recipe.preset, device)
     footage = _footage(data, device, progress, pairs)
-    task = Deflicker(recipe.preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
+    task = Deflicker(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
     return _run(task, recipe, out, device, progress)
 
 
 def _run(task: Task, recipe: AnyRecipe, out: Path, device: str, progress: Report) -> dict[str, float]:
-    out.mkdir(parents=True, exist_ok=True)
-    config.save(recipe, _record(out))
+    if _first():
+        out.mkdir(parents=True, exist_ok=True)
+        config.save(recipe, _record(out))
     # Whether it is a new one was checked before.
     return train(task, recipe.loop, out, resume=True, device=device, progress=progress)
 
@@ -226,9 +242,14 @@ def _record(out: Path) -> Path:
     return out / "config.json"
 
 
+def _first() -> bool:
+    """Whether this is the first of the processes that train together, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _check_new(out: Path, resume: bool) -> None:
     """Before the footage is read, which takes a while; of several processes the first looks, and then writes."""
-    if not resume and int(os.environ.get("RANK", "0")) == 0 and out.exists() and (out.is_file() or any(out.iterdir())):
+    if not resume and _first() and out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
 
 
@@ -241,8 +262,14 @@ def _footage(data: Path, device: str, progress: Report, pairs: Sequence[Path] = 
     return train, validation
 
 
-def _read_codec(folder: Path, preset: Preset) -> CausalCodec:
+def _read_codec(folder: Path, preset: Preset) -> Codecs:
     folder = checkpoint.place(folder)
+    if preset.codec is None:
+        try:
+            return CogVideoXCodec.from_pretrained(folder)
+        except Exception as error:  # diffusers and safetensors each have errors of their own
+            raise InputError(f"{folder} cannot be read as CogVideoX's codec; give the folder of the published weights, "
+                             "the one with vae/") from error
     inner = folder / "vae"
     try:
         codec = CausalCodec.from_pretrained(inner if inner.is_dir() else folder)
@@ -262,6 +289,21 @@ def _read_tone(folder: Path | None, preset: Preset) -> Tone | None:
                           "model/ of a run of `harmovid train tone`, or a checkpoint" if folder is None else
                           f"the preset {preset.name} tones nothing; leave out --tone")
     return None if folder is None else checkpoint.read_tone(checkpoint.place(folder), preset)
+
+
+def _beginning(init: str | None, preset: Preset, device: str) -> tuple[Preset, Backbone | None]:
+    """What a run begins from, and its preset: sizes and schedule of published weights are those of their folder, and
+    the overview is as shards have it."""
+    preset = replace(preset, view=replace(preset.view, overview=(OVERVIEW, OVERVIEW)))
+    if preset.codec is not None:
+        return preset, None if init is None else _read_backbone(init, preset, device)
+    if init is None:
+        raise OptionError(f"{preset.name} begins from published weights; pass --init, their folder or hub name")
+    model = checkpoint.load(init, device)
+    if model.preset.source != preset.source:
+        raise InputError(f"the transformer of {init} is of the kind of {model.preset.source or model.preset.name}, the "
+                         f"preset {preset.name} of {preset.source}; name the preset that it is of")
+    return replace(preset, transformer=model.preset.transformer, schedule=model.preset.schedule), model.backbone
 
 
 def _read_backbone(init: str, preset: Preset, device: str) -> Backbone:

@@ -95,8 +95,16 @@ def test_presets_that_cannot_be_trained():
         resolve(CodecRecipe, "nanno", NEW)
     for name in PRESETS:
         if name.startswith("cogvideox"):
-            with pytest.raises(OptionError, match=f"{name} begins from published weights.* choose one of nano, small$"):
-                resolve(HarmonizeRecipe, name, NEW)
+            with pytest.raises(OptionError, match=f"{name} has a codec of its own, .* choose one of nano, small$"):
+                resolve(CodecRecipe, name, NEW)
+    with pytest.raises(OptionError, match="takes two latents at a time"):
+        resolve(HarmonizeRecipe, "cogvideox-1.5-5b", NEW)
+
+
+def test_published_weights_are_tuned_gently_and_by_whole_windows():
+    for kind, frames in ((HarmonizeRecipe, 85), (DeflickerRecipe, 85), (HarmoimRecipe, 1)):
+        found = resolve(kind, "cogvideox-5b", NEW)
+        assert found.stage.lengths == (Length(frames, 1, 1.0),) and found.stage.checkpointing and found.loop.lr == 2e-5
 
 
 def test_a_network_that_predicts_noise_has_no_residual():
