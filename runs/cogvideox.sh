@@ -9,7 +9,7 @@
 # it is at hand null_text.safetensors (harmovid/model/checkpoint.py). DATA holds portraits_video/, and what else
 # docs/manual.md, "data shards", says. Steps and the number of clips at a time are the paper's: 1,200 iterations of eight
 # clips, one a GPU. It was run with tiny weights of this format alone: by arithmetic 2b, its moments and its mean take
-# 34 GB in single precision, beside what a clip needs; 5b, 111 GB, does not fit one GPU of 80.
+# 34 GB in single precision, beside what a clip needs; 5b, 111 GB, does not fit one GPU of 80, with LORA=128 45 GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,7 @@ OUT=${OUT:-out/cogvideox}
 WEIGHTS=${WEIGHTS:-CogVideoX-2b}
 PRESET=${PRESET:-cogvideox-2b}
 FRAMES=${FRAMES:-49}  # of a clip, and of the window of steps 2 and 3
+LORA=${LORA:-0}  # rank of what is trained (needs the extra [train]); 0 trains all of it
 DEVICE=${DEVICE:-cuda}
 PROCESSES=${PROCESSES:-8}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
@@ -37,7 +38,8 @@ train() {  # STAGE OPTION...
   local stage=$1
   shift
   "${LAUNCH[@]}" "$HARMOVID" train "$stage" --preset "$PRESET" --data "$OUT/shards" --codec "$WEIGHTS" --init "$WEIGHTS" \
-    --out "$OUT/$stage" --device "$DEVICE" --resume --set loop.steps="$STEPS" --set loop.workers=1 "${VIEW[@]}" \
+    --out "$OUT/$stage" --device "$DEVICE" --resume --set loop.steps="$STEPS" --set loop.workers=1 \
+    --set stage.lora="$LORA" "${VIEW[@]}" \
     "$@"
 }
 

@@ -129,8 +129,10 @@ TUNED = ("--preset cogvideox-2b --set preset.view.area=2048 --set stage.lengths=
          "--set loop.validate_every=2 --set loop.save_every=1")
 
 
-@pytest.mark.parametrize("stage", ["harmonize", "harmoim", "deflicker"])
+@pytest.mark.parametrize("stage", ["harmonize", "harmoim", "deflicker", "harmonize --set stage.lora=4"])
 def test_published_weights_are_trained(stage, trained, cogvideox, tmp_path):
+    if "lora" in stage:
+        pytest.importorskip("peft", reason="needs the extra [train]: pip install 'harmovid[train]'")
     command = f"train {stage} --data {trained}/data -o {tmp_path}/net --codec {cogvideox} --init {cogvideox} {TUNED}"
     if stage == "harmoim":
         command = command.replace("[[5,2,1.0]]", "[[1,2,1.0]]")
@@ -148,7 +150,12 @@ def test_published_weights_are_trained(stage, trained, cogvideox, tmp_path):
     assert told.abs().max() > 0  # what the conditions say is listened to
     rows = [json.loads(line) for line in (tmp_path / "net/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3]
-    assert trained_on.preset.name == f"cogvideox-2b{'' if stage == 'harmonize' else '-' + stage}"
+    assert trained_on.preset.name == f"cogvideox-2b{'' if stage.startswith('harmonize') else '-' + stage}"
+    changed = {name for name, value in trained_on.backbone.state_dict().items()
+               if not torch.equal(value, begun.backbone.state_dict()[name])}
+    low = ("to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "patch_embed.proj.weight",
+           "patch_embed.proj.bias")
+    assert all(name.endswith(low) for name in changed) == ("lora" in stage) and len(changed) > 5
 
 
 def test_what_published_weights_need_is_told(trained, cogvideox, tmp_path):

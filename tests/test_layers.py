@@ -32,6 +32,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "rich": ("screen.py",),
     "ray": ("data/fleet.py",),
     "accelerate": ("train/loop.py",),
+    "peft": ("train/lora.py",),
     "diffusers": ("model/",),
     "anny": ("lightstage/body.py",),
     "mitsuba": ("lightstage/pathtrace.py",),

@@ -261,7 +261,7 @@ def _room(device: torch.device) -> float:
 
 def _take(shard: Shard | Path, device: torch.device) -> Take:
     told = shards.info(shard) if isinstance(shard, Path) else shard.info
-    read = _Stored(shard, told.frames) if isinstance(shard, Path) else _Held(shard, device)
+    read = _Stored(shard) if isinstance(shard, Path) else _Held(shard, device)
     return Take(told.name, told.performance, told.frames, told.size, read)
 
 
@@ -285,7 +285,6 @@ class _Stored:
     """The frames of a shard in its file."""
 
     path: Path
-    frames: int
 
     def __call__(self, order: np.ndarray) -> Frames:
         wanted, back = np.unique(order, return_inverse=True)

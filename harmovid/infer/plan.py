@@ -214,8 +214,8 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
 
 
 def of_one_rate(foreground: Clip, background: Clip) -> tuple[Clip, Clip]:
-    """Pictures whose rate nobody tells have the other clip's: they are shown with it frame by frame. A photo before a
-    video lasts as long."""
+    """Foreground and background, of which pictures whose rate nothing tells have the other's: they are shown with it
+    frame by frame."""
     if not foreground.rate_known and background.frames > 1:
         foreground = _at(foreground, background.rate)
     if not background.rate_known and foreground.frames > 1:

@@ -22,6 +22,7 @@ from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
 from harmovid.model.schedule import Schedule
 from harmovid.model.tone import Tone, toned
+from harmovid.train import lora
 from harmovid.train.loop import Batch
 from harmovid.train.objective import DiffusionObjective, colour_map, diffusion_loss, draw_steps, one_step, own_answers
 from harmovid.train.stages import Length, Look, OnFootage, write_record
@@ -35,6 +36,7 @@ class LatentStage:
         four frames as all others do.
     strided: share of batches that leave latents out, evenly, as an overview of a long clip does.
     soft, own: shares of masks that are pseudo-alpha, and as they were given; the others are binary.
+    lora: rank of what is trained beside the attention's weights, which then stay; 0 trains all of the network.
     checkpointing: keep no activations inside the blocks: far less memory, a third more time.
     """
 
@@ -44,6 +46,7 @@ class LatentStage:
     strided: float = 0.15
     soft: float = 0.4
     own: float = 0.3
+    lora: int = 0
     checkpointing: bool = False
     objective: DiffusionObjective = field(default_factory=DiffusionObjective)
 
@@ -71,6 +74,8 @@ class OnLatents(OnFootage):
             self.codec.to(memory_format=torch.channels_last)
         self.schedule = Schedule(preset.schedule).to(train.device)
         made = backbone or Backbone.from_config(preset.transformer, self.schedule)
+        if stage.lora:
+            lora.adapt(made, stage.lora)
         if stage.checkpointing:
             made.enable_gradient_checkpointing()
         self.module: nn.Module = made
@@ -145,7 +150,8 @@ class OnLatents(OnFootage):
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """The whole model."""
         assert isinstance(module, Backbone)
-        checkpoint.save(Model(self.preset, self.codec, module, self.schedule, self.tone), folder, dtype=torch.float16)
+        network = lora.merged(module) if self.stage.lora else module
+        checkpoint.save(Model(self.preset, self.codec, network, self.schedule, self.tone), folder, dtype=torch.float16)
         write_record(folder, self.stage, record)
 
     def masks(self, given: Tensor, generator: torch.Generator, shares: tuple[float, float] | None = None) -> Tensor:
