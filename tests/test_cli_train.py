@@ -158,6 +158,18 @@ def test_published_weights_are_trained(stage, trained, cogvideox, tmp_path):
     assert all(name.endswith(low) for name in changed) == ("lora" in stage) and len(changed) > 5
 
 
+@pytest.mark.parametrize("stage", ["harmonize", "deflicker"])
+def test_two_latents_at_a_time(stage, trained, tmp_path):
+    weights = published.folder("1.5-5b-i2v", tmp_path / "1.5")
+    command = (f"train {stage} --data {trained}/data -o {tmp_path}/net --codec {weights} --init {weights} "
+               f"{TUNED.replace('2b', '1.5-5b')} --set loop.steps=6 --set stage.begun=1 --set stage.strided=1")
+    invoke(command.replace("[[5,2,1.0]]", "[[5,1,0.5],[21,1,0.5]]"))
+    model = checkpoint.load(tmp_path / "net/model")
+    assert model.preset.transformer.patch_size_t == 2 and model.preset.source == "THUDM/CogVideoX1.5-5B-I2V"
+    said = invoke(command.replace("[[5,2,1.0]]", "[[9,1,1.0]]").replace("/net", "/other"), 2).stderr
+    assert "clips of 9 frames make 3 latents, and cogvideox-1.5-5b" in said and "8k + 5 frames" in said
+
+
 def test_what_published_weights_need_is_told(trained, cogvideox, tmp_path):
     command = f"train harmonize --data {trained}/data -o {tmp_path}/net --codec {cogvideox}"
     assert "pass --init, their folder or hub name" in invoke(f"{command} {TUNED}", 2).stderr

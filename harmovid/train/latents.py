@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from harmovid.data.augment import binary, disturb_mask, pseudo_alpha
 from harmovid.data.dataset import CropConfig, Footage
+from harmovid.errors import OptionError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
 from harmovid.model.checkpoint import Model
-from harmovid.model.codec import TIME, CausalCodec, Codecs
+from harmovid.model.codec import TIME, CausalCodec, Codecs, latent_frames
 from harmovid.model.conditions import conditions, mask_channels
 from harmovid.model.palette import palette
 from harmovid.model.presets import Preset
@@ -68,6 +69,10 @@ class OnLatents(OnFootage):
         super().__init__(preset, train, validation, stage.lengths, stage.crop)
         torch.manual_seed(seed)
         self.stage = stage
+        for length in stage.lengths:
+            if latent_frames(length.frames) % self.together:
+                raise OptionError(f"clips of {length.frames} frames make {latent_frames(length.frames)} latents, and "
+                                  f"{preset.name} takes {self.together} at a time; set stage.lengths to 8k + 5 frames")
         self.codec = codec.to(train.device).eval().requires_grad_(False)
         self.tone = None if tone is None else tone.to(train.device).eval().requires_grad_(False)
         if train.device.type == "cuda" and isinstance(self.codec, CausalCodec):  # CogVideoX's has three dimensions
@@ -91,12 +96,18 @@ class OnLatents(OnFootage):
         """Latents of target and conditions; windows may begin in the middle of a clip."""
         random, generator = self.generators(index, seed)
         batch = self.drawn(random, generator)
-        if batch["target"].shape[2] > 1 and random.random() < self.stage.begun:
+        if batch["target"].shape[2] > self.together and random.random() < self.stage.begun:
             batch = _times(batch, slice(1, None))
         if batch["target"].shape[2] > 4 and random.random() < self.stage.strided:
             stride = int(random.integers(2, 4))
             batch = _times(batch, slice(None, None, stride))
-        return batch
+        count = batch["target"].shape[2]
+        return _times(batch, slice(count - count % self.together)) if count % self.together else batch
+
+    @property
+    def together(self) -> int:
+        """So many latents the transformer takes at a time."""
+        return self.preset.transformer.patch_size_t or 1
 
     @torch.no_grad()
     def encoded(self, target: Tensor, composite: Tensor, plate: Tensor, overview: Tensor, mask: Tensor) -> Batch:

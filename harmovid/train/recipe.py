@@ -125,9 +125,9 @@ def _tuned(recipe: Recipe) -> Recipe:
     if isinstance(recipe, CodecRecipe | ToneRecipe):
         raise OptionError(f"{preset.name} has a codec of its own, and no tone; choose one of "
                           f"{', '.join(name for name in PRESETS if PRESETS[name]().codec)}")
-    if preset.transformer.patch_size_t is not None:
-        raise OptionError(f"{preset.name} takes two latents at a time, and is not trained here yet; choose another of "
-                          f"{', '.join(PRESETS)}")
+    if preset.transformer.patch_size_t is not None and preset.view.window == 1:
+        raise OptionError(f"{preset.name} takes two latents at a time, and no single frames; choose cogvideox-2b or "
+                          "cogvideox-5b")
     stage: Any = replace(recipe.stage, lengths=(Length(preset.view.window, 1, 1.0),), checkpointing=True)
     loop = replace(recipe.loop, lr=2e-5, warmup=100, weight_decay=1e-3, validate_every=500, save_every=500)
     return replace(recipe, stage=stage, loop=loop)

@@ -19,6 +19,7 @@ from harmovid.errors import OptionError
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize
 from harmovid.light.grade import srgb_to_linear
+from harmovid.model.codec import TIME, latent_frames
 from harmovid.model.presets import Preset
 
 _ASPECTS = (0.5, 0.65, 0.8, 1.0, 1.0, 1.25, 1.6)  # of training views; a person's box is seldom wider
@@ -106,7 +107,7 @@ class OnFootage:
     def held_out_pairs(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
         """The pseudo-pairs for validation so too, each with what it was made of."""
         for index, (made, _) in enumerate(self.validation.pairs):
-            yield self.validation.steady_pair(index, frames, self._view(made))
+            yield self.validation.steady_pair(index, self._whole(frames), self._view(made))
 
     def held_out_relit(self, frames: int = 17) -> Iterator[tuple[ViewBatch, ViewBatch]]:
         """The light stage's people for validation so too, each in two lights."""
@@ -115,7 +116,12 @@ class OnFootage:
 
     def _framed(self, index: int, frames: int) -> ViewBatch:
         take = self.validation.takes[index]
-        return self.validation.steady(index, 1 if take.frames == 1 else frames, self._view(take))
+        return self.validation.steady(index, self._whole(1 if take.frames == 1 else frames), self._view(take))
+
+    def _whole(self, frames: int) -> int:
+        """As many frames, 4k + 1, or the few more that a transformer needs which takes several latents at a time."""
+        together = self.preset.transformer.patch_size_t or 1
+        return TIME * (-(-latent_frames(frames) // together) * together - 1) + 1
 
     def _view(self, take: Take) -> tuple[int, int]:
         """(height, width) of the view of the person of a take, all of it."""

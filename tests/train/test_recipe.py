@@ -97,8 +97,8 @@ def test_presets_that_cannot_be_trained():
         if name.startswith("cogvideox"):
             with pytest.raises(OptionError, match=f"{name} has a codec of its own, .* choose one of nano, small$"):
                 resolve(CodecRecipe, name, NEW)
-    with pytest.raises(OptionError, match="takes two latents at a time"):
-        resolve(HarmonizeRecipe, "cogvideox-1.5-5b", NEW)
+    with pytest.raises(OptionError, match="takes two latents at a time, and no single frames"):
+        resolve(HarmoimRecipe, "cogvideox-1.5-5b", NEW)
 
 
 def test_published_weights_are_tuned_gently_and_by_whole_windows():
