@@ -38,8 +38,7 @@ train() {  # STAGE OPTION...
   local stage=$1
   shift
   "${LAUNCH[@]}" "$HARMOVID" train "$stage" --preset "$PRESET" --data "$OUT/shards" --codec "$WEIGHTS" --init "$WEIGHTS" \
-    --out "$OUT/$stage" --device "$DEVICE" --resume --set loop.steps="$STEPS" --set loop.workers=1 \
-    --set stage.lora="$LORA" "${VIEW[@]}" \
+    --out "$OUT/$stage" --device "$DEVICE" --resume --set loop.steps="$STEPS" --set stage.lora="$LORA" "${VIEW[@]}" \
     "$@"
 }
 

@@ -83,19 +83,21 @@ class Footage:
     """Real footage, from which views are drawn without end; pseudo-pairs of it, too, where there are any.
 
     Args:
-        takes: clips, photos and people of the light stage: shards, which are held on the device, or the files of some,
+        takes: clips, photos and people of the light stage: shards, which are held in memory, or the files of some,
             of which frames are read whenever they are drawn.
         device: where views are.
         pairs: pseudo-pairs of these clips, as `data.pairs` made them or refined.
+        home: whose memory shards are held in; None: the device's.
 
     Raises:
         InputError: there is no footage; a file is damaged; or a pair is of a clip that is not among it.
     """
 
     def __init__(self, takes: Iterable[Shard | Path], device: torch.device | str = "cpu",
-                 pairs: Iterable[Shard | Path] = ()) -> None:
+                 pairs: Iterable[Shard | Path] = (), home: torch.device | str | None = None) -> None:
         self.device = torch.device(device)
-        self.takes = [_take(shard, self.device) for shard in takes]
+        place = torch.device(device if home is None else home)
+        self.takes = [_take(shard, place) for shard in takes]
         if not self.takes:
             raise InputError("there is no footage to train on; make shards with `harmovid data shards`")
         real = [n for n, take in enumerate(self.takes) if not take.performance] or list(range(len(self.takes)))
@@ -107,18 +109,20 @@ class Footage:
                 same.setdefault(take.performance, []).append(n)
         self.performances = [takes for takes in same.values() if len(takes) > 1]
         named = {take.name: take for take in self.takes}
-        self.pairs = [_pair(shard, named, self.device) for shard in pairs]
+        self.pairs = [_pair(shard, named, place) for shard in pairs]
 
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
              progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-             pairs: Sequence[Path] = (), memory: float | None = None) -> Footage:
+             pairs: Sequence[Path] = (), memory: float | None = None,
+             home: torch.device | str | None = None) -> Footage:
         """All shards of a folder, by name.
 
         progress: told after every shard.
         pairs: folders of pseudo-pairs of these shards; one may be empty, or not be there.
-        memory: bytes of the device's memory to hold shards in; of those that come after, frames are read whenever they
-            are drawn. None: a third of what is there, a process.
+        memory: bytes to hold shards in; of those that come after, frames are read whenever they are drawn. None: a
+            third of what is there, a process.
+        home: whose memory that is; None: the device's.
 
         Raises:
             InputError: there is none, one is damaged, or a pair is of another folder's.
@@ -127,7 +131,7 @@ class Footage:
         if not paths:
             raise InputError(f"there are no shards in {folder}; make them with `harmovid data shards`")
 
-        room = _room(torch.device(device)) if memory is None else memory
+        room = _room(torch.device(device if home is None else home)) if memory is None else memory
 
         def each(paths: list[Path], name: str) -> Iterator[Shard | Path]:
             nonlocal room
@@ -138,7 +142,7 @@ class Footage:
                 progress(name, n, len(paths))
 
         paired = [path for more in pairs for path in sorted(more.glob("*.zip"))]
-        return cls(each(paths, folder.name), device, each(paired, f"{folder.name} pairs"))
+        return cls(each(paths, folder.name), device, each(paired, f"{folder.name} pairs"), home)
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig = CropConfig()) -> ViewBatch:

@@ -149,7 +149,7 @@ def train_codec(recipe: CodecRecipe, data: Path, out: Path, *, device: str = "cp
         OutputError, InputError: as `loop.train` and `Footage.read`.
     """
     _check_new(out, resume)
-    task = Codec(recipe.preset, *_footage(data, device, progress), recipe.stage, recipe.loop.seed)
+    task = Codec(recipe.preset, *_footage(recipe.preset, data, device, progress), recipe.stage, recipe.loop.seed)
     return _run(task, recipe, out, device, progress)
 
 
@@ -170,7 +170,7 @@ def train_tone(recipe: ToneRecipe, data: Path, out: Path, *, device: str = "cpu"
     if recipe.preset.tone is None:
         raise OptionError(f"the preset {recipe.preset.name} tones nothing; go on with `harmovid train harmonize`")
     _check_new(out, resume)
-    task = ToneTask(recipe.preset, *_footage(data, device, progress), recipe.stage, recipe.loop.seed)
+    task = ToneTask(recipe.preset, *_footage(recipe.preset, data, device, progress), recipe.stage, recipe.loop.seed)
     return _run(task, recipe, out, device, progress)
 
 
@@ -201,7 +201,7 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     preset, begun = _beginning(init, recipe.preset, device)
     toning = _read_tone(tone, preset)
     preset = preset if toning is None else replace(preset, tone=toning.config)  # a checkpoint's own
-    footage = _footage(data, device, progress, pairs)
+    footage = _footage(preset, data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
     task = kind(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
     return _run(task, recipe, out, device, progress)
@@ -225,7 +225,7 @@ def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Pa
     _check_new(out, resume)
     coder = _read_codec(codec, recipe.preset)
     preset, begun = _beginning(init, recipe.preset, device)
-    footage = _footage(data, device, progress, pairs)
+    footage = _footage(preset, data, device, progress, pairs)
     task = Deflicker(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
     return _run(task, recipe, out, device, progress)
 
@@ -253,11 +253,13 @@ def _check_new(out: Path, resume: bool) -> None:
         raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
 
 
-def _footage(data: Path, device: str, progress: Report, pairs: Sequence[Path] = ()) -> tuple[Footage, Footage]:
+def _footage(preset: Preset, data: Path, device: str, progress: Report,
+             pairs: Sequence[Path] = ()) -> tuple[Footage, Footage]:
     if pairs and not any(path for folder in pairs for path in (folder / "train").glob("*.zip")):
         raise InputError(f"there are no pairs in {' and '.join(str(folder / 'train') for folder in pairs)}; make them "
                          "with `harmovid data pairs`")
-    train, validation = (Footage.read(data / split, device, progress, [folder / split for folder in pairs])
+    home = "cpu" if preset.codec is None else None  # beside published weights a GPU has no room for footage
+    train, validation = (Footage.read(data / split, device, progress, [folder / split for folder in pairs], home=home)
                          for split in ("train", "validation"))
     return train, validation
 
