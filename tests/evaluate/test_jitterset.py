@@ -71,7 +71,7 @@ def test_the_same_again_and_only_what_is_missing(made, tmp_path, monkeypatch):
 
 def test_too_few_tables_or_items(tmp_path, monkeypatch):
     data = recoloured.footage(tmp_path / "data", monkeypatch)
-    with pytest.raises(InputError, match="at least 3"):
+    with pytest.raises(InputError, match="expected 3 or more"):
         jitterset.jitter_set(data, tmp_path / "set", recoloured.luts(tmp_path / "luts")[:2])
     with pytest.raises(OptionError, match="1 item or more"):
         jitterset.jitter_set(data, tmp_path / "set", recoloured.luts(tmp_path / "luts"), per_clip=0)
