@@ -104,11 +104,6 @@ class OnLatents(OnFootage):
         count = batch["target"].shape[2]
         return _times(batch, slice(count - count % self.together)) if count % self.together else batch
 
-    @property
-    def together(self) -> int:
-        """So many latents the transformer takes at a time."""
-        return self.preset.transformer.patch_size_t or 1
-
     @torch.no_grad()
     def encoded(self, target: Tensor, composite: Tensor, plate: Tensor, overview: Tensor, mask: Tensor) -> Batch:
         """Pixels to latents, all (B, ·, Tl, h, w), and the palette, (B, 153); the composite is toned first.

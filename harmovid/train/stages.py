@@ -62,6 +62,7 @@ class OnFootage:
     def __init__(self, preset: Preset, train: Footage, validation: Footage, lengths: tuple[Length, ...],
                  crop: CropConfig) -> None:
         self.preset, self.train, self.validation, self.crop = preset, train, validation, crop
+        self.together = preset.transformer.patch_size_t or 1  # latents that the transformer takes at a time
         self.size = ViewSize(preset.view.area, preset.view.multiple, preset.view.overview)
         shares = np.array([length.share for length in lengths])
         self.lengths, self.shares = lengths, shares / shares.sum()
@@ -120,8 +121,7 @@ class OnFootage:
 
     def _whole(self, frames: int) -> int:
         """As many frames, 4k + 1, or the few more that a transformer needs which takes several latents at a time."""
-        together = self.preset.transformer.patch_size_t or 1
-        return TIME * (-(-latent_frames(frames) // together) * together - 1) + 1
+        return TIME * (-(-latent_frames(frames) // self.together) * self.together - 1) + 1
 
     def _view(self, take: Take) -> tuple[int, int]:
         """(height, width) of the view of the person of a take, all of it."""
