@@ -8,8 +8,8 @@
 # WEIGHTS is the folder of CogVideoX-2b, or of 5b with PRESET=cogvideox-5b: transformer/, vae/ and scheduler/, and where
 # it is at hand null_text.safetensors (harmovid/model/checkpoint.py). DATA holds portraits_video/, and what else
 # docs/manual.md, "data shards", says. Steps and the number of clips at a time are the paper's: 1,200 iterations of eight
-# clips, one a GPU. It was run with tiny weights of this format alone: by arithmetic 2b, its moments and its mean take
-# 34 GB in single precision, beside what a clip needs; 5b, 111 GB, does not fit one GPU of 80, with LORA=128 45 GB.
+# clips, one a GPU. It was run with tiny weights of this format alone: by arithmetic 2b, its gradients, moments and
+# mean take 34 GB in single precision, 5b 111 GB, which the processes divide among them; with LORA=128 5b takes 23 GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.train.division import Divided, number
+from harmovid.train.mean import RunningMean
 
 Batch = dict[str, Tensor]
+
+_PARTS = "parts"  # of a state, what is divided among processes
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class LoopConfig:
         it is among the last `pool` ones (data echoing, Choi et al. 2019, arXiv 1907.05550).
     workers: processes that make batches; 0 makes them in the loop.
     precision: bf16 is for GPUs; on processors it is slower.
+    divide: of several processes each holds a part of the network (`train/division.py`), not all of it.
     """
 
     steps: int = 20000
@@ -67,6 +71,7 @@ class LoopConfig:
     pool: int = 32
     workers: int = 0
     precision: Literal["no", "bf16"] = "no"
+    divide: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -174,13 +179,16 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         _recover(state)
     accelerator.wait_for_everyone()
     clock = _Cosine(config, accelerator.device)
-    optimizer = torch.optim.AdamW(_groups(task.module, config), lr=config.lr, betas=(0.9, config.beta2))
-    module, optimizer = accelerator.prepare(task.module, optimizer)
-    averaged = AveragedModel(accelerator.unwrap_model(module),
-                             multi_avg_fn=_ema(config.ema)).to(accelerator.device)
+    module, divided = task.module, None
+    if config.divide and accelerator.num_processes > 1:
+        divided = Divided(module, accelerator.device, accelerator.is_main_process)
+    optimizer = torch.optim.AdamW(_groups(module, config), lr=config.lr, betas=(0.9, config.beta2))
+    if divided is None:
+        module, optimizer = accelerator.prepare(module, optimizer)
+    run = _Run(accelerator, optimizer, RunningMean(accelerator.unwrap_model(module), config.ema), divided)
     step = 0
     if state.is_dir():
-        step, clock.spent = _load(accelerator, averaged, state)
+        step, clock.spent = _load(run, state)
     clock.look()
     last = clock.progress(step) >= 1
     if last and (figures := _finished(out / "model", step)) is not None:
@@ -202,7 +210,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         norm = accelerator.clip_grad_norm_(module.parameters(), config.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        averaged.update_parameters(accelerator.unwrap_model(module))
+        run.mean.update()
         step += 1
         progress(task.name, step, config.steps)
         clock.look()
@@ -210,22 +218,35 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         save = last or step % config.save_every == 0
         if save or step % config.log_every == 0:  # a state that is kept is one that has been looked at
             row = {name: float(part.detach()) for name, part in parts.items()}
-            if not math.isfinite(row["loss"] + float(norm)):
-                raise InputError(f"the loss is {row['loss']:g}, its gradient {float(norm):g} at step {step}; lower "
+            row["norm"] = number(norm)
+            if not math.isfinite(row["loss"] + row["norm"]):
+                raise InputError(f"the loss is {row['loss']:g}, its gradient {row['norm']:g} at step {step}; lower "
                                  f"--set loop.lr and --resume, which goes back to the state of the last "
                                  f"{config.save_every} steps")
             now = time.monotonic()
-            _log(out, accelerator, {"step": step, **row, "norm": float(norm), "lr": optimizer.param_groups[0]["lr"],
+            _log(out, accelerator, {"step": step, **row, "lr": optimizer.param_groups[0]["lr"],
                                     "seconds_per_step": (now - began) / (step - logged)})
             began, logged = now, step
         if step % config.validate_every == 0 or last:
-            figures = _validate(task, averaged, out, step, accelerator)
+            figures = _validate(task, run, out, step)
         if save:
-            _save(accelerator, averaged, state, step, clock.seconds)
-    if accelerator.is_main_process:
-        figures = figures or _validate(task, averaged, out, step, accelerator)
-        task.save(averaged.module, out / "model", {"stage": task.name, "steps": step, "figures": figures})
+            _save(run, state, step, clock.seconds)
+    figures = figures or _validate(task, run, out, step)
+    with run.mean.shown() as network:
+        whole = network if divided is None else divided.whole()
+        if accelerator.is_main_process and whole is not None:
+            task.save(whole, out / "model", {"stage": task.name, "steps": step, "figures": figures})
     return figures
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What changes from step to step; of a network that is divided, this process's part."""
+
+    accelerator: Accelerator
+    optimizer: torch.optim.Optimizer
+    mean: RunningMean
+    divided: Divided | None
 
 
 def _finished(model: Path, step: int) -> dict[str, float] | None:
@@ -242,17 +263,6 @@ def _groups(module: nn.Module, config: LoopConfig) -> list[dict[str, Any]]:
     trained = [p for p in module.parameters() if p.requires_grad]
     return [{"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}]
-
-
-def _ema(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """The running mean of the weights; young, it forgets its beginning faster."""
-
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        now = min(decay, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(tuple(averaged), tuple(current), 1 - now)
-
-    return update
 
 
 def _echoed(task: Task, config: LoopConfig, step: int, world: int, rank: int) -> Iterator[Batch]:
@@ -294,16 +304,16 @@ def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _validate(task: Task, averaged: AveragedModel, out: Path, step: int,
-              accelerator: Accelerator) -> dict[str, float]:
-    if not accelerator.is_main_process:
+def _validate(task: Task, run: _Run, out: Path, step: int) -> dict[str, float]:
+    """Figures, and a sheet; all of a divided network is asked, so that then every process must ask."""
+    main = run.accelerator.is_main_process
+    if not main and run.divided is None:
         return {}
-    averaged.module.eval()
-    with torch.inference_mode():
-        figures, sheet = task.validate(averaged.module)
-    averaged.module.train()
-    _log(out, accelerator, {"step": step, "validation": figures})
-    cv2.imwrite(str(out / "sheets" / f"{step:07d}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    with run.mean.shown() as network, torch.inference_mode():
+        figures, sheet = task.validate(network)
+    if main:
+        _log(out, run.accelerator, {"step": step, "validation": figures})
+        cv2.imwrite(str(out / "sheets" / f"{step:07d}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     return figures
 
 
@@ -323,20 +333,27 @@ def _cut_log(path: Path, step: int) -> None:
     partial.replace(path)
 
 
-def _save(accelerator: Accelerator, averaged: AveragedModel, state: Path, step: int, seconds: float) -> None:
+def _save(run: _Run, state: Path, step: int, seconds: float) -> None:
     partial, old = state.with_name("state.part"), state.with_name("state.old")
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
+    main, mean = run.accelerator.is_main_process, run.mean
+    run.accelerator.wait_for_everyone()
+    if main:
         shutil.rmtree(partial, ignore_errors=True)
-    accelerator.save_state(str(partial), safe_serialization=True)
-    if accelerator.is_main_process:
-        torch.save({"averaged": averaged.state_dict(), "step": step, "seconds": seconds}, partial / "run.pt")
+        partial.mkdir()
+    run.accelerator.wait_for_everyone()
+    if run.divided is None:
+        run.accelerator.save_state(str(partial), safe_serialization=True)
+    else:
+        run.divided.save(partial / _PARTS, run.optimizer, mean)
+    if main:
+        torch.save({"averaged": mean.weights if run.divided is None else {}, "count": mean.count, "step": step,
+                    "seconds": seconds}, partial / "run.pt")
         shutil.rmtree(old, ignore_errors=True)
         if state.is_dir():
             os.replace(state, old)
         os.replace(partial, state)
         shutil.rmtree(old, ignore_errors=True)
-    accelerator.wait_for_everyone()
+    run.accelerator.wait_for_everyone()
 
 
 def _recover(state: Path) -> None:
@@ -346,13 +363,16 @@ def _recover(state: Path) -> None:
         os.replace(old, state)
 
 
-def _load(accelerator: Accelerator, averaged: AveragedModel, state: Path) -> tuple[int, float]:
+def _load(run: _Run, state: Path) -> tuple[int, float]:
     try:
-        run = torch.load(state / "run.pt", map_location=accelerator.device, weights_only=True)
-        averaged.load_state_dict(run["averaged"])
-        accelerator.load_state(str(state))
-    except Exception as error:  # pickle, safetensors and accelerate each have errors of their own
+        kept = torch.load(state / "run.pt", map_location=run.accelerator.device, weights_only=True)
+        if run.divided is None:
+            run.mean.load(kept["averaged"], kept["count"])
+            run.accelerator.load_state(str(state))
+        else:
+            run.divided.load(state / _PARTS, run.optimizer, run.mean, kept["count"])
+    except Exception as error:  # pickle, safetensors, accelerate and torch each have errors of their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset or damaged: "
-                         "start anew with another --out") from error
-    return int(run["step"]), float(run["seconds"])
+        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset, divided "
+                         "otherwise (loop.divide) or damaged: start anew with another --out") from error
+    return int(kept["step"]), float(kept["seconds"])

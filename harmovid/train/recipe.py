@@ -129,7 +129,7 @@ def _tuned(recipe: Recipe) -> Recipe:
         raise OptionError(f"{preset.name} takes two latents at a time, and no single frames; choose cogvideox-2b or "
                           "cogvideox-5b")
     stage: Any = replace(recipe.stage, lengths=(Length(preset.view.window, 1, 1.0),), checkpointing=True)
-    loop = replace(recipe.loop, lr=2e-5, warmup=100, weight_decay=1e-3, validate_every=500, save_every=500)
+    loop = replace(recipe.loop, lr=2e-5, warmup=100, weight_decay=1e-3, validate_every=500, save_every=500, divide=True)
     return replace(recipe, stage=stage, loop=loop)
 
 
