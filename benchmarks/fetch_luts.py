@@ -33,6 +33,7 @@ from harmovid.light.lut import Lut, identity, write_cube
 REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".cache" / "luts"
 SIZE = 33
+FILMS, GRADES, LOOKS = 42, 9, 4
 TABLES = ("spectral-film-lut==0.18.13", "color-fx==0.1.2")  # without the window system that they ask for
 NEEDED = ("colour-science==0.4.7", "numba", "scipy", "matplotlib", "pydantic", "ffmpeg-python", "pillow",
           "opencv-python-headless")
@@ -87,8 +88,11 @@ def fetch_python(out: Path) -> None:
     install = [str(python), "-m", "pip", "install", "--quiet"]
     subprocess.run([*install, *NEEDED], check=True)
     subprocess.run([*install, "--no-deps", *TABLES], check=True)
-    subprocess.run([str(python), "-W", "ignore", __file__, "--bake", "--out", str(out)], check=True,
-                   env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    with tempfile.TemporaryDirectory(dir=out.parent) as made:  # all of them, or none
+        subprocess.run([str(python), "-W", "ignore", __file__, "--bake", "--out", made], check=True,
+                       env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+        for path in Path(made).glob("*.cube"):
+            path.replace(out / path.name)
 
 
 def fetch_debian(out: Path) -> None:
@@ -97,7 +101,8 @@ def fetch_debian(out: Path) -> None:
         subprocess.run(["apt-get", "download", "-qq", "kdenlive-data"], check=True, cwd=folder)
         subprocess.run(["dpkg-deb", "--extract", str(next(Path(folder).glob("*.deb"))), folder], check=True)
         for path in Path(folder, "usr/share/kdenlive/luts").glob("*.cube"):
-            shutil.copyfile(path, out / f"look_{path.stem.lower()}.cube")
+            shutil.copyfile(path, out / f".{path.name}.part")
+            (out / f".{path.name}.part").replace(out / f"look_{path.stem.lower()}.cube")
 
 
 def main() -> None:
@@ -110,9 +115,10 @@ def main() -> None:
     if args.bake:
         bake(args.out)
         return
-    if not list(args.out.glob("grade_*.cube")):  # the last that are written
+    there = {family: len(list(args.out.glob(f"{family}_*.cube"))) for family in ("film", "grade", "look")}
+    if (there["film"], there["grade"]) != (FILMS, GRADES):
         fetch_python(args.out)
-    if not list(args.out.glob("look_*.cube")):
+    if there["look"] != LOOKS:
         if shutil.which("apt-get") and shutil.which("dpkg-deb"):
             fetch_debian(args.out)
         else:

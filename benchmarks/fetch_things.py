@@ -134,7 +134,7 @@ def _in_package(package: str, archive: tarfile.TarFile) -> Iterator[tuple[str, n
 
 def around_people(data: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
     """Names, splits, photographs of people, and where those are; views of backgrounds, where nobody is."""
-    for entry in split.read():
+    for entry in split.read(data):
         path = data / entry.file
         if entry.split not in ("train", "validation") or not path.is_file():
             continue

@@ -6,7 +6,8 @@ pictures developed by one camera, its exposure set on the path-traced one; pixel
 light goes through stored buffers, as in training. Then come the processor's seconds to film and code that frame, and
 last what a frame of 256 pixels of a take of 24 takes and how many frames are relit in a second (`--speed`: that alone).
 
-What is path-traced is kept in .cache/pathtrace_check.
+What is path-traced is kept in .cache/pathtrace_check; where the path tracer has changed, delete that. It is not
+denoised: a denoiser takes strands of hair for noise.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ HAIR, FACE = ("hair", "brows", "lashes"), ("skin", "eyes", "teeth", "tongue")
 def traced(performance: Performance, name: str, light: np.ndarray, full: bool, size: int, samples: int) -> np.ndarray:
     """(H, W, 4) scene-linear, premultiplied; from the cache where it was rendered before."""
     told = hashlib.sha256(light.tobytes())  # people change with the code that makes them
+    camera = performance.camera
+    told.update(camera.pose.tobytes() + repr(camera.height).encode())
     for surface in performance.surfaces:
-        told.update(surface.vertices.tobytes())
+        material = surface.material
+        told.update(repr((surface.closed, material.reflectance, material.scatter)).encode())
+        for part in (surface.vertices, surface.faces, surface.uv, material.albedo, material.roughness, material.relief):
+            told.update(b"" if part is None else part.tobytes())
     path = CACHE / f"{name}-{size}-{'full' if full else 'diffuse'}-{samples}-{told.hexdigest()[:12]}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = pathtrace.render(performance, 0, light, (size, size), samples=samples, full=full)
+        picture = pathtrace.render(performance, 0, light, (size, size), samples=samples, full=full, denoise=False)
         with path.with_name(path.name + ".part").open("wb") as file:
             np.save(file, picture)
         path.with_name(path.name + ".part").replace(path)
@@ -136,7 +142,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1_500_000, 1_500_001, 1_500_002])
     parser.add_argument("--points", nargs="+", type=int, default=[2, 8])
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("--samples", type=int, default=1024)
     parser.add_argument("--speed", action="store_true", help="only the last lines: filming and relighting")
     parser.add_argument("--sheet", type=Path, help="a picture of truth, ours and difference, a row for each result")
     args = parser.parse_args()

@@ -57,8 +57,9 @@ def main() -> None:
     print(f"{len(found)} composites of {len(made.clips)} clips, {min(found):.1f} to {max(found):.1f} dB, mean "
           f"{sum(found) / len(found):.2f} dB\n")
     chosen = [methods.method(name) for name in dict.fromkeys(("untouched", *args.models))]
+    asked = {methods.method(name).name for name in args.models}
     for one in chosen:
-        if args.again and one.model in args.models:
+        if args.again and one.name in asked:
             shutil.rmtree(folder / "results" / one.name, ignore_errors=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     outcomes = bench.compare(folder, chosen, Tools(errors_only=True), names, workers=cores, progress=tell)

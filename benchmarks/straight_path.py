@@ -9,6 +9,7 @@ Two figures, each within one run so that the machine cancels:
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def prepare(clips: dict[str, Path], size: tuple[int, int], frames: int) -> dict[
     """The clips at another size, played back and forth to another length."""
     made = {}
     for role, path in clips.items():
-        made[role] = CACHE / f"{role}_{path.stem}_{size[1]}p_{frames}.mp4"
+        about = path.stat()  # clips of one name are told apart
+        told = hashlib.sha256(f"{path.resolve()} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:8]
+        made[role] = CACHE / f"{role}_{path.stem}_{told}_{size[0]}x{size[1]}_{frames}.mp4"
         if made[role].exists():
             continue
         clip = io.open_clip(path)

@@ -95,8 +95,14 @@ class _Stage:
         content, atlas = (batch[name].transpose(1, 2) for name in ("content", "atlas"))
         return filter_(content.flatten(0, 1), atlas.flatten(0, 1)).clamp(0, 1).unflatten(0, content.shape[:2])
 
-    def _report(self, results: dict[str, Tensor]) -> tuple[dict[str, float], np.ndarray]:
+    def _shown(self, module: nn.Module) -> dict[str, Tensor]:
+        """The held-out clips, where the network is."""
+        device = next(module.parameters()).device
+        return {name: part.to(device) for name, part in self.held_out.items()}
+
+    def _report(self, given: dict[str, Tensor]) -> tuple[dict[str, float], np.ndarray]:
         """PSNR and jitter of each clip (B, T, 3, H, W) against the clean one, and all of them in rows."""
+        results = {name: part.cpu() for name, part in given.items()}
         clean = self.held_out["clean"].transpose(1, 2)
         figures = {}
         for name, result in results.items():
@@ -131,8 +137,9 @@ class FilterStage(_Stage):
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """How far the flickering frames, the atlas's and the filter's are from the clean ones."""
-        given = {name: self.held_out[name].transpose(1, 2) for name in ("content", "atlas")}
-        return self._report({**given, "filtered": self._filtered(module, self.held_out)})
+        shown = self._shown(module)
+        given = {name: shown[name].transpose(1, 2) for name in ("content", "atlas")}
+        return self._report({**given, "filtered": self._filtered(module, shown)})
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """Both networks, this one trained."""
@@ -162,9 +169,10 @@ class LocalStage(_Stage):
 
     def validate(self, module: nn.Module) -> tuple[dict[str, float], np.ndarray]:
         """How far the filter's frames are from the clean ones, and how far when refined."""
-        filtered = self._filtered(self.networks.filter.to("cpu"), self.held_out)
-        given = self.held_out["content"].transpose(1, 2)
-        return self._report({"content": given, "filtered": filtered, "refined": module.cpu().clip(filtered)})
+        shown = self._shown(module)
+        filtered = self._filtered(self.networks.filter.to(shown["clean"].device), shown)
+        given = shown["content"].transpose(1, 2)
+        return self._report({"content": given, "filtered": filtered, "refined": module.clip(filtered)})
 
     def save(self, module: nn.Module, folder: Path, record: dict[str, Any]) -> None:
         """Both networks."""

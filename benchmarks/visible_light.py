@@ -129,11 +129,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6000, help="views that are learned from")
     told = parser.parse_args()
 
-    def read(names: Iterable[str]) -> list[Environment]:
-        return [still(shrunk(environment.read(told.hdri / f"{name}.hdr"), 256), name) for name in names]
+    def read(files: Iterable[Path]) -> list[Environment]:
+        return [still(shrunk(environment.read(file), 256), file.stem) for file in files]
 
-    maps = {part: read(Path(file).stem for file in split.files(part, "hdri")) for part in ("train", "validation")}
-    maps["test"] = read(HELD_OUT_MAPS)
+    maps = {part: read(split.maps(part, told.hdri)) for part in ("train", "validation")}
+    maps["test"] = read(told.hdri / f"{name}.hdr" for name in HELD_OUT_MAPS)
     learned, chosen = look(draws(maps["train"], told.count, 0)), look(draws(maps["validation"], 600, 1))
     tried = {(width, ridge): Regression(learned, width, ridge) for width in WIDTHS for ridge in RIDGES}
     mean = learned.light.mean(0)

@@ -5,7 +5,8 @@
 #     METHOD=out/method OUT=out/ablations runs/ablations.sh       # SMALL=1: all of it, tiny, within minutes
 #
 # METHOD is the folder of a run of runs/method.sh, whose shards, pairs, networks and test sets all arms share. Each arm
-# is OUT/ARM-SEED; the tables are OUT/*.md. Arms go through it JOBS at a time, each in one thread.
+# is OUT/ARM-SEED, and its results are named after OUT; the tables are OUT/*.md. Arms go through it JOBS at a time, each
+# in one thread.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,7 @@ DEVICE=${DEVICE:-cpu}
 JOBS=${JOBS:-1}
 STAGED=${STAGED:-1}  # 0 where the shards hold nobody of the light stage
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
+RUN=$(basename "$OUT")
 
 if [[ ${SMALL:-} == 1 ]]; then
   SEEDS=${SEEDS:-0} MORE=${MORE:-0} STEPS=${STEPS:-8} ITEMS=${ITEMS:-1} FULL=${FULL:-1} WINDOW=${WINDOW:-9}
@@ -50,7 +52,9 @@ arm() {  # SEEDS NAME PAIRS OPTION...: a network for each seed, JOBS at a time
   shift
   for seed in $seeds; do
     if (( going == JOBS )); then wait -n; going=$((going - 1)); fi
+    set -m
     train "$seed" "$@" &
+    set +m
     going=$((going + 1))
   done
 }
@@ -61,7 +65,7 @@ models() {  # SEEDS NAME...: these arms as methods
   models=()
   for name in "$@"; do
     for seed in $seeds; do
-      models+=(--model "$name-$seed=$OUT/$name-$seed/model")
+      models+=(--model "$RUN-$name-$seed=$OUT/$name-$seed/model")
     done
   done
 }
@@ -74,7 +78,15 @@ run() {  # NAME OPTION...: a table
 }
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-trap 'kill $(jobs -rp) 2> /dev/null || true' EXIT
+# Each job is a process group of its own, so that all of it ends with the script: a job that lived on would write into
+# the folders of the next run.
+trap 'for job in $(jobs -rp); do kill -- "-$job" 2> /dev/null || true; done' EXIT
+for there in "$SHARDS" "$METHOD"/{pairs,refined}{,-held} "$METHOD"/{harmoim,deflicker}/model "$METHOD/sets/lut"; do
+  if [[ ! -d $there ]]; then
+    echo "there is no $there, which comes last or beside every arm; run runs/method.sh first" >&2
+    exit 2
+  fi
+done
 mkdir -p "$OUT"
 
 # Both stages; the pairs as they were made, the second left out.
@@ -99,8 +111,8 @@ for (( ; going > 0; going-- )); do wait -n; done
 VIEWS=(--items "$ITEMS" --detail network)
 harmoim=$METHOD/harmoim/model deflicker=$METHOD/deflicker/model
 models "$SEEDS" both unrefined
-run stages "${VIEWS[@]}" "${models[@]}" --model "start=$START" --model "harmoim=$harmoim" \
-  --model "deflickered=$harmoim+$deflicker"
+run stages "${VIEWS[@]}" "${models[@]}" --model "$RUN-start=$START" --model "$RUN-harmoim=$harmoim" \
+  --model "$RUN-deflickered=$harmoim+$deflicker"
 models "$MORE" both binary alpha
 run masks "${VIEWS[@]}" "${models[@]}"
 if [[ $STAGED == 1 ]]; then

@@ -11,7 +11,6 @@ cd "$(dirname "$0")/.."
 
 DATA=${DATA:-data}
 OUT=${OUT:-out/bench}
-LUTS=${LUTS:-.cache/luts/cube}
 DEVICE=${DEVICE:-cpu}
 BVD=${BVD:-12}  # items of each set; 0 for none
 FULL=${FULL:-12}  # items of each set in full pictures, by light transfer; 0 for none
@@ -63,7 +62,9 @@ each() {  # STEP: of every set, JOBS at a time
   local set going=0 began=$SECONDS
   for set in "${SETS[@]}"; do
     if (( going == JOBS )); then wait -n; going=$((going - 1)); fi
+    set -m
     "$1" "$set" &
+    set +m
     going=$((going + 1))
   done
   for (( ; going > 0; going-- )); do wait -n; done
@@ -71,9 +72,14 @@ each() {  # STEP: of every set, JOBS at a time
 }
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-trap 'kill $(jobs -rp) 2> /dev/null || true' EXIT
+# Each job is a process group of its own, so that all of it ends with the script: a job that lived on would write into
+# the folders of the next run.
+trap 'for job in $(jobs -rp); do kill -- "-$job" 2> /dev/null || true; done' EXIT
 "$PYTHON" benchmarks/fetch_lpips.py
-[[ -d $LUTS ]] || "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"
+if [[ -z ${LUTS:-} ]]; then
+  LUTS=.cache/luts/cube
+  "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"  # what is there is not fetched again
+fi
 mkdir -p "$OUT/tables" "$OUT/clips"
 each testset
 each views

@@ -16,7 +16,6 @@ DATA=${DATA:-data}
 OUT=${OUT:-out/method}
 SHARDS=${SHARDS:-$OUT/shards}
 HDRI=${HDRI:-}
-LUTS=${LUTS:-.cache/luts/cube}
 START=${START:-harmovid/model/weights/nano}  # has learned from pairs; OUT/start of runs/nano.sh has not
 PRESET=${PRESET:-nano}
 DEVICE=${DEVICE:-cpu}
@@ -68,6 +67,11 @@ run() {  # NAME SET OPTION...: a table
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 mkdir -p "$OUT/tables"
+"$PYTHON" benchmarks/fetch_lpips.py
+if [[ -z ${LUTS:-} ]]; then
+  LUTS=.cache/luts/cube
+  "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"  # what is there is not fetched again
+fi
 "$HARMOVID" data shards "$DATA" --out "$SHARDS" --processes "$PROCESSES" "${SOME[@]}"
 if [[ $TAKES != 0 ]]; then
   "$HARMOVID" data lightstage --count "$TAKES" --out "$OUT/stage" --processes "$PROCESSES" "${MAPS[@]}"
@@ -94,8 +98,6 @@ done
 train harmonize harmovid --tone "$START" --pairs "$OUT/refined" --pairs "$OUT/refined-held" \
   --set preset.view.window="$WINDOW" "${BOTH[@]}"
 
-"$PYTHON" benchmarks/fetch_lpips.py
-[[ -d $LUTS ]] || "$PYTHON" benchmarks/fetch_luts.py --out "$LUTS"
 for set in lut jitter; do
   "$HARMOVID" evaluate testset "$set" "$DATA" --out "$OUT/sets/$set" --luts "$LUTS" "${ITEMS[@]}"
 done

@@ -27,6 +27,7 @@ from typer.testing import Result
 
 from harmovid.baselines.classical import MongeKantorovich
 from harmovid.infer.views import ViewSize
+from harmovid.video.target import Target
 from tests import commands
 from tests.odd import (
     FRAMES,
@@ -398,7 +399,7 @@ def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str], size: i
 def test_stopped_in_the_middle(place, kitchen, signals):
     before = prepare(place, kitchen, MANY)
     process = start(place, run("--compare", "c.mkv", bg="bg.png"))
-    wait_for(place / "work", ".out.mkv.part", process, size=0)
+    wait_for(place / "work", ".out.mkv.*.part", process, size=0)
     for number in signals:
         process.send_signal(number)
         time.sleep(0.005)
@@ -413,7 +414,7 @@ def test_stopped_while_a_mask_is_made(place, kitchen):
     pytest.importorskip("ai_edge_litert")
     before = prepare(place, kitchen, MANY)
     process = start(place, run(mask=""))
-    wait_for(place / "temporary", "harmovid-*/.mask.mkv.part", process, size=0)
+    wait_for(place / "temporary", "harmovid-*/.mask.mkv.*.part", process, size=0)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -425,11 +426,11 @@ def test_stopped_while_a_mask_is_made(place, kitchen):
 def test_killed_in_the_middle_and_run_again(place, kitchen, out):
     before = prepare(place, kitchen, MANY)
     process = start(place, run(bg="bg.png", out=out))
-    wait_for(place / "work", ".out.mkv.part" if out == "out.mkv" else ".out.part/*.png", process)
+    wait_for(place / "work", f".{out}.*.part" + ("" if out == "out.mkv" else "/*.png"), process)
     process.kill()
     process.communicate(timeout=60)
     after = tree(place / "work")
-    assert {name: value for name, value in after.items() if not name.startswith(f".{out}.part")} == before
+    assert {name: value for name, value in after.items() if not name.startswith(f".{out}.")} == before
 
     result = invoke(run("--end", "6", "--fit", "trim", out=out))
     assert result.exit_code == 0, result.stderr
@@ -467,7 +468,7 @@ def test_disk_full(place, kitchen, out):
 def test_disk_full_without_a_disk(place, kitchen, out):
     """The same where nothing may be mounted: what is being written goes to the device that is always full."""
     before = prepare(place, kitchen, {})
-    (place / "work" / f".{out}.part").symlink_to("/dev/full")
+    (place / "work" / Target(Path(out), "mkv").partial.name).symlink_to("/dev/full")
     result = invoke(run(out=out))
     assert result.exit_code == 2
     assert "the disk is full; nothing half-written was left behind" in result.stderr

@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from harmovid.train.recipe import (
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(ROOT.glob("runs/*.sh"))
+METHOD = ("shards", "pairs", "pairs-held", "refined", "refined-held", "harmoim/model", "deflicker/model", "sets/lut")
 
 
 def lines(script: Path, folder: Path, **more: str) -> list[list[str]]:
@@ -43,7 +47,10 @@ def run(script: Path, folder: Path, fails: str = "", **more: str) -> subprocess.
                         f"print(json.dumps(sys.argv[1:]), file=open({str(folder / 'noted')!r}, 'a'))\n"
                         f"sys.exit({fails!r} in sys.argv)\n")
     stand_in.chmod(0o755)
-    given = {"HARMOVID": str(stand_in), "PYTHON": "true", "DATA": "my data", "OUT": str(folder / "out"), **more}
+    for name in METHOD:  # as a run of method.sh leaves it
+        (folder / "method" / name).mkdir(parents=True, exist_ok=True)
+    given = {"HARMOVID": str(stand_in), "PYTHON": "true", "DATA": "my data", "OUT": str(folder / "out"),
+             "METHOD": str(folder / "method"), **more}
     return subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=60, env=os.environ | given)
 
 
@@ -112,6 +119,63 @@ def test_arms_of_the_ablations_differ_in_what_they_are_named_for(tmp_path):
 def test_the_bench_does_not_go_on_without_a_set(kind, jobs, tmp_path):
     assert run(ROOT / "runs/bench.sh", tmp_path, fails=kind, JOBS=jobs).returncode == 1
     assert '"evaluate", "run"' not in (tmp_path / "noted").read_text()
+
+
+@pytest.mark.parametrize("missing", METHOD)
+def test_the_ablations_do_not_begin_without_what_they_need_last(missing, tmp_path):
+    for name in METHOD:
+        if name != missing:
+            (tmp_path / "half" / name).mkdir(parents=True)
+    ran = run(ROOT / "runs/ablations.sh", tmp_path, METHOD=str(tmp_path / "half"))
+    assert ran.returncode == 2 and f"half/{missing}" in ran.stderr and not (tmp_path / "noted").exists()
+
+
+def test_ablations_of_two_studies_have_results_of_other_names(tmp_path):
+    names = []
+    for out in ("one", "other"):
+        called = lines(ROOT / "runs/ablations.sh", tmp_path, OUT=str(tmp_path / out), SMALL="1")
+        names.append({word.split("=")[0] for words in called for flag, word in pairwise(words) if flag == "--model"})
+        (tmp_path / "noted").unlink()
+    assert names[0] and not names[0] & names[1]
+
+
+@pytest.mark.parametrize("way", ["a job fails", "the script is killed"])
+@pytest.mark.parametrize("script", ["ablations", "bench"])
+def test_no_job_outlives_its_script(script, way, tmp_path):
+    stand_in = tmp_path / "slow"  # the first job is over soon, where it is to fail; the second one's program waits
+    stand_in.write_text(f"#!{sys.executable}\nimport os, pathlib, sys, time\nfolder = pathlib.Path({str(tmp_path)!r})\n"
+                        "number = len(list(folder.glob('pid*')))\n"
+                        "(folder / f'pid{number}').open('x').write(str(os.getpid()))\n"
+                        f"if number == 0 and {way == 'a job fails'}:\n"
+                        "    while not list(folder.glob('pid1')): time.sleep(0.01)\n"
+                        "    sys.exit(1)\n"
+                        "time.sleep(60)\n")
+    stand_in.chmod(0o755)
+    for name in METHOD:
+        (tmp_path / "method" / name).mkdir(parents=True)
+    given = {"HARMOVID": str(stand_in), "PYTHON": "true", "OUT": str(tmp_path / "out"), "JOBS": "2", "LUTS": "tables",
+             "METHOD": str(tmp_path / "method")}
+    process = subprocess.Popen(["bash", str(ROOT / f"runs/{script}.sh")], env=os.environ | given)
+    _until(lambda: all((tmp_path / f"pid{n}").exists() and (tmp_path / f"pid{n}").read_text() for n in (0, 1)))
+    if way == "the script is killed":
+        process.terminate()
+    assert process.wait(30) != 0
+    _until(lambda: not any(_runs(int((tmp_path / f"pid{n}").read_text())) for n in (0, 1)))
+
+
+def _until(so: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("not within twenty seconds")
+
+
+def _runs(number: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(number, 0)
+        return True
+    return False
 
 
 def test_there_are_recipes():

@@ -25,6 +25,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -281,8 +282,8 @@ def write_composite(out: Path, name: str, recolour: Callable[[int, np.ndarray], 
 def soft_edged(path: Path) -> Iterator[np.ndarray]:
     """The alpha (H, W) of a mask's frames as the straight path makes it: a hard one gets the default soft edge."""
     clip = io.open_clip(path)
-    every_tenth = [matte.is_soft(frame.rgb) for frame in io.read(clip, range(0, clip.frames, 10), grey=True)
-                   if (frame.rgb >= 0.5).any()]
+    showing = (frame.rgb for frame in io.read(clip, grey=True) if (frame.rgb >= 0.5).any())
+    every_tenth = [matte.is_soft(alpha) for alpha in islice(showing, 0, None, 10)]
     soft = 2 * sum(every_tenth) > len(every_tenth)
     for frame in io.read(clip, grey=True):
         yield frame.rgb if soft else matte.pseudo_alpha(frame.rgb, Options().edge * clip.height)

@@ -199,14 +199,17 @@ def peak_memory() -> int:
 def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tuple[framing.Framing, bool]:
     """Where the person is in each frame, and whether the mask has a soft edge of its own."""
     found, soft, left = [], [], plan.options.refine == matte.Refine()
+    shown = 0
     for i, alpha in enumerate(clock.each("read", _masks(plan))):
         with clock("look"):
             found.append(framing.find(alpha))
-            if i % 10 == 0 and found[-1] is not None:
-                soft.append(matte.is_soft(alpha))
+            if found[-1] is not None:
+                if shown % 10 == 0:
+                    soft.append(matte.is_soft(alpha))
+                shown += 1
             left = left or bool(matte.refine(alpha, plan.options.refine).any())
         progress("scan", i + 1, len(plan))
-    if not any(box is not None for box in found):
+    if not shown:
         raise InputError(f"the mask {(plan.mask or plan.foreground).path} is empty: no person in any of {len(found)} "
                          "frames; give the right mask, white where the person is")
     if not left:
@@ -342,5 +345,6 @@ def _refined(plan: Plan, soft: bool) -> Iterator[np.ndarray]:
     if options.steady:
         alphas = matte.steady(alphas, options.steady)
     width = options.edge * plan.size[1]
+    given = soft or width == 0 or options.refine.soften > 0
     for alpha in alphas:
-        yield alpha if soft or width == 0 else matte.pseudo_alpha(alpha, width)
+        yield alpha if given else matte.pseudo_alpha(alpha, width)

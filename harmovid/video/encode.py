@@ -72,6 +72,8 @@ class Writer:
         self.made: list[Path] = []  # folders made for the output, to be removed if it fails
         try:
             self._make_parents(target.path.parent)
+            for leftover in target.leftovers():
+                _remove(leftover)
             if target.kind in ("png", "exr"):
                 shutil.rmtree(self.partial, ignore_errors=True)
                 self.partial.mkdir()
@@ -142,10 +144,7 @@ class Writer:
             with suppress(OSError, FFmpegError):  # the disk may be full: the file goes away in any case
                 container.close()
         self._close_sound()
-        if self.partial.is_dir():
-            shutil.rmtree(self.partial, ignore_errors=True)
-        else:
-            self.partial.unlink(missing_ok=True)
+        _remove(self.partial)
         for folder in reversed(self.made):
             try:
                 folder.rmdir()
@@ -172,8 +171,12 @@ class Writer:
     def _move_folder(self) -> None:
         target = self.target.path
         if not target.exists():
-            os.replace(self.partial, target)
-            return
+            try:
+                self.partial.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise  # else another process made it just now
         # Pictures of the same numbers are replaced; others stay, so that a stretch can be made again.
         for file in sorted(self.partial.iterdir()):
             os.replace(file, target / file.name)
@@ -284,6 +287,13 @@ class Writer:
                                "free some space and run the same command again")
         reason = getattr(error, "strerror", None) or str(error)
         return OutputError(f"{place} cannot be written ({reason.lower()}); check the folder, or choose another place")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _readable(timecode: str | None, rate: Fraction) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,13 +56,31 @@ class Target:
 
     @property
     def partial(self) -> Path:
-        """Where the work goes until it is whole: on the same disk, in a place that may be written to."""
-        if self.pattern is not None:
-            name = f".{self.pattern.name}.part"
-            return self.path / name if self.path.is_dir() else self.path.with_name(f".{self.path.name}.part")
+        """Where the work goes until it is whole: on the same disk, in a place that may be written to.
+
+        Each process has one of its own, so that several may write stretches of one sequence.
+        """
+        folder, before, after = self._named
+        return folder / f"{before}{platform.node()}-{os.getpid()}{after}"
+
+    def leftovers(self) -> list[Path]:
+        """What processes of this machine left there that are no more: they were killed."""
+        folder, before, after = self._named
+        before += f"{platform.node()}-"
+        if not folder.is_dir():
+            return []
+        found = ((path, path.name.removeprefix(before).removesuffix(after)) for path in folder.iterdir()
+                 if path.name.startswith(before) and path.name.endswith(after))
+        return [path for path, number in found if number.isdecimal() and not _runs(int(number))]
+
+    @property
+    def _named(self) -> tuple[Path, str, str]:
+        """Folder of `partial`, and what its name begins and ends with."""
+        if self.pattern is not None and self.path.is_dir():
+            return self.path, f".{self.pattern.name}.", ".part"
         if self.kind == "still":  # its suffix tells its kind
-            return self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
-        return self.path.with_name(f".{self.path.name}.part")
+            return self.path.parent, f".{self.path.stem}.", f".part{self.path.suffix}"
+        return self.path.parent, f".{self.path.name}.", ".part"
 
 
 def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: bool = False, frames: int = 2,
@@ -107,6 +126,16 @@ def open_target(path: str | Path, *, inputs: tuple[Path, ...] = (), overwrite: b
     if alpha and not target.alpha:
         raise OutputError(f"{path} cannot hold alpha; write .mov (ProRes 4444), .mkv (FFV1), or PNG or EXR pictures")
     return target
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from harmovid.baselines.classical import MongeKantorovich
+from harmovid.composite import matte
 from harmovid.composite.place import place
 from harmovid.errors import InputError, OptionError
 from harmovid.evaluate.fidelity import background_exactness, psnr, texture
@@ -586,6 +588,46 @@ def test_a_hard_mask_gets_a_soft_edge_and_a_soft_one_keeps_its_own(tmp_path: Pat
     assert alphas[0] is not None and alphas[1] is not None
     assert ((alphas[0] > 0) & (alphas[0] < 1)).sum() > 200 and ((alphas[0] >= 0.5) == (hard >= 0.5)).all()
     assert np.abs(alphas[1] - soft).max() <= 0.51 * CODE
+
+
+@pytest.mark.parametrize("empty", [1, 11])
+def test_the_edge_of_somebody_who_walks_in_is_kept_too(tmp_path: Path, empty: int) -> None:
+    film = figures.film((160, 120), 13)
+    soft = np.stack([cv2.GaussianBlur(a, (0, 0), 4) for a in film.alpha])
+    soft[:empty] = 0
+    filmed, mask = figures.write(tmp_path / "f.mkv", film.frames), figures.write(tmp_path / "m.mkv", soft)
+    wall = figures.write(tmp_path / "wall.png", [np.zeros((120, 160, 3), np.float32)])
+    run(filmed, wall, tmp_path / "out.mkv", mask=mask, output="foreground", edge=0.03)
+    alpha = figures.read(tmp_path / "out.mkv")[1]
+    assert alpha is not None and np.abs(alpha - soft).max() <= 0.51 * CODE
+
+
+def refined(tmp_path: Path, mask: np.ndarray, **options: Any) -> np.ndarray:
+    """The alpha, (T, H, W), that a mask of these options becomes."""
+    with TemporaryDirectory(dir=tmp_path) as folder:
+        given, out = figures.write(Path(folder) / "mask.mkv", mask), Path(folder) / "out.mkv"
+        picture = figures.write(Path(folder) / "picture.mkv", np.full((*mask.shape, 3), 0.5, np.float32))
+        run(picture, picture, out, mask=given, output="foreground", **options)
+        alpha = figures.read(out)[1]
+    assert alpha is not None
+    return alpha
+
+
+def test_what_is_asked_of_the_mask_is_done_to_a_hard_one(tmp_path: Path) -> None:
+    mask = np.zeros((5, 120, 160), np.float32)
+    mask[:, 30:90, 40:120] = 1
+    mask[:, 5:8, 5:8] = 1  # a speck
+    mask[2, 30:90, 40:44] = 0  # a tremble
+    plain = refined(tmp_path, mask)
+    smaller = refined(tmp_path, mask, refine=matte.Refine(shrink=4))
+    assert (plain[0, 60] >= 0.5).sum() - (smaller[0, 60] >= 0.5).sum() == pytest.approx(8, abs=1)
+    softer = refined(tmp_path, mask, refine=matte.Refine(soften=5))
+    assert ((softer[0, 60] > 0.02) & (softer[0, 60] < 0.98)).sum() > 30  # both edges, four deviations each
+    assert ((plain[0, 60] > 0.02) & (plain[0, 60] < 0.98)).sum() < 10
+    clean = refined(tmp_path, mask, refine=matte.Refine(despeckle=0.05))
+    assert plain[0, 6, 6] > 0.5 and clean[:, :20].max() == 0 and clean[0, 60, 80] == 1
+    steady = refined(tmp_path, mask, steady=2)
+    assert plain[2, 60, 42] < 0.5 <= steady[2, 60, 42]
 
 
 def test_the_foregrounds_own_hard_alpha_is_kept_so_that_no_undefined_colour_shows(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """Writing: what is in the files, what they say of themselves, time beside them, and whole or not at all."""
 
+import multiprocessing
 import os
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -281,6 +285,49 @@ def test_nothing_has_the_real_name_before_it_is_whole(tmp_path, name):
         assert not path.exists() and not list(path.parent.glob("[!.]*.*"))
     assert open_clip(path).frames == frames
     assert not [f for f in listing(tmp_path) if ".part" in f]
+
+
+def _stretch(name: str, first: int, started: Any, go_on: Any) -> None:
+    with Writer(open_target(name, overwrite=True), (64, 48), Fraction(24), start_number=first) as writer:
+        for n, frame in enumerate(counting(first + 4)[first:]):
+            writer.write(frame)
+            if n == 1:
+                started.set()
+                go_on.wait(60)
+
+
+def test_two_processes_write_two_stretches_of_one_sequence(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    name = str(tmp_path / "a" / "shot.%04d.png")
+    one, other = [], []
+    for first, events in ((0, one), (4, other)):
+        events += [spawn.Event(), spawn.Event()]
+        events.append(spawn.Process(target=_stretch, args=(name, first, *events)))
+        events[2].start()
+    assert one[0].wait(60) and other[0].wait(60)  # both are in the middle
+    for events in (other, one):
+        events[1].set()
+        events[2].join(60)
+        assert events[2].exitcode == 0
+    assert listing(tmp_path) == ["a", *(f"a/shot.{n:04d}.png" for n in range(8))]
+    assert [number_of(frame.rgb) for frame in read(open_clip(name))] == list(range(8))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path, name):
+    target = open_target(tmp_path / name)
+    target.path.parent.mkdir(exist_ok=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    ours = target.partial.name
+    for process in (dead.pid, os.getppid()):
+        partial = target.partial.with_name(ours.replace(f"-{os.getpid()}", f"-{process}"))
+        partial.mkdir() if target.pattern else partial.write_bytes(b"half")
+    with Writer(target, (64, 48), Fraction(24)) as writer:
+        for frame in counting(2):
+            writer.write(frame)
+    left = [file for file in listing(tmp_path) if ".part" in file]
+    assert len(left) == 1 and f"-{os.getppid()}." in left[0]
 
 
 def test_what_stood_there_is_untouched_until_the_new_is_whole(tmp_path):
