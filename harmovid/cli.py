@@ -71,7 +71,7 @@ _INPUT, _MASK, _LIGHT, _RANGE, _OUT = "Placing", "Mask", "Light", "Length", "Out
 
 Out = Annotated[Path, typer.Option("-o", "--out", help=".mp4 (H.264), .mov (ProRes 4444), .mkv (FFV1, lossless), a "
                                    "folder (PNG), or a pattern such as shot.%04d.exr.", rich_help_panel=_OUT)]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same file.", rich_help_panel=_LIGHT)]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same file.", rich_help_panel=_LIGHT)]
 Where = Annotated[str, typer.Option(help="cpu or cuda; what is not there is replaced by what is.",
                                     rich_help_panel=_LIGHT)]
 Start = Annotated[str | None, typer.Option(help="First frame, from 0, or a time: 2.5s, 00:01:02.5.",

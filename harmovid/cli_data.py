@@ -25,7 +25,7 @@ class Split(StrEnum):
 
 
 Part = Annotated[str, typer.Option(help="i/n: only every n-th from i on, for n machines that share the work.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Processes = Annotated[int, typer.Option(help="At work at the same time, each of one thread.")]
 
 

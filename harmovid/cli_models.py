@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harmovid.data.pairs import ImageModel
     from harmovid.infer.plan import Options
     from harmovid.infer.views import Harmonizer
+    from harmovid.model.checkpoint import Model
 
     Telling = Callable[[Report, Options], Harmonizer]
 
@@ -77,18 +78,23 @@ def network(model: str, steps: int | None, device: str, *, relights: bool) -> tu
     if device == "cuda" and not torch.cuda.is_available():
         device = "cpu"
         remarks.append("there is no CUDA device here: the network ran on the processor")
-    made = framewise.harmonizer(checkpoint.load(model, device), steps, device)
-    if made.model.preset.background != relights:
-        raise InputError(f"the model {made.name} steadies light and relights nobody; run `harmovid deflicker` with "
-                         "it, or give another --model" if relights else
-                         f"the model {made.name} relights people and was not trained to steady light; give --model "
-                         "the folder of one that was, of `harmovid train deflicker`")
+    made = framewise.harmonizer(_for(checkpoint.load(model, device), model, relights), steps, device)
 
     def telling(report: Report, options: Options) -> Harmonizer:
         made.progress, made.overlap = report, options.overlap
         return made
 
     return telling, remarks
+
+
+def _for(made: Model, name: str, relights: bool) -> Model:
+    """The model, where it is one that relights, or one that steadies light, as it is wanted."""
+    if made.preset.background != relights:
+        raise InputError(f"the model {name} steadies light and relights nobody; run `harmovid deflicker` with "
+                         "it, or give another --model" if relights else
+                         f"the model {name} relights people and was not trained to steady light; give --model "
+                         "nano-deflicker, or the folder of one that was, of `harmovid train deflicker`")
+    return made
 
 
 def segmenter(model: Segmenter) -> Any:
@@ -104,7 +110,7 @@ def segmenter(model: Segmenter) -> Any:
 
 def image_model(model: str | None, stable: Path | None, prompt: str | None, steps: int | None,
                  device: str) -> ImageModel:
-    """One of ours by name or folder, in 8 steps where nothing is said, or IC-Light of a folder."""
+    """One of ours that relights, by name or folder, in 8 steps where nothing is said, or IC-Light of a folder."""
     if stable is not None:
         from harmovid.baselines import iclight
 
@@ -112,11 +118,11 @@ def image_model(model: str | None, stable: Path | None, prompt: str | None, step
     from harmovid.infer.framewise import FrameWise
     from harmovid.model import checkpoint
 
-    return FrameWise(checkpoint.load(str(model), device), steps or 8, 1.0, device)
+    return FrameWise(_for(checkpoint.load(str(model), device), str(model), True), steps or 8, 1.0, device)
 
 
 def deflickerer(model: str, steps: int | None, device: str) -> Harmonizer:
-    """A network by name or folder, or blind deflickering, which takes no steps."""
+    """A network that steadies light, by name or folder, or blind deflickering, which takes no steps."""
     if model == "bvd":
         from harmovid.baselines.bvd import BlindDeflickering
 
@@ -126,7 +132,7 @@ def deflickerer(model: str, steps: int | None, device: str) -> Harmonizer:
     from harmovid.infer import framewise
     from harmovid.model import checkpoint
 
-    return framewise.harmonizer(checkpoint.load(model, device), steps, device)
+    return framewise.harmonizer(_for(checkpoint.load(model, device), model, False), steps, device)
 
 
 def there(device: Device) -> str:

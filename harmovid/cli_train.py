@@ -31,7 +31,7 @@ Tone = Annotated[Path | None, typer.Option(help="The tone: model/ of a run of `h
 Init = Annotated[str | None, typer.Option(help="A checkpoint to begin from in place of nothing: a folder, or nano.")]
 Pairs = Annotated[list[Path] | None, typer.Option(help="Pseudo-pairs of these shards, refined or not, to learn from "
                                                   "too: what `harmovid data pairs` made. May be given more than once.")]
-Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of everything random. Default: 0.")]
 
 
 @train.command()

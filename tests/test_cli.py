@@ -218,6 +218,9 @@ class TestSettings:
     @pytest.mark.parametrize(("options", "sentence"), [
         ("--strength 3", "--strength is between 0"), ("--strength nan", "--strength is between 0"),
         ("--strength 0.5 --detail network", "--strength is for the picture at full size; leave it out"),
+        ("--shrink 1 --detail network", "--shrink is for the picture at full size"),
+        ("--edge 0.01 --detail network", "--edge is for the picture at full size"),
+        ("--steady 2 --detail network", "--steady is for the picture at full size"),
         ("--set recover=true --detail network", "--set recover=true is for the picture at full size; leave it out"),
         ("--position x", "--position takes two numbers such as 0.5,1"),
         ("--position 1", "--position takes two numbers"),
@@ -487,6 +490,12 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_a_seed_below_zero_is_refused_before_any_work(work):
+    before = tree(work)
+    assert "Invalid value for '--seed'" in invoke(f"{RUN} --seed -1", 2).stderr
+    assert tree(work) == before
+
+
 class TestDeflicker:
     def test_end_to_end(self, work, steady):
         said = json.loads(invoke(f"deflicker fg.mkv -o out.mkv --json --model {steady}").stdout)
@@ -532,8 +541,9 @@ class TestDeflicker:
 
     def test_models_that_cannot(self, work, checkpoint, steady, monkeypatch):
         before = tree(work)
-        assert "tiny relights people" in invoke(f"deflicker fg.mkv -o out.mkv --model {checkpoint}", 2).stderr
-        assert "tiny-deflicker steadies light and relights nobody" in invoke(f"{RUN} --model {steady}", 2).stderr
+        said = invoke(f"deflicker fg.mkv -o out.mkv --model {checkpoint}", 2).stderr
+        assert f"the model {checkpoint} relights people" in said
+        assert f"the model {steady} steadies light and relights nobody" in invoke(f"{RUN} --model {steady}", 2).stderr
         assert "there is no model 'gone'; give nano-deflicker" in invoke("deflicker fg.mkv -o out.mkv --model gone",
                                                                          2).stderr
         monkeypatch.setattr("harmovid.model.checkpoint.WEIGHTS", work / "none")

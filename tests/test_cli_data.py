@@ -16,7 +16,7 @@ from harmovid.data import pack, shards
 from harmovid.data.split import Entry
 from tests.model import diffusion, published
 from tests.odd import Clip, Still, tree
-from tests.trained import invoke
+from tests.trained import SMALL, invoke
 
 LISTED = (
     Entry("portraits_video/one.mp4", "one", "train", ""),
@@ -147,7 +147,11 @@ def test_pairs_are_made_by_ic_light(trained, tmp_path, monkeypatch):
 def test_pairs_are_refined_and_it_is_said_what_became_of_them(trained, tmp_path):
     net = trained / "net/model"
     invoke(f"data pairs {trained}/data -o {tmp_path}/pairs --model {net} --count 1 --frames 5 --no-latents")
-    command = f"data refine {tmp_path}/pairs --model {net} --steps 1 --footage {trained}/data -o"
+    invoke(f"train deflicker --data {trained}/data -o {tmp_path}/steady --codec {trained}/codec/model {SMALL}".replace(
+        "--set preset.tone.width=8", ""))
+    refused = invoke(f"data refine {tmp_path}/pairs --model {net} --footage {trained}/data -o {tmp_path}/no", 2)
+    assert "relights people and was not trained to steady light" in refused.stderr
+    command = f"data refine {tmp_path}/pairs --model {tmp_path}/steady/model --footage {trained}/data -o"
     all_pass = "--set correlation=-1 --set amplitude=[-9,9] --set texture=-1 --set jitter=9"
     said = invoke(f"{command} {tmp_path}/refined {all_pass}").stderr
     assert "refined 1 pairs; 0 were done" in said and "holds 1 of 1" in said and "jitter before" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ from harmovid import cli_models
 from harmovid.baselines.bvd import BlindDeflickering
 from harmovid.baselines.classical import Reinhard
 from harmovid.cli_models import Device
-from harmovid.errors import OptionError
+from harmovid.errors import InputError, OptionError
 from harmovid.infer.framewise import FrameWise
 from harmovid.infer.plan import Options
 from harmovid.model.checkpoint import save
+from harmovid.model.presets import deflickering
 from tests.infer.tiny import tiny
 
 
@@ -46,7 +48,16 @@ def test_a_network_is_told_whom_to_tell(tmp_path) -> None:
     assert network.progress is report and network.overlap == 0.2 and len(network.timesteps) == 3 and remarks == []
     single = cli_models.image_model(str(tmp_path), None, None, None, "cpu")
     assert isinstance(single, FrameWise) and len(single.timesteps) == 8 and single.eta == 1
+    with pytest.raises(InputError, match="relights people and was not trained to steady light"):
+        cli_models.deflickerer(str(tmp_path), 2, "cpu")
+
+
+def test_what_steadies_light_is_no_image_model(tmp_path) -> None:
+    made = tiny()
+    save(replace(made, preset=deflickering(made.preset)), tmp_path)
     assert len(cli_models.deflickerer(str(tmp_path), 2, "cpu").timesteps) == 2
+    with pytest.raises(InputError, match="steadies light and relights nobody"):
+        cli_models.image_model(str(tmp_path), None, None, None, "cpu")
 
 
 def test_blind_deflickering_takes_no_steps() -> None:

@@ -33,6 +33,12 @@ class Placement:
         """Whether the picture is the canvas, pixel for pixel."""
         return self.source == self.canvas and self.rect == (0, 0, *self.canvas)
 
+    @property
+    def seen(self) -> bool:
+        """Whether any of the picture lies on the canvas."""
+        x, y, width, height = self.rect
+        return -width < x < self.canvas[0] and -height < y < self.canvas[1]
+
     def place(self, picture: np.ndarray) -> np.ndarray:
         """The picture on its canvas; bare canvas is 0.
 

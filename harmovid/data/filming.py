@@ -36,6 +36,7 @@ VALIDATION = 500_000
 
 _SCANNED = 1_000_000_000  # numbers of scans: from here on, and below twice as much
 _ASPECTS = (0.8, 1.0, 1.0, 1.25)
+_LOWEST = 16  # of pictures, pixels
 _SHEET = 8  # takes on a sheet
 _LIGHTS = ("sun and sky", "overcast", "dusk", "room", "fire", "neon", "stage", "studio")
 
@@ -55,6 +56,11 @@ class Filming:
     stage: StageConfig = StageConfig()
     scans: tuple[Path, ...] = ()
     upturned: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a picture that nobody is seen in."""
+        if self.height < _LOWEST:
+            raise OptionError(f"--height is {_LOWEST} pixels or more, got {self.height}")
 
 
 @dataclass(frozen=True)

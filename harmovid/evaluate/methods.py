@@ -102,12 +102,15 @@ def method(text: str, detail: Literal["transfer", "network"] = "transfer", setti
     if "/" in name or name.startswith(".") or "__" in name:
         raise OptionError(f"{name!r} cannot be the name of a folder of results; give another as NAME=FOLDER, without "
                           "/ and __")
+    if taken := [item for item in settings if item.partition("=")[0].strip() in ("detail", "sound", "end")]:
+        raise OptionError(f"--set {taken[0]} is not for a comparison: detail has an option of its own, --detail, the "
+                          "length is the items', and results have no sound; leave it out")
     # What the light transfer is set to means nothing where no light is changed.
     if model == "untouched" or detail == "network":
         settings = tuple(item for item in settings if not item.strip().startswith("transfer."))
     if model == "background":
         settings = ()
-    # Of a network that steadies light each frame's correction is its own: smoothed, it would correct nothing. After
+    # Of what steadies light each frame's correction is its own: smoothed, it would correct nothing. After
     # another one it corrects what that one made, and what both change is steady.
     options = Options(transfer=TransferConfig(temporal_sigma=0.0)) if _steadies(model.split("+")[0]) else Options()
     options = config.override(options, list(settings))
@@ -276,7 +279,9 @@ def _folder(model: str) -> Path:
 
 
 def _steadies(model: str) -> bool:
-    """Whether a method is a network that only steadies light."""
+    """Whether a method only steadies light."""
+    if model in ("bvd", "gaussian"):
+        return True
     try:
         written = json.loads((_folder(model) / "config.json").read_text())
     except (OSError, ValueError):  # it has none; of a damaged one loading tells

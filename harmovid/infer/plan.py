@@ -162,10 +162,16 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         fg_place = place.place(fg_size, size, "stretch")
         bg_place = place.place(bg_size, size, options.place or "cover", options.scale, options.position)
         if not _covers(bg_place):
-            raise OptionError("the background leaves a part of the picture bare; raise --scale"
-                              + ("" if options.place in (None, "cover") else ", or leave out --place"))
+            if all(0 <= share <= 1 for share in options.position):
+                mended = "raise --scale" + ("" if options.place in (None, "cover") else ", or leave out --place")
+            else:
+                mended = "keep both numbers of --position between 0 and 1"
+            raise OptionError(f"the background leaves a part of the picture bare; {mended}")
     else:
         fg_place = place.place(fg_size, size, options.place or "contain", options.scale, options.position)
+        if not fg_place.seen:
+            raise OptionError(f"with --position {options.position[0]:g},{options.position[1]:g} the foreground lies "
+                              "outside of the picture; 0,0 is left and top, 1,1 right and bottom")
         bg_place = place.place(bg_size, size, "stretch")
     mask_place = _mask_placement(mask or foreground, foreground, fg_place)
 

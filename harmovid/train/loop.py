@@ -80,6 +80,12 @@ class LoopConfig:
             raise OptionError(f"--set loop.steps is 1 or more, got {self.steps}")
         if self.echo < 1 or self.pool < 1:
             raise OptionError(f"--set loop.echo and loop.pool are 1 or more, got {self.echo} and {self.pool}")
+        for name in ("validate_every", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"--set loop.{name} is 1 or more steps, got {getattr(self, name)}; for never, give "
+                                  "more than loop.steps")
+        if self.minutes is not None and self.minutes <= 0:
+            raise OptionError(f"--set loop.minutes is above 0, got {self.minutes:g}")
         if not 0 <= self.ema < 1:
             raise OptionError(f"--set loop.ema is between 0 and 1, got {self.ema}")
 
@@ -152,7 +158,8 @@ class _Cosine:
 
 
 def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, device: str = "cpu",
-          progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> dict[str, float]:
+          progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+          begun: Callable[[], None] = lambda: None) -> dict[str, float]:
     """Train a task; writes out/log.jsonl, out/sheets/*.png, out/state (to resume from) and out/model.
 
     Args:
@@ -162,12 +169,13 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         resume: go on from out/state; from the beginning where there is none yet. A run that is over stays as it is.
         device: cpu or cuda.
         progress: told after every step.
+        begun: called once what was kept of the run has been read, before anything is changed.
 
     Returns:
         The last validation figures.
 
     Raises:
-        OutputError: `out` holds a run already.
+        OutputError: `out` holds a run already, or the state cannot be written.
         InputError: the state is damaged; or the loss is no longer a number.
     """
     state = out / "state"
@@ -189,6 +197,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     step = 0
     if state.is_dir():
         step, clock.spent = _load(run, state)
+    begun()
     clock.look()
     last = clock.progress(step) >= 1
     if last and (figures := _finished(out / "model", step)) is not None:
@@ -341,13 +350,18 @@ def _save(run: _Run, state: Path, step: int, seconds: float) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     run.accelerator.wait_for_everyone()
-    if run.divided is None:
-        run.accelerator.save_state(str(partial), safe_serialization=True)
-    else:
-        run.divided.save(partial / _PARTS, run.optimizer, mean)
+    try:
+        if run.divided is None:
+            run.accelerator.save_state(str(partial), safe_serialization=True)
+        else:
+            run.divided.save(partial / _PARTS, run.optimizer, mean)
+        if main:
+            torch.save({"averaged": mean.weights if run.divided is None else {}, "count": mean.count, "step": step,
+                        "seconds": seconds}, partial / "run.pt")
+    except RuntimeError as error:  # so torch says that the disk is full
+        raise OutputError(f"the state {partial} cannot be written ({str(error).splitlines()[0]}); free some space and "
+                          "go on with --resume") from error
     if main:
-        torch.save({"averaged": mean.weights if run.divided is None else {}, "count": mean.count, "step": step,
-                    "seconds": seconds}, partial / "run.pt")
         shutil.rmtree(old, ignore_errors=True)
         if state.is_dir():
             os.replace(state, old)

@@ -1,6 +1,7 @@
 """Recipes: all that a training run depends on beside its footage, and the run by one.
 
-A run is a folder: config.json (its recipe, resolved), log.jsonl, sheets/, state/ (to resume from), model/.
+A run is a folder: config.json (its recipe, resolved), origin.json (what else it began with), log.jsonl, sheets/, state/
+(to resume from), model/.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from harmovid.train.deflicker import Deflicker, DeflickerStage
 from harmovid.train.harmoim import Harmoim, HarmoimStage
 from harmovid.train.harmonize import Harmonize, HarmonizeStage
 from harmovid.train.loop import LoopConfig, Task, train
+from harmovid.train.origin import Origin
 from harmovid.train.stages import Length
 from harmovid.train.tone import ToneStage, ToneTask
 
@@ -203,8 +205,9 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     preset = preset if toning is None else replace(preset, tone=toning.config)  # a checkpoint's own
     footage = _footage(preset, data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
+    origin = Origin.of(coder, toning, pairs)
     task = kind(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
-    return _run(task, recipe, out, device, progress)
+    return _run(task, recipe, out, device, progress, origin)
 
 
 def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Path, init: str | None = None,
@@ -226,16 +229,24 @@ def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Pa
     coder = _read_codec(codec, recipe.preset)
     preset, begun = _beginning(init, recipe.preset, device)
     footage = _footage(preset, data, device, progress, pairs)
+    origin = Origin.of(coder, None, pairs)
     task = Deflicker(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
-    return _run(task, recipe, out, device, progress)
+    return _run(task, recipe, out, device, progress, origin)
 
 
-def _run(task: Task, recipe: AnyRecipe, out: Path, device: str, progress: Report) -> dict[str, float]:
-    if _first():
-        out.mkdir(parents=True, exist_ok=True)
-        config.save(recipe, _record(out))
+def _run(task: Task, recipe: AnyRecipe, out: Path, device: str, progress: Report,
+         origin: Origin | None = None) -> dict[str, float]:
+    if origin is not None:
+        origin.check(out)
+
+    def begun() -> None:  # not before: of a state that the recipe does not fit, the old one is right
+        if _first():
+            config.save(recipe, _record(out))
+            if origin is not None:
+                origin.keep(out)
+
     # Whether it is a new one was checked before.
-    return train(task, recipe.loop, out, resume=True, device=device, progress=progress)
+    return train(task, recipe.loop, out, resume=True, device=device, progress=progress, begun=begun)
 
 
 def _record(out: Path) -> Path:

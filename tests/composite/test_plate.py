@@ -92,10 +92,10 @@ class TestFill:
     def test_a_cut_does_not_mix_two_places(self):
         red, blue = np.float32([1, 0.1, 0.1]), np.float32([0.1, 0.1, 1])
         clip = np.stack([texture(60, 80) * red] * 3 + [texture(60, 80, 1) * blue] * 3)
-        masks = np.stack([disc(60, 80, 40, 30, 10)] * 6)
+        # What is hidden before the cut is bare after it, in another place.
+        masks = np.stack([disc(60, 80, 25, 30, 10)] * 3 + [disc(60, 80, 55, 30, 10)] * 3)
         out = fill(np.where(masks[..., None] > 0, np.float32(0), clip), masks)
-        hole = masks[0] > 0
-        assert out[:3, hole, 2].max() < 0.2 and out[3:, hole, 0].max() < 0.2
+        assert out[:3, masks[0] > 0, 2].max() < 0.2 and out[3:, masks[3] > 0, 0].max() < 0.2
 
     def test_one_frame(self):
         rows = np.linspace(0.2, 0.8, 90, dtype=np.float32)[:, None, None]

@@ -12,6 +12,7 @@ from harmovid.composite import matte
 from harmovid.data import augment
 from harmovid.data.augment import DegradeConfig
 from harmovid.light import lut
+from harmovid.light.grade import linear_to_srgb
 
 ALWAYS = DegradeConfig(untouched=0.0, shares=(0.0, 1.0, 0.0))
 
@@ -98,6 +99,19 @@ def test_exposure_leaves_the_person_visible():
     degraded = augment.degrade_light(video, alpha, DegradeConfig(0.0, (0.0, 0.0, 1.0)), _seeded(6))
     mean = (degraded * alpha).sum((1, 2, 3, 4)) / (3 * alpha.sum((1, 2, 3, 4)))
     assert ((mean > 0.08) & (mean < 0.92)).float().mean() > 0.95
+
+
+def test_exposure_is_held_where_it_would_drown_the_person_in_black_or_white():
+    video, alpha = _clip(5, 1, 16)
+    video = torch.full_like(video, float(linear_to_srgb(torch.tensor(0.2))))
+    config = DegradeConfig(darkest=0.05, brightest=0.6)
+    stops = torch.tensor([-4.0, -1.0, 0.0, 1.0, 4.0]).mul(np.log(2))
+    light = stops[:, None, None, None, None].expand(5, 3, 1, 1, 1)
+    held = (stops + augment._held(light, video, alpha, config).flatten()).exp() * 0.2
+    torch.testing.assert_close(held, torch.tensor([0.05, 0.1, 0.2, 0.4, 0.6]), atol=0.003, rtol=0)
+    # Who is darker than that as filmed does not come out brighter.
+    dim = augment._held(light, torch.full_like(video, float(linear_to_srgb(torch.tensor(0.02)))), alpha, config)
+    torch.testing.assert_close((stops + dim.flatten()).exp()[:3], torch.ones(3), atol=0.1, rtol=0)
 
 
 def test_a_scene_is_graded_as_one():

@@ -101,6 +101,8 @@ def test_scans_are_filmed_beside_people(tmp_path):
 
 
 def test_what_cannot_be_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="--height is 16 pixels or more, got 3"):
+        Filming(1, height=3)
     with pytest.raises(OptionError, match="--count is 1 or more, got 0"):
         film_takes(tmp_path, small(0), perform=performer)
     film_takes(tmp_path / "there", small(1), perform=performer)

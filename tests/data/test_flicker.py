@@ -71,6 +71,21 @@ def test_flicker_has_about_the_mean_light_of_the_clip(ways: tuple[float, float, 
     assert float(jumping.diff(dim=2).abs().mean()) > 0.01
 
 
+@pytest.mark.parametrize("lamps", [0, 1])
+def test_local_flicker_has_the_mean_light_of_the_clip_in_every_pixel(lamps: int) -> None:
+    video, alpha = grey(12)
+    jumping = flicker(video, alpha, replace(ALWAYS, ways=(0, 1, 0), lamps=lamps, amounts=(0.3, 0.3)), seeded())
+    gain = (srgb_to_linear(jumping) / srgb_to_linear(video)).log()
+    assert gain.std(2).amax((1, 2, 3)).median() > 0.02 and gain.mean(2).abs().amax() < 1e-4
+
+
+def test_light_that_moves_but_for_a_lamp_that_passes_has_the_mean_light_of_the_clip_in_every_pixel() -> None:
+    video, alpha = grey(12, level=0.2)
+    moved = move_light([video], alpha, replace(MOVES, amounts=(0.3, 0.3), courses=(1, 1, 0)), seeded())[0]
+    gain = (srgb_to_linear(moved) / srgb_to_linear(video)).log()
+    assert gain.std(2).amax((1, 2, 3)).min() > 0.02 and gain.mean(2).abs().amax() < 1e-4
+
+
 def test_local_jitter_differs_over_the_picture_and_bands_over_the_rows() -> None:
     video, alpha = grey(8)
     local = flicker(video, alpha, replace(ALWAYS, ways=(0, 1, 0), lamps=0), seeded())

@@ -53,7 +53,8 @@ def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_fo
     smoothed = [method(str(tmp_path / name)).options.transfer.temporal_sigma for name in ("steady", "other")]
     assert smoothed == [0.0, 1.0]
     steady = tmp_path / "steady"
-    for model, sigma in ((f"bvd+{steady}", 1.0), (f"{steady}+bvd", 0.0)):  # the first sees the flicker
+    for model, sigma in ((f"nano+{steady}", 1.0), (f"{steady}+nano", 0.0), ("bvd", 0.0), ("gaussian", 0.0),
+                         ("codec", 1.0)):  # the first sees the flicker
         assert method(f"both={model}").options.transfer.temporal_sigma == sigma
     asked = method(str(tmp_path / "steady"), settings=("transfer.temporal_sigma=2",))
     assert asked.options.transfer.temporal_sigma == 2
@@ -61,6 +62,8 @@ def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_fo
 
 
 @pytest.mark.parametrize(("text", "settings", "sentence"), [
+    ("nano", ("detail=network",), "--set detail=network is not for a comparison: detail has an option of its own"),
+    ("nano", ("end = 3",), "is not for a comparison"),
     ("nobody", (), "no method 'nobody'; give untouched, background"),
     ("a=gone/model", (), "no method 'gone/model'"),
     ("nano+nobody", (), "no method 'nobody'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harmovid.errors import InputError
 from harmovid.evaluate.temporal import luminance_jitter
+from harmovid.infer import deflicker as infer_deflicker
 from harmovid.infer.deflicker import OPTIONS, Deflickering, _Led, deflicker
 from harmovid.infer.framewise import harmonizer
 from harmovid.infer.network import NetworkHarmonizer
@@ -152,6 +153,51 @@ def test_detail_of_another_harmonizers_answer_is_filtered_along_what_it_answered
     before, after = (np.log(to_linear(shown, "srgb")[subject] / lit[subject]) for shown in (answer, found.result))
     assert after.std() < 0.6 * before.std() and abs(after.mean()) < 0.01
     np.testing.assert_allclose(found.result[~subject], source[~subject], atol=1e-4)  # the rest as it would have come
+
+
+class Trembling(Averages):
+    """Decodes clips in a light that trembles, with a ghost in one place of every other frame."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        video = super().decode(latents)
+        if video.shape[2] > 1:
+            video = video * (1 + 0.06 * (torch.arange(video.shape[2]) % 2)[:, None, None])
+            video[:, :, ::2, 12:20, 4:12] += 0.25
+        return video
+
+
+def test_what_the_network_leaves_is_settled_and_ghosts_are_none_of_its_light() -> None:
+    model = answering(0, Trembling())
+    model.preset = deflickering(model.preset)
+    clip = scenes(1)
+    clip.views.composite[:] = np.repeat(np.repeat(clip.views.composite[..., ::8, ::8], 8, 2), 8, 3)  # as it decodes
+    found = joined(Deflickering(model).harmonize(clip))
+    level = to_linear(found.result[..., :16], "srgb").mean((0, 2, 3))  # of the subject
+    trembles = to_linear(clip.views.composite[..., :16] * 1.06, "srgb").mean() / to_linear(
+        clip.views.composite[..., :16], "srgb").mean() - 1
+    assert np.abs(np.diff(level)).max() / level.mean() < 0.4 * trembles
+    ghost = np.abs(found.result - clip.views.composite)[..., 12:20, 4:12]
+    assert ghost.mean() < 0.06  # of 0.25
+
+
+def test_texture_that_the_codec_lost_has_no_part_in_what_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    def settle(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+        for picture, _ in frames:
+            shown.append(picture)
+            yield np.zeros_like(picture)
+
+    monkeypatch.setattr(infer_deflicker, "settle", settle)
+    clip = scenes(1, frames=6)
+    joined(blind().harmonize(clip))
+    np.testing.assert_allclose(np.stack(shown), clip.views.composite.transpose(1, 2, 3, 0), atol=0.02)
+
+
+def test_the_network_is_shown_frames_before_the_shot() -> None:
+    steadier = blind()
+    joined(steadier.harmonize(scenes(1, frames=5)))
+    assert [told.shape[2] for told in steadier.model.backbone.seen] == [3]  # of five frames, and four before them
 
 
 @pytest.mark.parametrize("frames", [1, 2, 70])

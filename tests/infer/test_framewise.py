@@ -16,6 +16,7 @@ from harmovid.infer import framewise
 from harmovid.infer.framewise import FrameWise, harmonizer
 from harmovid.infer.network import NetworkHarmonizer
 from harmovid.infer.views import Views
+from harmovid.model.palette import palette
 from harmovid.model.presets import frame_wise, nano
 from harmovid.model.tone import Tone, ToneConfig
 from tests.infer.test_network import Clip, answering, clip, joined
@@ -106,6 +107,16 @@ def test_the_network_is_given_the_toned_frame_and_the_reference_is_of_the_plain_
     np.testing.assert_allclose(alone.reference, whole.reference, atol=1e-5)
     np.testing.assert_allclose(alone.result, whole.result, atol=1e-4)
     assert np.abs(alone.result - alone.reference).max() > 0.01
+
+
+def test_the_network_is_told_the_palette_of_each_frame() -> None:
+    views, asked = clip(3), answering(palette=True)
+    joined(FrameWise(asked, steps=1, eta=0.0).harmonize(views))
+    composite, background, mask, overview = (
+        torch.from_numpy(plane).transpose(0, 1)[:, :, None] for plane in vars(views.views).values())
+    told = palette(composite, background, overview, mask).mean(1)  # (3, 153)
+    torch.testing.assert_close(asked.backbone.palettes[0], told)
+    assert (told[0] - told[1]).abs().max() > 1e-3
 
 
 def test_broken_weights_are_said() -> None:

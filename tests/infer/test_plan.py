@@ -230,6 +230,15 @@ def test_a_background_that_leaves_a_part_bare_is_refused(options: dict[str, Any]
         made(background=clip("bg.mkv", size=(96, 48)), **options)
 
 
+def test_a_place_outside_of_the_picture_is_named_and_not_the_mask() -> None:
+    with pytest.raises(OptionError, match="bare; keep both numbers of --position between 0 and 1"):
+        made(background=clip("bg.mkv", size=(96, 48)), position=(1.5, 0.5))
+    with pytest.raises(OptionError, match=r"with --position 3,0\.5 the foreground lies outside of the picture"):
+        made(clip("fg.mkv"), clip("bg.mkv", size=(200, 100)), clip("mask.mkv"), canvas="background", scale=0.5,
+             position=(3, 0.5))
+    made(clip("fg.mkv"), clip("bg.mkv", size=(200, 100)), clip("mask.mkv"), canvas="background", position=(1.1, 0.5))
+
+
 SIZES = st.tuples(st.integers(2, 300), st.integers(2, 300))
 CANVASES = st.sampled_from(["foreground", "background"])
 MODES = st.sampled_from([None, "cover", "contain", "stretch"])

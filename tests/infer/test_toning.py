@@ -54,6 +54,15 @@ def test_each_frame_has_the_tone_between_those_of_its_latents():
     assert np.array_equal(got.background, plain.background) and np.array_equal(got.mask, plain.mask)
 
 
+def test_palettes_that_tremble_give_no_tone_that_does(monkeypatch):
+    tone = Tone(ToneConfig(8))
+    monkeypatch.setattr(tone, "curves", lambda told: (told[:, :3], told[:, 3:6]))
+    palettes = (torch.arange(4.0) % 2)[:, None].expand(-1, PALETTE)
+    clip = tone_clip(Clip(), palettes, tone)
+    for curve in (clip.slope, clip.offset):
+        assert np.ptp(curve) < 0.15 and abs(curve.mean() - 0.5) < 0.1
+
+
 def test_curves_are_interpolated_over_frames(monkeypatch):
     tone = Tone(ToneConfig(8))
     slopes = torch.tensor([[1.0], [2.0], [2.0], [2.0]]).expand(4, 3)

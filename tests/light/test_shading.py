@@ -1,5 +1,6 @@
 """Shading of a ball and a flat card, where it is known which side is lit."""
 
+import pytest
 import torch
 
 from harmovid.light import shading
@@ -114,6 +115,9 @@ def test_flattening_takes_large_light_away_and_leaves_detail():
     picture = picture * torch.linspace(0.4, 1.6, SIZE)
     large = shading.large_light(luma(picture), alpha)
     assert large[..., -8].mean() > large[..., 8].mean() + 0.8
+    unlit = _lights(strength=torch.zeros(1, 1), flatten=torch.ones(1, 1))
+    gain = luma(shading.log_gain(unlit, picture, alpha))
+    assert gain[..., 8].mean() > gain[..., -8].mean() + 0.8 and abs(gain.mean()) < 0.01
     fine = 0.5 + 0.3 * (torch.arange(SIZE) % 2).expand(1, 3, 1, SIZE, SIZE)
     assert shading.large_light(luma(fine), alpha).std() < 0.02
 
@@ -126,6 +130,17 @@ def test_the_pattern_repeats_with_its_wave_and_moves_with_its_phase():
     moved = shading.pattern(_lights(waves=waves, phase=torch.tensor([[[0.25, 0.0]]])), across, across)
     torch.testing.assert_close(moved[..., :49], still[..., 16:], atol=1e-5, rtol=0)
     assert 0 < still.min() and still.max() < 1
+
+
+def test_the_dark_of_the_pattern_is_as_dark_as_it_says():
+    picture, alpha = _scene()
+    lights = _lights(strength=torch.zeros(1, 1), shade=torch.full((1, 1), -1.2), edge=torch.full((1, 1), 30.0))
+    places = torch.linspace(-0.5, 0.5, SIZE)
+    bright = shading.pattern(lights, places, places)[0, 0, 0]
+    field = shading.log_gain(lights, picture, alpha)[0, :, 0]
+    lit, shaded = field[:, bright > 0.99], field[:, bright < 0.01]
+    assert lit.shape[1] > 50 and shaded.shape[1] > 50
+    assert float(lit.mean() - shaded.mean()) == pytest.approx(1.2, abs=0.02)
 
 
 def test_samples_do_not_know_of_each_other_and_stillness_is_still():

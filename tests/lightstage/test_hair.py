@@ -24,6 +24,7 @@ def test_strands_stay_outside_and_keep_their_length(style):
     assert np.quantile(depth[:, 1:], 0.01) > -0.002
     length = np.linalg.norm(np.diff(strands, axis=1), axis=2).sum(1)
     if style.comb not in ("bun", "tail"):  # those end at the knot
+        assert np.median(length) > 0.5 * style.length
         assert np.median(length) < 1.6 * style.length * np.hypot(1, 2 * np.pi * style.curl / style.pitch)
 
 

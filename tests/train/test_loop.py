@@ -254,6 +254,27 @@ def test_a_damaged_state_is_named(damage, whole, tmp_path):
         train(task, replace(CONFIG, steps=30), out, resume=True)
 
 
+def test_it_is_told_that_it_has_begun_once_the_state_is_read(whole, tmp_path):
+    out, begun = tmp_path / "run", []
+    train(Regression(), CONFIG, tmp_path / "new", begun=lambda: begun.append("new"))
+    shutil.copytree(whole, out)
+    train(Regression(), replace(CONFIG, steps=26), out, resume=True, begun=lambda: begun.append("resumed"))
+    (out / "state" / "run.pt").write_bytes(b"")
+    with pytest.raises(InputError):
+        train(Regression(), replace(CONFIG, steps=30), out, resume=True, begun=lambda: begun.append("damaged"))
+    assert begun == ["new", "resumed"]
+
+
+def test_a_state_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail] unexpected pos 64 vs 0\nand more")
+
+    monkeypatch.setattr(loop.torch, "save", full)
+    with pytest.raises(OutputError, match=r"state.part cannot be written \(.*unexpected pos.*\); free some space"):
+        train(Regression(), CONFIG, tmp_path / "run")
+    assert not (tmp_path / "run" / "state").exists()
+
+
 def test_averaged_weights_are_what_the_formula_says(whole, tmp_path):
     task = Regression()
     train(task, CONFIG, tmp_path / "run")
@@ -382,7 +403,8 @@ def test_biases_do_not_decay():
     assert not any(group["params"] for group in loop._groups(frozen, CONFIG))
 
 
-@pytest.mark.parametrize("values", [{"steps": 0}, {"ema": 1.0}, {"ema": -0.1}])
+@pytest.mark.parametrize("values", [{"steps": 0}, {"ema": 1.0}, {"ema": -0.1}, {"minutes": 0}, {"log_every": 0},
+                                    {"validate_every": 0}, {"save_every": 0}])
 def test_settings_without_meaning_are_refused(values):
     with pytest.raises(OptionError, match=f"--set loop.{next(iter(values))}"):
         LoopConfig(**values)

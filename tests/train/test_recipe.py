@@ -5,6 +5,7 @@ Whole runs stand in tests/test_cli_train.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,24 @@ def test_a_beginning_goes_by_the_noise_of_the_run(monkeypatch):
     found = recipe._read_backbone("nano", wanted, "cpu").residual.levels(at, like)
     assert torch.equal(torch.stack(found), torch.stack(Schedule(wanted.schedule).levels(at, like)))
     assert not torch.equal(torch.stack(found), torch.stack(Schedule(given.schedule).levels(at, like)))
+
+
+def test_a_recipe_that_the_state_does_not_fit_does_not_take_the_old_one_s_place(tmp_path, monkeypatch):
+    begun = resolve(CodecRecipe, "nano", tmp_path)
+    fits = [True, False]
+
+    def train(*_: object, begun: Callable[[], None], **__: object) -> dict[str, float]:
+        if not fits.pop(0):
+            raise InputError("the state cannot be gone on from")
+        begun()
+        return {}
+
+    monkeypatch.setattr(recipe, "train", train)
+    recipe._run(SimpleNamespace(), begun, tmp_path, "cpu", print)
+    other = resolve(CodecRecipe, "nano", tmp_path, ["preset.codec.latent_channels=8"], resume=True)
+    with pytest.raises(InputError):
+        recipe._run(SimpleNamespace(), other, tmp_path, "cpu", print)
+    assert resolve(CodecRecipe, "nano", tmp_path, resume=True) == begun != other
 
 
 def test_another_preset_than_the_runs(tmp_path):
