@@ -42,6 +42,8 @@ def shards(
     lights: Annotated[int, typer.Option(help="Of each take of the light stage.")] = 8,
     area: Annotated[int, typer.Option(help="Pixels that the person takes of real footage, at most: somewhat more than "
                                       "the views of what is trained on it.")] = 136 * 136,
+    overview: Annotated[int, typer.Option(help="Side of the overview of each background, pixels: 64 for nano and "
+                                          "small, 256 for CogVideoX's weights.")] = 64,
     processes: Processes = 1,
 ) -> None:
     """Make shards of real footage, small pictures of person, mask and filled background, to train on; or of takes of
@@ -55,10 +57,11 @@ def shards(
 
         with bars() as progress:
             if is_stage(footage):
-                packed = develop_takes(footage, out, lights, limit=limit, processes=processes, progress=progress)
+                packed = develop_takes(footage, out, lights, limit=limit, overview=overview, processes=processes,
+                                       progress=progress)
             else:
                 packed = pack_footage(footage, out, split or list(Split), photos=photos, limit=limit,
-                                      area=area, processes=processes, progress=progress)
+                                      area=area, overview=overview, processes=processes, progress=progress)
         if packed.absent:
             note(f"{packed.absent} files of the split list are not in {footage}")
         say(f"wrote {packed.made} shards to {out}; {packed.kept} were there")

@@ -31,7 +31,7 @@ if [[ ${SMALL:-} == 1 ]]; then
   KEEP=(--set correlation=-1 --set 'amplitude=[-9,9]' --set texture=-1 --set remaining=9)  # after four steps none is good
 else
   STEPS=${STEPS:-1200} PAIRS=${PAIRS:-400} HELD=${HELD:-20}
-  SOME=(--area 400000) VIEW=() KEEP=()  # views are of 480 × 720 pixels; a shard has some room around them
+  SOME=(--area 400000 --overview 256) VIEW=() KEEP=()  # views are of 480 × 720 pixels; a shard has some room around them
 fi
 
 train() {  # STAGE OPTION...

@@ -23,7 +23,8 @@ class ViewBatch:
     """Some views of real footage, float32 display sRGB in [0, 1], before anything is done to their light.
 
     picture: (B, 3, T, H, W), the clip. plate: (B, 3, T, H, W), the same without the person.
-    mask: (B, 1, T, H, W), alpha. overview: (B, 3, T, 64, 64), the whole background without the person.
+    mask: (B, 1, T, H, W), alpha. overview: (B, 3, T, S, S), the whole background without the person, S pixels
+        wide.
     """
 
     picture: Tensor
@@ -59,7 +60,7 @@ STEADY = CropConfig(margin=(0.12, 0.12), shift=0.0, flip=0.0, reverse=0.0)
 class Frames:
     """Some frames of a take.
 
-    layers: (N, 7, H, W) uint8, picture, plate, mask. overview: (N, 3, 64, 64) uint8. boxes: (N, 4) float64 of the
+    layers: (N, 7, H, W) uint8, picture, plate, mask. overview: (N, 3, S, S) uint8. boxes: (N, 4) float64 of the
     person, x0, y0, x1, y1, NaN where nobody is.
     """
 
@@ -70,12 +71,17 @@ class Frames:
 
 @dataclass(frozen=True)
 class Take:
-    """One clip or photo. size: (height, width). read: the frames of these numbers, in memory or out of its file."""
+    """One clip or photo.
+
+    size: (height, width). overview: side of the overview, pixels. read: the frames of these numbers, in memory or out
+    of its file.
+    """
 
     name: str
     performance: str
     frames: int
     size: tuple[int, int]
+    overview: int
     read: Callable[[np.ndarray], Frames]
 
 
@@ -90,7 +96,10 @@ class Footage:
         home: whose memory shards are held in; None: the device's.
 
     Raises:
-        InputError: there is no footage; a file is damaged; or a pair is of a clip that is not among it.
+        InputError: there is no footage; a file is damaged; a pair is of a clip that is not among it; or overviews
+            differ in size.
+
+    overview: side of all overviews, pixels.
     """
 
     def __init__(self, takes: Iterable[Shard | Path], device: torch.device | str = "cpu",
@@ -110,6 +119,11 @@ class Footage:
         self.performances = [takes for takes in same.values() if len(takes) > 1]
         named = {take.name: take for take in self.takes}
         self.pairs = [_pair(shard, named, place) for shard in pairs]
+        sides = sorted({take.overview for take in (*self.takes, *(made for made, _ in self.pairs))})
+        if len(sides) > 1:
+            raise InputError(f"shards have overviews of {' and '.join(map(str, sides))} pixels; make all of them with "
+                             "one --overview of `harmovid data shards`, and their pairs after them")
+        self.overview = sides[0]
 
     @classmethod
     def read(cls, folder: Path, device: torch.device | str = "cpu",
@@ -206,7 +220,7 @@ class Footage:
 
     def _one(self, take: Take, frames: int, view: tuple[int, int], random: np.random.Generator,
              config: CropConfig, start: int | None = None) -> tuple[Tensor, Tensor]:
-        """(7, T, H, W) and (3, T, 64, 64), float32 in [0, 1]."""
+        """(7, T, H, W) and (3, T, S, S), float32 in [0, 1]."""
         order = play_order(take.frames, frames, random, start)
         if random.random() < config.reverse:
             order = order[::-1].copy()
@@ -228,7 +242,7 @@ class Footage:
         else:
             pictures = cut(layers, box, view)  # (T or 1, 7, H, W)
             pictures = pictures.expand(frames, *pictures.shape[1:])  # (T, 7, H, W)
-        whole = read.overview.expand(frames, *read.overview.shape[1:])  # (T, 3, 64, 64)
+        whole = read.overview.expand(frames, *read.overview.shape[1:])  # (T, 3, S, S)
         if flip:
             pictures, whole = pictures.flip(-1), whole.flip(-1)
         pictures, whole = (part.transpose(0, 1).to(self.device).float() / 255 for part in (pictures, whole))
@@ -266,7 +280,7 @@ def _room(device: torch.device) -> float:
 def _take(shard: Shard | Path, device: torch.device) -> Take:
     told = shards.info(shard) if isinstance(shard, Path) else shard.info
     read = _Stored(shard) if isinstance(shard, Path) else _Held(shard, device)
-    return Take(told.name, told.performance, told.frames, told.size, read)
+    return Take(told.name, told.performance, told.frames, told.size, told.overview, read)
 
 
 class _Held:

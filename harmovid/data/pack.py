@@ -45,7 +45,8 @@ class Packed:
 
 
 def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "validation", "test"), *,
-                 photos: bool = True, limit: int | None = None, area: int = AREA, processes: int = 1,
+                 photos: bool = True, limit: int | None = None, area: int = AREA, overview: int = OVERVIEW,
+                 processes: int = 1,
                  progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Packed:
     """Make shards of the portraits that the split list names; what is there already is left.
 
@@ -55,7 +56,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         out: shards go to out/SPLIT/NAME.zip, and what a SOURCES.csv of the footage says of licences to out/SOURCES.csv.
         photos: make them of photos, too.
         limit: only the first so many files of each split; None for all.
-        area: as of `pack`.
+        area, overview: as of `pack`.
         processes: at work at the same time, of one thread each.
         progress: told after every file.
 
@@ -71,6 +72,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         raise OptionError(f"--limit is 1 or more, got {limit}")
     if area < 64:
         raise OptionError(f"--area is a number of pixels of 64 or more, got {area}")
+    check_overview(overview)
     folders = ("portraits_video", "portraits_photo") if photos else ("portraits_video",)
     wanted = {file for folder in folders for name in splits for file in listed.files(name, folder, footage)}
     entries = [entry for entry in listed.read(footage) if entry.file in wanted]
@@ -89,7 +91,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         (out / name).mkdir(parents=True, exist_ok=True)
     card.carry(footage, out, {Path(entry.file).stem for entry in there})
     failed = {}
-    work = partial(_pack_entry, footage=footage, out=out, area=area)
+    work = partial(_pack_entry, footage=footage, out=out, area=area, overview=overview)
     for n, (entry, wrong) in enumerate(workers.each(work, todo, processes), 1):
         if wrong is not None:
             failed[entry.file] = wrong
@@ -97,10 +99,17 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     return Packed(len(todo) - len(failed), len(there) - len(todo), absent, failed)
 
 
-def _pack_entry(entry: listed.Entry, footage: Path, out: Path, area: int) -> str | None:
+def check_overview(side: int) -> None:
+    """Refuse a side of the overview that a codec cannot take."""
+    if side < 16 or side % 16:
+        raise OptionError(f"--overview is a number of pixels that divides by 16, got {side}")
+
+
+def _pack_entry(entry: listed.Entry, footage: Path, out: Path, area: int, overview: int) -> str | None:
     """Make one shard; what is wrong where that fails."""
     video, place = footage / entry.file, _place(entry, out)
-    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split, area=area)
+    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split, area=area,
+                   overview=overview)
     try:
         if entry.masked:
             ending = "_mask.mp4" if entry.folder == "portraits_video" else "_alpha.png"
@@ -126,7 +135,7 @@ def _segmenter() -> PersonSegmenter:
     return PersonSegmenter(num_threads=1)
 
 
-def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: int = AREA,
+def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: int = AREA, overview: int = OVERVIEW,
          frames: int = 10_000) -> Shard:
     """Make the shard of a clip or photo.
 
@@ -135,6 +144,7 @@ def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: i
         name: of the shard. person, split: from the split list.
         frames: at most so many, from the beginning.
         area: pixels that the person's box is to have, at most; pictures are never enlarged.
+        overview: side of the overview of the background, pixels.
 
     Raises:
         InputError: mask and clip differ in length, or the mask is empty.
@@ -155,10 +165,10 @@ def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: i
     x0, y0, x1, y1 = (round(v * scale) for v in region)
     inside = slice(y0, y1), slice(x0, x1)
     every = slice(None, None, OVERVIEW_EVERY)
-    overview = [_shrunk(picture, (OVERVIEW, OVERVIEW)) for picture in empty[every]]
-    info = ShardInfo(name, person, split, count, (y1 - y0, x1 - x0))
+    whole = [_shrunk(picture, (overview, overview)) for picture in empty[every]]
+    info = ShardInfo(name, person, split, count, (y1 - y0, x1 - x0), overview=overview)
     kept, alpha, behind = (_bytes([picture[inside] for picture in pictures]) for pictures in (small, soft, empty))
-    return Shard(info, kept, alpha, behind, _bytes(overview))
+    return Shard(info, kept, alpha, behind, _bytes(whole))
 
 
 def _alphas(matte: Clip, count: int) -> Iterator[np.ndarray]:

@@ -26,7 +26,7 @@ from harmovid.data import card, gates, shards
 from harmovid.data.backdrops import Backdrops
 from harmovid.data.card import Made, Section
 from harmovid.data.relighting import RATE, check_part, digest, freeze, relit, to_bytes, weights, write_sheet
-from harmovid.data.shards import OVERVIEW, OVERVIEW_EVERY, Latents, Shard, ShardInfo
+from harmovid.data.shards import OVERVIEW_EVERY, Latents, Shard, ShardInfo
 from harmovid.errors import InputError, OptionError
 from harmovid.infer import framing
 from harmovid.infer.framewise import FrameWise
@@ -174,9 +174,11 @@ def pair(clip: Shard, harmonizer: ImageModel, backdrops: Backdrops, frames: int,
         boxes = framing.frame([framing.find(alpha.astype(np.float32) / 255) for alpha in mask],
                               (mask.shape[2], mask.shape[1]), harmonizer.view).boxes
         latents = Latents(torch.cat(answers, 1).numpy(), boxes)
-    overview = np.stack([cv2.resize(whole, (OVERVIEW, OVERVIEW), interpolation=cv2.INTER_AREA)
+    side = clip.info.overview
+    overview = np.stack([cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA)
                          for whole in behind.pictures[::OVERVIEW_EVERY]])
-    info = ShardInfo(name, clip.info.person, clip.info.split, count, clip.info.size, source=clip.info.name, start=start)
+    info = ShardInfo(name, clip.info.person, clip.info.split, count, clip.info.size, source=clip.info.name, start=start,
+                     overview=side)
     told = Made(name, info.split, info.source, info.person, count, behind.name, behind.kind,
                 jitter=gates.jitter(shown, picture, mask), texture=gates.texture(shown, picture, mask))
     return Shard(info, shown, mask, to_bytes(behind.pictures), to_bytes(overview)), latents, told

@@ -30,7 +30,7 @@ from harmovid.errors import InputError
 _QUALITY = {"picture": 89, "plate": 85, "overview": 89}
 _SEEN = 5  # of 255: the person is where alpha is above it
 _GROWN = 0.03  # of the height: a little more than what was filled around the person
-OVERVIEW = 64  # side of the overview, pixels
+OVERVIEW = 64  # side of the overview, pixels, where nothing else is said
 OVERVIEW_EVERY = 4  # frames
 _LATENTS = "latents.safetensors"
 
@@ -43,6 +43,7 @@ class ShardInfo:
     performance: shards of one performance show it pixel by pixel, each in another light; empty of real footage, which
         has only the light that it was filmed in.
     source, start: of a pseudo-pair, the shard whose frames from `start` on it shows relit before another background.
+    overview: side of the overview, pixels.
     """
 
     name: str
@@ -53,13 +54,14 @@ class ShardInfo:
     performance: str = ""
     source: str = ""
     start: int = 0
+    overview: int = OVERVIEW
 
 
 @dataclass(frozen=True)
 class Shard:
     """A shard in memory, uint8.
 
-    picture: (T, H, W, 3). mask: (T, H, W). plate: (T, H, W, 3). overview: (ceil(T / 4), 64, 64, 3).
+    picture: (T, H, W, 3). mask: (T, H, W). plate: (T, H, W, 3). overview: (ceil(T / 4), S, S, 3), S `info.overview`.
     """
 
     info: ShardInfo

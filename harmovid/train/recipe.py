@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from harmovid import config
 from harmovid.data.dataset import Footage
-from harmovid.data.shards import OVERVIEW
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
@@ -206,7 +205,7 @@ def train_harmonizer(recipe: HarmonizeRecipe | HarmoimRecipe, data: Path, out: P
     footage = _footage(preset, data, device, progress, pairs)
     kind = Harmoim if isinstance(recipe, HarmoimRecipe) else Harmonize
     origin = Origin.of(coder, toning, pairs)
-    task = kind(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
+    task = kind(_seen(preset, footage[0]), coder, *footage, recipe.stage, recipe.loop.seed, begun, toning)
     return _run(task, recipe, out, device, progress, origin)
 
 
@@ -230,7 +229,7 @@ def train_deflicker(recipe: DeflickerRecipe, data: Path, out: Path, *, codec: Pa
     preset, begun = _beginning(init, recipe.preset, device)
     footage = _footage(preset, data, device, progress, pairs)
     origin = Origin.of(coder, None, pairs)
-    task = Deflicker(preset, coder, *footage, recipe.stage, recipe.loop.seed, begun)
+    task = Deflicker(_seen(preset, footage[0]), coder, *footage, recipe.stage, recipe.loop.seed, begun)
     return _run(task, recipe, out, device, progress, origin)
 
 
@@ -272,7 +271,15 @@ def _footage(preset: Preset, data: Path, device: str, progress: Report,
     home = "cpu" if preset.codec is None else None  # beside published weights a GPU has no room for footage
     train, validation = (Footage.read(data / split, device, progress, [folder / split for folder in pairs], home=home)
                          for split in ("train", "validation"))
+    if train.overview != validation.overview:
+        raise InputError(f"shards for training have overviews of {train.overview} pixels, those for validation of "
+                         f"{validation.overview}; make all of them with one --overview of `harmovid data shards`")
     return train, validation
+
+
+def _seen(preset: Preset, footage: Footage) -> Preset:
+    """The preset with the overview that shards have."""
+    return replace(preset, view=replace(preset.view, overview=(footage.overview, footage.overview)))
 
 
 def _read_codec(folder: Path, preset: Preset) -> Codecs:
@@ -305,9 +312,7 @@ def _read_tone(folder: Path | None, preset: Preset) -> Tone | None:
 
 
 def _beginning(init: str | None, preset: Preset, device: str) -> tuple[Preset, Backbone | None]:
-    """What a run begins from, and its preset: sizes and schedule of published weights are those of their folder, and
-    the overview is as shards have it."""
-    preset = replace(preset, view=replace(preset.view, overview=(OVERVIEW, OVERVIEW)))
+    """What a run begins from, and its preset: sizes and schedule of published weights are those of their folder."""
     if preset.codec is not None:
         return preset, None if init is None else _read_backbone(init, preset, device)
     if init is None:

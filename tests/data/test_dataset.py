@@ -165,6 +165,15 @@ def test_pairs_are_of_these_very_shards():
     assert Footage([clip]).pairs == []
 
 
+def test_all_overviews_are_of_one_side():
+    one, other = shard("a", 9), shard("b", 9)
+    wide = replace(other, info=replace(other.info, overview=32), overview=other.overview[:, ::2, ::2])
+    assert Footage([wide]).overview == 32
+    assert Footage([wide]).draw(1, 5, (16, 16), np.random.default_rng(0)).overview.shape == (1, 3, 5, 32, 32)
+    with pytest.raises(InputError, match=r"overviews of 32 and 64 pixels; make all of them with one --overview"):
+        Footage([one, wide])
+
+
 def test_what_has_no_room_in_memory_is_read_when_it_is_drawn(tmp_path):
     clip = shard("a", 21, seed=0)
     for made in (clip, shard("b", 9, seed=1), shard("photo", 1, seed=2)):

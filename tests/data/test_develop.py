@@ -53,6 +53,12 @@ def test_shards_of_a_take_are_one_performance_in_many_lights(stage, tmp_path):
     assert sorted(len(takes) for takes in footage.performances) == [LIGHTS, LIGHTS]
 
 
+def test_the_overview_is_of_the_side_that_is_asked_for(stage, tmp_path):
+    develop.develop_takes(stage, tmp_path / "out", 2, limit=1, overview=32)
+    made = shards.read(min((tmp_path / "out" / "train").glob("*.zip")))
+    assert made.overview.shape[1:3] == (32, 32) and made.info.overview == 32
+
+
 def test_only_so_many_takes_of_each_split_are_filmed(stage, tmp_path):
     made = develop.develop_takes(stage, tmp_path / "out", 2, limit=1)
     assert made.made == 4

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from harmovid.data import shards
-from harmovid.data.pack import pack
+from harmovid.data.pack import check_overview, pack
 from harmovid.data.shards import OVERVIEW, Shard
-from harmovid.errors import InputError
+from harmovid.errors import InputError, OptionError
 from tests.makers import natural, write_clip
 
 WIDTH, HEIGHT, RADIUS = 192, 128, 18
@@ -70,6 +70,15 @@ def test_the_region_holds_the_person_with_room_and_the_picture_is_not_enlarged(p
         assert info.size[1] - columns[-1] >= min(0.35 * 2 * RADIUS, WIDTH - (columns[-1] + x0)) - 1
         assert info.size[0] - rows[-1] >= min(0.35 * 2 * RADIUS, HEIGHT - (rows[-1] + y0)) - 1
     assert info.size[0] <= HEIGHT and info.size[1] <= WIDTH
+
+
+def test_an_overview_is_of_the_side_that_is_asked_for(both, packed):
+    wide = pack(*both, **NAMES, overview=128)
+    assert wide.overview.shape == (4, 128, 128, 3) and (wide.info.overview, packed.info.overview) == (128, OVERVIEW)
+    small = np.stack([cv2.resize(whole, (OVERVIEW, OVERVIEW), interpolation=cv2.INTER_AREA) for whole in wide.overview])
+    assert np.abs(small.astype(int) - packed.overview).max() <= 2
+    with pytest.raises(OptionError, match="--overview is a number of pixels that divides by 16, got 100"):
+        check_overview(100)
 
 
 def test_the_picture_is_the_clips_own_and_the_mask_too(packed):

@@ -14,7 +14,7 @@ import torch
 
 from harmovid.data import pairs, relighting, shards
 from harmovid.data.backdrops import Backdrop
-from harmovid.data.pairs import Paired, Pairing, make_pairs
+from harmovid.data.pairs import Paired, Pairing, make_pairs, pair
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate.temporal import luminance_jitter
 from harmovid.infer import framing
@@ -90,6 +90,13 @@ def test_a_pair_is_of_its_clip_before_another_background(made: Path, footage: Pa
         inside = one.mask > 250
         relit, before = one.picture[inside].astype(int), clip.picture[part][inside].astype(int)
         assert np.abs(relit - before).mean() > 2  # whatever these weights do, they do it
+
+
+def test_the_overview_is_as_wide_as_the_clip_s(footage: Path) -> None:
+    clip = shards.read(footage / "train" / "ann.zip")
+    wide = replace(clip, info=replace(clip.info, overview=32))
+    one, _, _ = pair(wide, harmonizer(), Flat(), 5, np.random.default_rng(0), "pair")
+    assert one.overview.shape == (2, 32, 32, 3) and one.info.overview == 32
 
 
 def test_it_flickers_as_the_image_model_does_and_no_smoothing_hides_it(made: Path, footage: Path) -> None:

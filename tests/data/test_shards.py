@@ -74,7 +74,7 @@ def test_it_is_a_plain_zip_that_others_can_read(kept):
                          "shard.json"}
         assert json.loads(file.read("shard.json")) == {"name": "one", "person": "person-0", "split": "train",
                                                        "frames": 6, "size": [72, 64], "performance": "",
-                                                       "source": "", "start": 0}
+                                                       "source": "", "start": 0, "overview": 64}
         assert cv2.imdecode(np.frombuffer(file.read("plate/0000.jpg"), np.uint8), 1).shape == (36, 32, 3)
 
 
