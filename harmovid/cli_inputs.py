@@ -49,18 +49,11 @@ def check_detail(options: Options) -> None:
     """Refuse what the network's own picture does not heed.
 
     Raises:
-        OptionError: a strength, the edge that the network drew, or an option of the mask, together with --detail
-            network.
+        OptionError: a strength, or the edge that the network drew, together with --detail network.
     """
-    from harmovid.infer.plan import Options
-
-    usual = Options()
-    told = {"--strength": options.strength != usual.strength, "--set recover=true": options.recover,
-            "--edge": options.edge not in (usual.edge, 0), "--steady": options.steady != usual.steady,
-            **{f"--{name}": getattr(options.refine, name) != value for name, value in vars(usual.refine).items()}}
-    if options.detail == "network" and any(told.values()):
-        given = next(name for name, changed in told.items() if changed)
-        raise OptionError(f"{given} is for the picture at full size; leave it out, or --detail network")
+    if options.detail == "network" and (options.strength != 1 or options.recover):
+        told = "--strength" if options.strength != 1 else "--set recover=true"
+        raise OptionError(f"{told} is for the picture at full size; leave it out, or --detail network")
 
 
 def fps_unused(clip: Clip) -> str:

@@ -116,8 +116,8 @@ def look(plan: Plan, view: ViewSize, progress: Progress = lambda stage, done, to
          clock: _Clock | None = None) -> Iterator[Look]:
     """The first pass, whose views lie on disk while the context lasts.
 
-    It depends on the plan's clips, lengths, places and masks, and not on what is done to the light or written: several
-    harmonizers of one size of view may share it.
+    It depends on the plan's clips, lengths, places and masks, and on what is asked of those, and not on what is done to
+    the light or written: several harmonizers of one size of view may share it.
 
     Raises:
         InputError: a file turns out damaged, or the mask is empty from beginning to end.
@@ -125,7 +125,7 @@ def look(plan: Plan, view: ViewSize, progress: Progress = lambda stage, done, to
     clock = clock or _Clock()
     frames, soft = _scan(plan, view, clock, progress)
     with framing.SpooledViews(frames.view, view.overview) as views:
-        _spool(plan, frames, views, clock, progress)
+        _spool(plan, frames, soft, views, clock, progress)
         with clock("look"):
             found = shots(views) if plan.options.preview is None else each_frame(views)
         yield Look(frames, soft, views, found)
@@ -219,10 +219,10 @@ def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tupl
     return framing.frame(found, plan.size, view), is_cut_out(plan) or 2 * sum(soft) > len(soft)
 
 
-def _spool(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
+def _spool(plan: Plan, frames: framing.Framing, soft: bool, views: framing.SpooledViews, clock: _Clock,
            progress: Progress) -> None:
-    """Fill `views`."""
-    triples = prefetch(zip(_foregrounds(plan), _masks(plan), _backgrounds(plan), strict=True))
+    """Fill `views`; the harmonizer is told the very mask that composites."""
+    triples = prefetch(zip(_foregrounds(plan), _refined(plan, soft), _backgrounds(plan), strict=True))
     for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
         with clock("look"):
             x0, y0, x1, y1 = frames.boxes[i]

@@ -37,7 +37,8 @@ class HarmonizeStage(LatentStage):
     sources: what batches are of. misfit: how the person's light is made wrong.
     masks: of pseudo-pairs: binary towards the synthetic and pseudo-alpha towards the real (asymmetric), or one kind
         both ways.
-    dropout: share of samples that are told nothing of the background, neither latents nor palette.
+    dropout: share of samples whose background's latents and palette are zeros; the composite still shows what lies
+        around the person, whose tone has been told all.
     """
 
     sources: Sources = Sources()

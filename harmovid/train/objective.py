@@ -95,9 +95,10 @@ def diffusion_loss(backbone: torch.nn.Module, schedule: Schedule, target: Tensor
         noise = noise + (a / s).clamp(max=_STEEPEST) * (beneath - target)  # (B, 16, Tl, h, w)
     predicted = backbone(noisy, conditions, steps, palette).float()  # (B, 16, Tl, h, w)
     weight = 1 + config.foreground * cover  # (B, 1, Tl, h, w)
-    error = (predicted - schedule.target(target, noise, steps)).square()  # (B, 16, Tl, h, w)
-    base = (error * weight).mean() / weight.mean()
-    wrong = schedule.to_x0(predicted, noisy, steps) - target  # (B, 16, Tl, h, w)
+    wanted = schedule.target(target, noise, steps)  # (B, 16, Tl, h, w)
+    base = ((predicted - wanted).square() * weight).mean() / weight.mean()
+    # What is wanted leads to the target, but for the part of a step that is not asked for.
+    wrong = schedule.to_x0(predicted, noisy, steps) - schedule.to_x0(wanted, noisy, steps)  # (B, 16, Tl, h, w)
     tint = torch.einsum("kc,bcthw->bkthw", colours, wrong).square()  # (B, 3, Tl, h, w)
     colour = (tint * cover).sum() / (3 * cover.sum() + 1)
     return {"loss": base + config.colour * colour, "v": base.detach(), "colour": colour.detach()}
@@ -113,12 +114,14 @@ def own_answers(backbone: torch.nn.Module, schedule: Schedule, target: Tensor, c
         return None
     picked = torch.rand(len(target), generator=generator, device=target.device) < config.own_answers  # (B,)
     noise = torch.randn(target.shape, generator=generator, device=target.device)
+    asked = picked.clone()
+    asked[0] |= not bool(picked.any())  # every process asks: of a network that is divided each needs the others' parts
+    with torch.no_grad():
+        answer = one_step(backbone, schedule, conditions[asked], noise[asked],
+                          None if palette is None else palette[asked]).to(target)
     beneath = target.clone()  # (B, 16, Tl, h, w)
-    if bool(picked.any()):
-        with torch.no_grad():
-            beneath[picked] = one_step(backbone, schedule, conditions[picked], noise[picked],
-                                       None if palette is None else palette[picked]).to(target)
-    return beneath
+    beneath[asked] = answer
+    return torch.where(picked[:, None, None, None, None], beneath, target)
 
 
 def colour_map(latents: Tensor, video: Tensor) -> Tensor:

@@ -34,6 +34,14 @@ def test_batches_are_of_single_frames_that_belong_to_their_number() -> None:
     assert equal(harmoim().batch(1, 0), second)
 
 
+def test_validation_is_of_single_frames_as_it_is_used() -> None:
+    task = harmoim()
+    seen: list[int] = []
+    task.module.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[2]))
+    figures, _ = task.validate(task.module)
+    assert seen and set(seen) == {1} and "gain" in figures
+
+
 def test_dropout_takes_background_overview_and_palette_and_leaves_the_person() -> None:
     whole, none = (harmoim(replace(STAGE, dropout=share)).batch(2, 0) for share in (0.0, 1.0))
     assert whole["conditions"][:, 16:48].abs().sum() > 0 and whole["palette"].abs().sum() > 0

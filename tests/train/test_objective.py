@@ -259,13 +259,14 @@ def test_beneath_the_noise_may_lie_another_picture():
             parts = diffusion_loss(Says(right), schedule, target, torch.zeros(2, 304, 3, 4, 4), cover, noise, steps,
                                    colours, OBJECTIVE, beneath=beneath)
             assert parts["loss"] < 1e-5
-    # Near the clean end a part of it: the noise asked for stays bounded.
+    # Near the clean end a part of it: the noise asked for stays bounded, and colours are asked for no more.
     steps = torch.full((2,), 10)
     a, s = V.levels(10, target)
     assert a / s > 9
     part = V.target(target, noise + 3 * (beneath - target), 10)
-    assert diffusion_loss(Says(part), V, target, torch.zeros(2, 304, 3, 4, 4), cover, noise, steps, colours, OBJECTIVE,
-                          beneath=beneath)["v"] < 1e-9
+    parts = diffusion_loss(Says(part), V, target, torch.zeros(2, 304, 3, 4, 4), cover, noise, steps, colours, OBJECTIVE,
+                           beneath=beneath)
+    assert parts["v"] < 1e-9 and parts["colour"] < 1e-9
 
 
 def test_own_answers_lie_beneath_their_share():
@@ -284,3 +285,15 @@ def test_own_answers_lie_beneath_their_share():
     theirs = (beneath - answer).abs().flatten(1).amax(1) < 1e-6
     assert theirs.float().mean() == pytest.approx(0.3, abs=0.07)
     assert torch.equal(beneath[~theirs], target[~theirs])
+
+
+def test_the_network_is_asked_whoever_is_picked():
+    """Of a network that is divided among processes each has to ask as often as the others."""
+    asked = []
+    for seed in range(12):
+        network = Says(lambda noisy, *_: asked.append(len(noisy)) or torch.zeros_like(noisy))
+        target = random(1, 16, 1, 2, 2)
+        beneath = own_answers(network, V, target, torch.zeros(1, 304, 1, 2, 2), torch.Generator().manual_seed(seed),
+                              DiffusionObjective(own_answers=0.5))
+        asked.append(-int(torch.equal(beneath, target)))
+    assert asked[::2] == [1] * 12 and 0 > sum(asked[1::2]) > -12
