@@ -51,6 +51,8 @@ def score(
     masks: Annotated[Path | None, typer.Option(help="Folder of masks.")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder of the foregrounds as filmed.")] = None,
     background: Annotated[Path | None, typer.Option(help="Folder of the backgrounds as placed.")] = None,
+    testset: Annotated[Path | None, typer.Option(help="A test set, in place of --truth and the others: its truth, the "
+                                                 "masks that score, and as many frames as it scores.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Bring results of another size to that of their "
                                          "truth.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Only what needs no network and no optical flow.")] = False,
@@ -70,17 +72,26 @@ def score(
     with errors_as_sentences():
         from harmovid.evaluate.measures import Tools, load_tools
         from harmovid.evaluate.rows import summary, table
+        from harmovid.evaluate.run import score_set
         from harmovid.evaluate.score import score_folder
 
+        if testset is not None and (truth or masks or source or background or resize):
+            raise OptionError("--testset says itself what results are held against; leave out --truth, --masks, "
+                              "--source, --background and --resize")
         if quick and (clip or face or raft):
             raise OptionError("--quick leaves out what --clip, --face and --raft are for; give one or the other")
         tools, missing = (Tools(), []) if quick else load_tools(clip, face, raft)
         for remark in missing:
             note(f"left out: {remark}")
         with bars() as progress:
-            rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
-                                resize=resize, tools=tools, workers=_cores(),
-                                on_clip=lambda name, done, total: progress("score", done, total))
+            def told(name: str, done: int, total: int) -> None:
+                progress("score", done, total)
+
+            if testset is not None:
+                rows = score_set(testset, [results], _cores(), tools, reports=[out], progress=told)[0]
+            else:
+                rows = score_folder(results, out, truth=truth, masks=masks, source=source, background=background,
+                                    resize=resize, tools=tools, workers=_cores(), on_clip=told)
         sys.stdout.write(json.dumps(summary(rows)) + "\n" if as_json else table(rows) + "\n")
         failed = [row for row in rows if "error" in row]
         if failed:

@@ -16,7 +16,8 @@ train = typer.Typer(no_args_is_help=True, help="Train the networks.")
 
 _STOPPED = "go on with --resume; what was done since the last state is done again"
 
-Preset = Annotated[str, typer.Option(help="Size of the model: nano, small.")]
+Preset = Annotated[str | None, typer.Option(help="Size of the model: nano (the default), small, cogvideox-2b … A run "
+                                                 "that is resumed has its own.")]
 Shards = Annotated[Path, typer.Option("--data", help="Folder of shards: what `harmovid data shards` made.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder of the run: config.json, log.jsonl, sheets/, state/, "
                                    "and in the end model/.")]
@@ -38,7 +39,7 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Of everything random. Def
 def codec(
     data: Shards,
     out: Out,
-    preset: Preset = "nano",
+    preset: Preset = None,
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
@@ -57,7 +58,7 @@ def codec(
 def tone(
     data: Shards,
     out: Out,
-    preset: Preset = "nano",
+    preset: Preset = None,
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
@@ -80,7 +81,7 @@ def harmonize(
     tone: Tone = None,
     init: Init = None,
     pairs: Pairs = None,
-    preset: Preset = "nano",
+    preset: Preset = None,
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
@@ -103,7 +104,7 @@ def harmoim(
     codec: Codec,
     tone: Tone = None,
     init: Init = None,
-    preset: Preset = "nano",
+    preset: Preset = None,
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
@@ -126,7 +127,7 @@ def deflicker(
     codec: Codec,
     init: Init = None,
     pairs: Pairs = None,
-    preset: Preset = "nano",
+    preset: Preset = None,
     resume: Resume = False,
     device: Where = Device.cpu,
     set_: Settings = None,
@@ -142,8 +143,8 @@ def deflicker(
            codec=codec, init=init, pairs=pairs or [])
 
 
-def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str, data: Path, out: Path, resume: bool,
-           device: Device, settings: list[str] | None, seed: int | None, **more: Any) -> None:
+def _train(kind: type[Any], run: Callable[..., dict[str, float]], preset: str | None, data: Path, out: Path,
+           resume: bool, device: Device, settings: list[str] | None, seed: int | None, **more: Any) -> None:
     """What the stages' commands share; `more` is for `run` alone."""
     with errors_as_sentences(_STOPPED):
         from harmovid.train.recipe import resolve

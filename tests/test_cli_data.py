@@ -66,6 +66,17 @@ class TestShards:
         assert "wrote 1 shards to out; 2 were there" in invoke("data shards footage -o out").stderr
         assert Path("out/train/one.zip").read_bytes() == b"mine"
 
+    def test_who_was_moved_to_another_split_is_not_left_in_the_old_one(self, footage):
+        invoke("data shards footage -o out")
+        before = tree(Path("out"))
+        listed = footage / "split.csv"
+        listed.write_text(listed.read_text().replace("three,train", "three,test"))
+        said = invoke("data shards footage -o out", 2).stderr
+        assert "the list has portraits_photo/three.jpg in test, but there is out/train/three.zip; delete" in said
+        assert tree(Path("out")) == before
+        Path("out/train/three.zip").unlink()
+        assert "wrote 1 shards" in invoke("data shards footage -o out").stderr
+
     def test_a_part_of_it(self):
         invoke("data shards footage -o a --split train --no-photos")
         invoke("data shards footage -o b --split validation --split test")

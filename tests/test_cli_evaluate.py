@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,18 @@ class TestRun:
         before = tree(made)
         assert invoke("evaluate run set --model reinhard --model background").stdout == result.stdout
         assert tree(made) == before
+
+    def test_a_peer_s_results_are_scored_as_the_set_scores(self, made):
+        invoke("evaluate run set --model reinhard")
+        shutil.copytree(made / "set" / "results" / "reinhard", made / "peer", ignore=shutil.ignore_patterns("*.json*"))
+        invoke("evaluate score peer --testset set -o peer.jsonl")
+        ours, theirs = ({row["clip"]: row for row in map(json.loads, file.read_text().splitlines())}
+                        for file in (made / "set/results/reinhard/report.jsonl", made / "peer.jsonl"))
+        assert ours.keys() == theirs.keys() and len(ours) == 4
+        for name, row in ours.items():
+            assert theirs[name] == row | {"key": theirs[name]["key"]}  # which goes by the time of the files
+        said = invoke("evaluate score peer --testset set --truth set/truth -o other.jsonl", 2).stderr
+        assert "--testset says itself" in said
 
     def test_quick_and_settings_have_folders_of_their_own(self, made):
         result = invoke("evaluate run set --model reinhard --quick --set transfer.temporal_sigma=0")

@@ -100,6 +100,15 @@ def place(source: tuple[int, int], canvas: tuple[int, int], mode: Mode = "cover"
     return Placement(source, canvas, (corner[0], corner[1], size[0], size[1]))
 
 
+def same_framing(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes, (width, height), may be of one picture, large and small.
+
+    Rounding a small one's sides to whole or even pixels bends its proportions a little.
+    """
+    ratio = (one[0] / one[1]) / (other[0] / other[1])
+    return one == other or bool(abs(np.log(ratio)) <= 0.02 + 2 / min(one))
+
+
 def match(frames: int, rate: Fraction, other_frames: int, other_rate: Fraction, fit: Fit,
           first: int = 0) -> np.ndarray:
     """Which frame of another clip is shown at each frame of ours: sampled by time, nearest before.

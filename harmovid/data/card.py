@@ -73,17 +73,19 @@ def licences(folder: Path) -> dict[str, str]:
     """By name of a shard the licence of its clip, from SOURCES.csv beside the shards; empty where there is none.
 
     Raises:
-        InputError: it lacks one of the columns file and licence.
+        InputError: it is no table in UTF-8, or lacks one of the columns file and licence.
     """
     path = folder / SOURCES
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
+    try:
+        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
         if not {"file", "licence"} <= set(rows.fieldnames or ()):
             raise InputError(f"{path} has the columns {', '.join(rows.fieldnames or ())}; expected file and licence "
                              "among them")
-        return {Path(row["file"]).stem: row["licence"] or UNKNOWN for row in rows}
+        return {Path(row["file"]).stem: row["licence"] or UNKNOWN for row in rows if row["file"]}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); save it as CSV in UTF-8") from error
 
 
 def carry(footage: Path, shards: Path, names: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from harmovid.composite import plate
+from harmovid.composite import place, plate
 from harmovid.composite.segment import PersonSegmenter
 from harmovid.data import card, shards, workers
 from harmovid.data import split as listed
@@ -61,7 +61,8 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         progress: told after every file.
 
     Raises:
-        InputError: nothing of the list is there, or a SOURCES.csv is no such one.
+        InputError: nothing of the list is there; there are shards of what the list now has in another split; or a
+            SOURCES.csv is no such one.
         OptionError: an unknown split; fewer than one process or file, or 64 pixels; or more processes than there is
             memory for.
         MissingExtra: a mask is to be made, and the segmenter is not installed.
@@ -84,6 +85,7 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
         raise InputError(f"{footage} has none of the {len(entries)} files of the split list{such}; name the folder "
                          f"that holds {' and '.join(folders)}, or, of footage of your own, list it in "
                          f"{footage / listed.LIST} (docs/manual.md, \"data shards\")")
+    _check_moved(listed.read(footage), out)
     todo = [entry for entry in there if not _place(entry, out).is_file()]
     if not all(entry.masked for entry in todo):
         _segmenter()  # is it installed?
@@ -99,6 +101,17 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
     return Packed(len(todo) - len(failed), len(there) - len(todo), absent, failed)
 
 
+def _check_moved(entries: Sequence[listed.Entry], out: Path) -> None:
+    """Nobody may be in training whom the list has moved to test since."""
+    moved = [(entry, path) for entry in entries if entry.folder.startswith("portraits") for split in listed.SPLITS
+             if split != entry.split and (path := out / split / f"{Path(entry.file).stem}.zip").is_file()]
+    if moved:
+        entry, path = moved[0]
+        more = f", and {len(moved) - 1} more" if len(moved) > 1 else ""
+        raise InputError(f"the list has {entry.file} in {entry.split}, but there is {path}{more}; delete what lies in "
+                         "another split than the list says, and run it again")
+
+
 def check_overview(side: int) -> None:
     """Refuse a side of the overview that a codec cannot take."""
     if side < 16 or side % 16:
@@ -107,8 +120,8 @@ def check_overview(side: int) -> None:
 
 def _pack_entry(entry: listed.Entry, footage: Path, out: Path, area: int, overview: int) -> str | None:
     """Make one shard; what is wrong where that fails."""
-    video, place = footage / entry.file, _place(entry, out)
-    made = partial(pack, video, name=place.stem, person=entry.person, split=entry.split, area=area,
+    video, target = footage / entry.file, _place(entry, out)
+    made = partial(pack, video, name=target.stem, person=entry.person, split=entry.split, area=area,
                    overview=overview)
     try:
         if entry.masked:
@@ -116,11 +129,11 @@ def _pack_entry(entry: listed.Entry, footage: Path, out: Path, area: int, overvi
             shard = made(video.with_name(video.stem + ending))
         else:
             with TemporaryDirectory(prefix="harmovid-") as folder:
-                target = open_target(Path(folder) / "mask.mkv")
+                mask = open_target(Path(folder) / "mask.mkv")
                 clip = io.open_clip(video)
-                write_matte(clip, target, _segmenter(), indices=range(min(clip.frames, _UNMASKED)))
-                shard = made(target.path, frames=_UNMASKED)
-        shards.write(place, shard)
+                write_matte(clip, mask, _segmenter(), indices=range(min(clip.frames, _UNMASKED)))
+                shard = made(mask.path, frames=_UNMASKED)
+        shards.write(target, shard)
     except HarmoVidError as error:
         return str(error)
     return None
@@ -147,13 +160,16 @@ def pack(video: Path, mask: Path, *, name: str, person: str, split: str, area: i
         overview: side of the overview of the background, pixels.
 
     Raises:
-        InputError: mask and clip differ in length, or the mask is empty.
+        InputError: mask and clip differ in length or proportions, or the mask is empty.
     """
     clip, matte = io.open_clip(video), io.open_clip(mask)
     count = min(clip.frames, frames)
     if min(matte.frames, frames) != count:
         raise InputError(f"{mask} has {matte.frames} frames, {video} has {clip.frames}; give the mask of this clip")
     size = clip.width, clip.height
+    if not place.same_framing((matte.width, matte.height), size):
+        raise InputError(f"{mask} is {matte.width}×{matte.height}, {video} {size[0]}×{size[1]}; give a mask of the "
+                         "same framing")
     # The mask is read twice: a long clip's would not fit in memory at full size, and its scale comes from its boxes.
     boxes = _boxes((_shrunk(alpha, size) for alpha in _alphas(matte, count)), size, mask)
     region, scale = _region(boxes, size, area)

@@ -81,7 +81,7 @@ def compare(folder: Path, chosen: list[Method], tools: Tools, names: list[str] |
     places = dict.fromkeys(failed, folder)
     for (end, own), group in alike.items():
         scored = score_set(folder, [folder / "results" / method.name for method in group], workers, tools, names, end,
-                           own, _named(progress, "score"))
+                           own, progress=_named(progress, "score"))
         rows |= {method.name: found for method, found in zip(group, scored, strict=True)}
         if own is not None:
             places |= dict.fromkeys((method.name for method in group), inview.place(folder, own, end))

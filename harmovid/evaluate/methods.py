@@ -174,6 +174,8 @@ def record(chosen: Method, results: Path, view: ViewSize | None = None) -> None:
                    None if view is None or chosen.is_network else (view.area, view.multiple, *view.overview))
     file = results / _RECORD
     before = config.load(Record, file) if file.exists() else None
+    if before is not None and [path.name for path in results.iterdir()] == [_RECORD]:
+        before = None  # it came to nothing
     unknown = before is None and found.weights and any(results.glob("*.mkv"))
     # A folder of weights may have moved; what counts is what it holds.
     if unknown or (before is not None and replace(before, model=found.model, view=before.view or found.view) != found):

@@ -26,11 +26,13 @@ MAIN = ("foreground_psnr", "frame_psnr", "foreground_lpips", "foreground_motion"
 
 @dataclass(frozen=True)
 class Item:
-    """A composite of a set. psnr: of the composite as it is, dB, where the manifest has it."""
+    """A composite of a set. psnr: of the composite as it is, dB, where the manifest has it. frames: as many are scored;
+    None for all."""
 
     name: str
     clip: str
     psnr: float | None = None
+    frames: int | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def _manifest(path: Path) -> tuple[tuple[Item, ...], str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         items = tuple(Item(unicodedata.normalize("NFC", item["name"]), str(item.get("clip") or item["name"]),
-                           item.get("psnr")) for item in found["items"])
+                           item.get("psnr"), item.get("frames")) for item in found["items"])
         kind = str(found.get("kind") or "")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give the folder of a test set, with {MANIFEST} "
@@ -220,6 +222,12 @@ def _methods(folder: Path, items: tuple[Item, ...], remarks: list[str]) -> list[
         strange = len(rows.keys() - names)
         if strange:
             remarks.append(f"{place.name} has {strange} rows of clips that are not in the set; they are left out.")
+        beyond = [item.name for item in items
+                  if item.frames and rows.get(item.name, {}).get("frames", 0) > item.frames]
+        if beyond:
+            remarks.append(f"{place.name} has {len(beyond)} rows over more frames than the set scores; they are left "
+                           f"out: score them anew with `harmovid evaluate score --testset {folder}`.")
+            rows = {name: row for name, row in rows.items() if name not in beyond}
         method = Method(place.name, KNOWN.get(_first(place.name), "network"),
                         {name: row for name, row in rows.items() if name in names and "error" not in row},
                         {name: str(row["error"]) for name, row in rows.items() if name in names and "error" in row},

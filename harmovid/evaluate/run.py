@@ -147,7 +147,7 @@ class _Run:
 
 def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools | None = None,
               names: Collection[str] | None = None, end: int | None = None, view: ViewSize | None = None,
-              progress: Progress | None = None) -> list[list[Row]]:
+              reports: Sequence[Path] | None = None, progress: Progress | None = None) -> list[list[Row]]:
     """Score the results of methods against all that the set has of them; the report of each is OUT/report.jsonl.
 
     That is the truth, the masks that score, the foreground (where it lies in the same frame) and the background.
@@ -161,6 +161,7 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
         names: the items; None for all.
         end: frames that the methods were run on, where that is not all.
         view: of the methods, where their results are in network detail; None where they are full pictures.
+        reports: where else each method's report goes.
         progress: told after every item of every method.
 
     Returns:
@@ -177,7 +178,8 @@ def score_set(folder: Path, outs: Sequence[Path], workers: int = 1, tools: Tools
         if end is not None or item.frames is not None:
             there = io.open_clip(folder / "foreground" / f"{item.name}.mkv").frames
             lengths[known[item.name]] = min(there, end or there, item.frames or there)
-    found = score_folders([(out, out / ("psnr.jsonl" if errors_only else "report.jsonl")) for out in outs],
+    reports = reports or [out / ("psnr.jsonl" if errors_only else "report.jsonl") for out in outs]
+    found = score_folders(list(zip(outs, reports, strict=True)),
                           truth=truth if truth.is_dir() else None, masks=scoring_masks(place),
                           source=place / "foreground" if same else None,
                           background=background if view is None and not errors_only else None, workers=workers,

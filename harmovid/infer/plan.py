@@ -327,9 +327,7 @@ def _mask_placement(mask: Clip, foreground: Clip, fg_place: Placement) -> Placem
     size = (mask.width, mask.height)
     if size == fg_place.source:
         return fg_place
-    ratio = (size[0] / size[1]) / (foreground.width / foreground.height)
-    # Rounding a small mask's sides to whole or even pixels bends its proportions a little.
-    if abs(np.log(ratio)) > 0.02 + 2 / min(size):
+    if not place.same_framing(size, (foreground.width, foreground.height)):
         how = "".join(f" ({note})" for note in foreground.notes if "square" in note)
         what = "one of them lies on its side" if size == fg_place.source[::-1] else "the proportions differ"
         raise InputError(f"the mask is {size[0]}×{size[1]}, the foreground {foreground.width}×{foreground.height}"

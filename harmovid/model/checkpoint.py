@@ -33,7 +33,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harmovid import config
-from harmovid.errors import HarmoVidError, InputError, OutputError
+from harmovid.errors import HarmoVidError, InputError, OptionError, OutputError
 from harmovid.model.backbone import Backbone, TransformerConfig
 from harmovid.model.codec import CausalCodec, CogVideoXCodec
 from harmovid.model.names import SHIPPED, full_name
@@ -172,7 +172,7 @@ def load_published(preset: Preset | None, path_or_name: str | Path, device: torc
 
 
 def _load_ours(folder: Path, dtype: torch.dtype) -> Model:
-    preset = config.load(Preset, folder / "config.json")
+    preset = _read_preset(folder)
     try:
         codec = (CogVideoXCodec.from_pretrained(folder, torch_dtype=dtype) if preset.codec is None
                  else CausalCodec.from_pretrained(folder / "vae", torch_dtype=dtype))
@@ -207,7 +207,7 @@ def read_tone(folder: Path, preset: Preset) -> Tone:
         InputError: there is none in `folder`, or it is damaged or of other sizes than the preset's.
     """
     if (folder / "model_index.json").is_file():
-        preset = config.load(Preset, folder / "config.json")
+        preset = _read_preset(folder)
     tone = Tone(preset.tone or ToneConfig())
     _read_part(tone, folder, _TONE_FILE)
     return tone.eval()
@@ -217,6 +217,15 @@ def write_tone(tone: Tone, folder: Path, dtype: torch.dtype | None = None) -> No
     """Write what `read_tone` reads; `dtype` as in `save`."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_weights(tone, folder / _TONE_FILE, dtype)
+
+
+def _read_preset(folder: Path) -> Preset:
+    try:
+        return config.load(Preset, folder / "config.json")
+    except OptionError as error:  # a run's, or a codec's
+        inner = folder / "model"
+        mended = f"{inner}, for {folder} is that of a run" if (inner / "config.json").is_file() else "one that is"
+        raise InputError(f"{folder} is not the folder of a checkpoint; give {mended}") from error
 
 
 def _read_tone(folder: Path, preset: Preset) -> Tone | None:

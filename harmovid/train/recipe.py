@@ -85,12 +85,12 @@ AnyRecipe = CodecRecipe | HarmonizeRecipe | HarmoimRecipe | DeflickerRecipe | To
 _CHANGED: dict[type[Any], Callable[[Preset], Preset]] = {HarmoimRecipe: frame_wise, DeflickerRecipe: deflickering}
 
 
-def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[str] = (), *, seed: int | None = None,
-            device: str = "cpu", resume: bool = False) -> Recipe:
+def resolve(kind: type[Recipe], preset: str | None, out: Path, assignments: Sequence[str] = (), *,
+            seed: int | None = None, device: str = "cpu", resume: bool = False) -> Recipe:
     """The recipe of a run: its defaults, or what a run that is resumed began with, and what is changed of that.
 
     Args:
-        preset: a name in `presets.PRESETS`.
+        preset: a name in `presets.PRESETS`; None is that of the run that is resumed, else nano.
         out: folder of the run.
         assignments: as "loop.steps=100", "stage.flat=0", "preset.transformer.num_layers=6".
         seed: of everything random; the recipe's own where None.
@@ -100,17 +100,18 @@ def resolve(kind: type[Recipe], preset: str, out: Path, assignments: Sequence[st
     Raises:
         OptionError: unknown preset or setting, settings that exclude each other, or another preset than the run's.
     """
-    if preset not in PRESETS:
+    if preset is not None and preset not in PRESETS:
         raise OptionError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    begun = _CHANGED.get(kind, lambda preset: preset)(PRESETS[preset]())
-    recipe = kind(begun, LoopConfig(precision="bf16" if device.startswith("cuda") else "no"))
-    if begun.codec is None:
-        recipe = _tuned(recipe)
+    begun = _CHANGED.get(kind, lambda preset: preset)(PRESETS[preset or "nano"]())
     if resume and _record(out).is_file():
         recipe = config.load(kind, _record(out))
-        if recipe.preset.name != begun.name:
+        if preset is not None and recipe.preset.name != begun.name:
             raise OptionError(f"the run in {out} is of the preset {recipe.preset.name}, not {begun.name}; leave out "
-                              "--resume and name another --out")
+                              "--preset to go on with it, or --resume, and name another --out")
+    else:
+        recipe = kind(begun, LoopConfig(precision="bf16" if device.startswith("cuda") else "no"))
+        if begun.codec is None:
+            recipe = _tuned(recipe)
     if seed is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, seed=seed))
     recipe = config.override(recipe, list(assignments))
@@ -265,6 +266,10 @@ def _check_new(out: Path, resume: bool) -> None:
 
 def _footage(preset: Preset, data: Path, device: str, progress: Report,
              pairs: Sequence[Path] = ()) -> tuple[Footage, Footage]:
+    for folder in pairs:
+        if not any(path for split in ("train", "validation") for path in (folder / split).glob("*.zip")):
+            raise InputError(f"there are no pairs in {folder}; give a folder that `harmovid data pairs` or "
+                             "`data refine` made")
     if pairs and not any(path for folder in pairs for path in (folder / "train").glob("*.zip")):
         raise InputError(f"there are no pairs in {' and '.join(str(folder / 'train') for folder in pairs)}; make them "
                          "with `harmovid data pairs`")
@@ -286,7 +291,10 @@ def _read_codec(folder: Path, preset: Preset) -> Codecs:
     folder = checkpoint.place(folder)
     if preset.codec is None:
         try:
-            return CogVideoXCodec.from_pretrained(folder)
+            found = CogVideoXCodec.from_pretrained(folder)
+            if any(weight.is_meta for weight in found.parameters()):  # of another kind, diffusers leaves them out
+                raise ValueError("its weights are another codec's")
+            return found
         except Exception as error:  # diffusers and safetensors each have errors of their own
             raise InputError(f"{folder} cannot be read as CogVideoX's codec; give the folder of the published weights, "
                              "the one with vae/") from error

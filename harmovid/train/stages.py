@@ -120,8 +120,8 @@ class OnFootage:
         return self.validation.steady(index, self._whole(1 if take.frames == 1 else frames), self._view(take))
 
     def _whole(self, frames: int) -> int:
-        """As many frames, 4k + 1, or the few more that a transformer needs which takes several latents at a time; one where
-        frames are all that it is ever shown.
+        """As many frames, 4k + 1, or the few more that a transformer needs which takes several latents at a time; one
+        where it is only ever shown single frames.
         """
         if self.preset.view.window == 1:
             return 1

@@ -42,6 +42,14 @@ def test_licences_are_those_of_the_list_beside_the_shards(tmp_path: Path) -> Non
         card.licences(tmp_path)
 
 
+def test_a_list_out_of_a_spreadsheet_is_read_and_one_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "SOURCES.csv").write_bytes("licence,file\nCC0,ann.mp4\nCC-BY\n".encode("utf-8-sig"))
+    assert card.licences(tmp_path) == {"ann": "CC0"}  # a row without a file is of none
+    (tmp_path / "SOURCES.csv").write_bytes("file,licence\nann.mp4,Müller\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"cannot be read as a table .*; save it as CSV in UTF-8"):
+        card.licences(tmp_path)
+
+
 def test_licences_of_footage_are_carried_to_its_shards_and_join_those_that_are_there(tmp_path: Path) -> None:
     clips, photos, shards = (tmp_path / name for name in ("clips", "photos", "shards"))
     for folder in (clips, photos, shards):

@@ -72,6 +72,18 @@ def test_the_region_holds_the_person_with_room_and_the_picture_is_not_enlarged(p
     assert info.size[0] <= HEIGHT and info.size[1] <= WIDTH
 
 
+def test_a_mask_of_another_framing_is_refused(both, tmp_path):
+    tall = [np.full((HEIGHT, WIDTH // 4), 255, np.uint8) for _ in range(13)]
+    other = write_clip(tmp_path / "tall.mkv", [av.VideoFrame.from_ndarray(mask, format="gray") for mask in tall],
+                       codec="ffv1", pix_fmt="gray", full=True)
+    with pytest.raises(InputError, match=f"tall.mkv is {WIDTH // 4}×{HEIGHT}, .*disc.mkv {WIDTH}×{HEIGHT}; give"):
+        pack(both[0], other, **NAMES)
+    small = [cv2.resize(np.uint8(255) * disc(t), (WIDTH // 2, HEIGHT // 2)) for t in range(13)]
+    half = write_clip(tmp_path / "half.mkv", [av.VideoFrame.from_ndarray(mask, format="gray") for mask in small],
+                      codec="ffv1", pix_fmt="gray", full=True)
+    assert pack(both[0], half, **NAMES).info.frames == 13
+
+
 def test_an_overview_is_of_the_side_that_is_asked_for(both, packed):
     wide = pack(*both, **NAMES, overview=128)
     assert wide.overview.shape == (4, 128, 128, 3) and (wide.info.overview, packed.info.overview) == (128, OVERVIEW)

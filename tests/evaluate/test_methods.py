@@ -61,6 +61,15 @@ def test_a_network_that_steadies_is_not_smoothed_over_time_unless_it_is_asked_fo
     assert method("nano-deflicker").name == "nano-deflicker" and method("nano-deflicker").is_network
 
 
+def test_what_came_to_no_result_is_no_reason_to_refuse(tmp_path):
+    for model in ("reinhard", "classical"):
+        methods.record(method(f"x={model}"), tmp_path)
+        assert json.loads((tmp_path / "method.json").read_text())["model"] == model
+    (tmp_path / "one.mkv").write_bytes(b"")
+    with pytest.raises(OutputError, match="holds results of other weights or settings"):
+        methods.record(method("x=nano"), tmp_path)
+
+
 @pytest.mark.parametrize(("text", "settings", "sentence"), [
     ("nano", ("detail=network",), "--set detail=network is not for a comparison: detail has an option of its own"),
     ("nano", ("end = 3",), "is not for a comparison"),
@@ -146,6 +155,7 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
         (folder / "weights.safetensors").write_text(text)
     results = tmp_path / "results"
     methods.record(method(f"ours={one}"), results)
+    (results / "a.mkv").touch()
     methods.record(method(f"ours={one.rename(tmp_path / 'moved')}"), results)  # the same weights in another place
     with pytest.raises(OutputError, match="other weights or settings; remove it"):
         methods.record(method(f"ours={two}"), results)
@@ -157,6 +167,7 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
 def test_results_of_another_size_are_not_mixed(tmp_path):
     chosen, small, large = method("classical", "network"), ViewSize(64 * 64), ViewSize(96 * 96)
     methods.record(chosen, tmp_path / "new", small)
+    (tmp_path / "new" / "a.mkv").touch()
     methods.record(chosen, tmp_path / "new", small)
     with pytest.raises(OutputError, match="other weights or settings"):
         methods.record(chosen, tmp_path / "new", large)

@@ -65,6 +65,20 @@ def test_failed_missing_strange_and_unscored_are_said(made):
     assert "1 rows of clips that are not in the set" in told and "Not scored yet, so not shown: later" in told
 
 
+def test_rows_over_more_frames_than_the_set_scores_are_left_out(made):
+    manifest = json.loads((made / "manifest.json").read_text())
+    manifest["items"][0]["frames"] = 5
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    name = manifest["items"][0]["name"]
+    rows = read_rows(made / "results" / "nano" / "report.jsonl")
+    for frames, kept in ((5, True), (9, False)):
+        scored.write_rows(made / "results" / "nano",
+                          [row | ({"frames": frames} if row["clip"] == name else {}) for row in rows])
+        bench, = report.gather([made]).benches
+        assert (name in bench.methods[2].rows) == kept
+        assert ("nano has 1 rows over more frames than the set scores" in " ".join(bench.remarks)) != kept
+
+
 def test_another_baseline_and_one_that_some_set_lacks(made, tmp_path):
     peer = scored.make(tmp_path / "peer", {"theirs": (1,) * 6})
     first, second = report.gather([made, peer], "reinhard").benches

@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
 
+from harmovid import config
 from harmovid.errors import InputError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone, TransformerConfig
@@ -20,6 +21,7 @@ from harmovid.model.presets import PRESETS, Preset, ViewConfig, cogvideox_2b
 from harmovid.model.schedule import ScheduleConfig
 from harmovid.model.tone import toned
 from harmovid.train.objective import one_step
+from harmovid.train.recipe import CodecRecipe
 from tests.model.published import folder, transformer
 
 TINY = Preset(
@@ -140,6 +142,15 @@ def test_a_run_that_ends_while_saving_leaves_the_old_one_and_nothing_that_looks_
                for p in tmp_path.iterdir() if p.name != "a")
     save(tiny(2), tmp_path / "b")  # what is left of it is in nobody's way
     assert load(tmp_path / "b").preset == TINY
+
+
+def test_the_folder_of_a_run_is_told_from_the_model_in_it(tmp_path):
+    config.save(CodecRecipe(TINY), tmp_path / "config.json")
+    with pytest.raises(InputError, match="is not the folder of a checkpoint; give one that is"):
+        load(tmp_path)
+    save(tiny(), tmp_path / "model")
+    with pytest.raises(InputError, match=r"give .*model, for .* is that of a run"):
+        load(tmp_path)
 
 
 def test_a_folder_of_something_else_is_never_replaced(tmp_path):

@@ -136,6 +136,21 @@ def test_a_beginning_goes_by_the_noise_of_the_run(monkeypatch):
     assert not torch.equal(torch.stack(found), torch.stack(Schedule(given.schedule).levels(at, like)))
 
 
+def test_every_folder_of_pairs_has_some(tmp_path):
+    for name in ("pairs/train", "held/validation", "empty/train"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("pairs/train", "held/validation"):
+        (tmp_path / name / "pair-000000.zip").write_bytes(b"")
+    for more in ("gone", "empty"):
+        with pytest.raises(InputError, match=f"there are no pairs in .*{more}; give a folder that"):
+            recipe._footage(nano(), tmp_path, "cpu", print, [tmp_path / "pairs", tmp_path / "held", tmp_path / more])
+
+
+def test_a_codec_of_ours_is_none_of_cogvideox(tmp_path):
+    with pytest.raises(InputError, match="cannot be read as CogVideoX's codec; give the folder"):
+        recipe._read_codec(Path("nano"), PRESETS["cogvideox-2b"]())
+
+
 def test_a_recipe_that_the_state_does_not_fit_does_not_take_the_old_one_s_place(tmp_path, monkeypatch):
     begun = resolve(CodecRecipe, "nano", tmp_path)
     fits = [True, False]
@@ -156,8 +171,10 @@ def test_a_recipe_that_the_state_does_not_fit_does_not_take_the_old_one_s_place(
 
 def test_another_preset_than_the_runs(tmp_path):
     config.save(CodecRecipe(small()), tmp_path / "config.json")
-    with pytest.raises(OptionError, match="is of the preset small, not nano; leave out --resume"):
+    with pytest.raises(OptionError, match="is of the preset small, not nano; leave out --preset to go on with it"):
         resolve(CodecRecipe, "nano", tmp_path, resume=True)
+    assert resolve(CodecRecipe, None, tmp_path, resume=True) == CodecRecipe(small())  # where none is named, its own
+    assert resolve(CodecRecipe, None, tmp_path / "new", resume=True).preset == nano()
 
 
 def test_a_folder_in_use_is_found_before_anything_is_read(tmp_path):
