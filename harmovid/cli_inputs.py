@@ -49,10 +49,14 @@ def check_detail(options: Options) -> None:
     """Refuse what the network's own picture does not heed.
 
     Raises:
-        OptionError: a strength, or the edge that the network drew, together with --detail network.
+        OptionError: a strength, an edge, or the one that the network drew, together with --detail network.
     """
-    if options.detail == "network" and (options.strength != 1 or options.recover):
-        told = "--strength" if options.strength != 1 else "--set recover=true"
+    from harmovid.infer.plan import Options
+
+    given = {"--strength": options.strength != 1, "--set recover=true": options.recover,
+             "--edge": options.edge not in (Options().edge, 0)}
+    if options.detail == "network" and any(given.values()):
+        told = next(name for name, there in given.items() if there)
         raise OptionError(f"{told} is for the picture at full size; leave it out, or --detail network")
 
 

@@ -218,6 +218,7 @@ class TestSettings:
     @pytest.mark.parametrize(("options", "sentence"), [
         ("--strength 3", "--strength is between 0"), ("--strength nan", "--strength is between 0"),
         ("--strength 0.5 --detail network", "--strength is for the picture at full size; leave it out"),
+        ("--edge 0.01 --detail network", "--edge is for the picture at full size"),
         ("--set recover=true --detail network", "--set recover=true is for the picture at full size; leave it out"),
         ("--position x", "--position takes two numbers such as 0.5,1"),
         ("--position 1", "--position takes two numbers"),

@@ -125,7 +125,7 @@ def look(plan: Plan, view: ViewSize, progress: Progress = lambda stage, done, to
     clock = clock or _Clock()
     frames, soft = _scan(plan, view, clock, progress)
     with framing.SpooledViews(frames.view, view.overview) as views:
-        _spool(plan, frames, soft, views, clock, progress)
+        _spool(plan, frames, views, clock, progress)
         with clock("look"):
             found = shots(views) if plan.options.preview is None else each_frame(views)
         yield Look(frames, soft, views, found)
@@ -219,10 +219,14 @@ def _scan(plan: Plan, view: ViewSize, clock: _Clock, progress: Progress) -> tupl
     return framing.frame(found, plan.size, view), is_cut_out(plan) or 2 * sum(soft) > len(soft)
 
 
-def _spool(plan: Plan, frames: framing.Framing, soft: bool, views: framing.SpooledViews, clock: _Clock,
+def _spool(plan: Plan, frames: framing.Framing, views: framing.SpooledViews, clock: _Clock,
            progress: Progress) -> None:
-    """Fill `views`; the harmonizer is told the very mask that composites."""
-    triples = prefetch(zip(_foregrounds(plan), _refined(plan, soft), _backgrounds(plan), strict=True))
+    """Fill `views`.
+
+    The harmonizer is told the mask that composites, but for the soft edge that a hard one is given: scaled down it has
+    one, and a cut at full size trembles more than what it was cut from.
+    """
+    triples = prefetch(zip(_foregrounds(plan), _refined(plan, soft=True), _backgrounds(plan), strict=True))
     for i, (rgb, alpha, background) in enumerate(clock.each("read", triples)):
         with clock("look"):
             x0, y0, x1, y1 = frames.boxes[i]
