@@ -76,8 +76,8 @@ Where = Annotated[str, typer.Option(help="cpu or cuda; what is not there is repl
                                     rich_help_panel=_LIGHT)]
 Start = Annotated[str | None, typer.Option(help="First frame, from 0, or a time: 2.5s, 00:01:02.5.",
                                            rich_help_panel=_RANGE)]
-Transfer = Annotated[str | None, typer.Option(help="Transfer function where the file does not say: slog3, logc3, vlog, "
-                                              "pq, hlg, linear, gamma24 …", rich_help_panel=_LIGHT)]
+Transfer = Annotated[str | None, typer.Option(help="Transfer function, whatever the file says: slog3, logc3, vlog, pq, "
+                                              "hlg, linear, gamma24 …", rich_help_panel=_LIGHT)]
 End = Annotated[str | None, typer.Option(help="Frame or time before which to stop.", rich_help_panel=_RANGE)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.",
                                          rich_help_panel=_OUT)]
@@ -140,8 +140,8 @@ def harmonize(
                                              "region.", rich_help_panel=_MASK)] = 0.0,
     steady: Annotated[int, typer.Option(help="Hold the mask steady over so many frames on each side.",
                                         rich_help_panel=_MASK)] = 0,
-    foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground where its file "
-                                                            "does not say: slog3, logc3, vlog, pq, hlg, linear, "
+    foreground_transfer: Annotated[str | None, typer.Option(help="Transfer function of the foreground, whatever its "
+                                                            "file says: slog3, logc3, vlog, pq, hlg, linear, "
                                                             "gamma24 …",
                                                             rich_help_panel=_LIGHT)] = None,
     background_transfer: Annotated[str | None, typer.Option(help="The same for the background.",

@@ -18,7 +18,7 @@ def opened(path: Path, fps: str | None, transfer: str | None, damaged_ok: bool =
     Args:
         path: a video, pictures, a still.
         fps: of pictures, --fps.
-        transfer: its transfer function, where its file does not say.
+        transfer: its transfer function, whatever its file says; None is what that says.
         damaged_ok: as of `io.open_clip`.
 
     Raises:

@@ -20,7 +20,8 @@ from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
 QUICK_ITEMS = 6
-_BY_VARIANT = ("step_response", "movement_correlation", "movement_slope")  # what a mean over variants would hide
+# What a mean over variants would hide.
+_BY_VARIANT = ("step_response", "step_size", "movement_correlation", "movement_slope")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 from harmovid.errors import HarmoVidError, InputError
 from harmovid.evaluate.report import RESULTS, Bench, Item, Method, Report
 from harmovid.evaluate.score import find_clips
+from harmovid.evaluate.testsets import scoring_masks
 from harmovid.video import encode, io
 from harmovid.video.color import LUMA_BT709, SRGB, convert
 from harmovid.video.target import open_target
@@ -111,7 +112,7 @@ def show(report: Report, worst: int = 4, budget: int = BUDGET,
     for number, (_, _, bench, method, item, gain) in enumerate(wanted):
         try:
             files = _files(bench, method, item, folders)
-            mask = _file(bench.folder / "mask", item.name, folders, stills=True)
+            mask = _file(scoring_masks(bench.folder), item.name, folders, stills=True)
             keys = {what: _key(path) for what, path in files.items()}
             new = {keys[what]: excerpt(path, mask) for what, path in files.items() if keys[what] not in reel.places}
             if reel.take(new):

@@ -2,8 +2,9 @@
 
 Two kinds of jumps, as those that frame-wise methods make: global, where every frame has another table of colours at
 another strength, and local, where a smooth field of gains over the person is another one in every frame. Local ones
-have no mean over time, so that the truth is also what a method reaches that only steadies. Of global ones the doses
-have none; but tables differ in how much of each is worn, and what steadies perfectly comes to 34 to 45 dB of the truth.
+have no mean over time, so that the truth is nearly what a method reaches that only steadies: what is bright is cut off
+at white, and comes to 40 dB of it at display values of 0.8, 30 at 0.9. Of global ones the doses have none; but tables
+differ in how much of each is worn, and what steadies perfectly comes to 34 to 45 dB of the truth.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from harmovid.evaluate.movement import foreground_light, movement
 from harmovid.evaluate.relight import RelightAmplitude
 from harmovid.evaluate.shots import Shot
 from harmovid.evaluate.similarity import SSIM, TAPS
-from harmovid.evaluate.temporal import LuminanceJitter, light_gain, step_response
+from harmovid.evaluate.temporal import LuminanceJitter, light_gain, step_change, step_response
 from harmovid.evaluate.testsets import digests
 
 if TYPE_CHECKING:  # they bring torch with them
@@ -66,6 +66,7 @@ COLUMNS: dict[str, Column] = {
     "foreground_warping": Column("warping error fg ↓", 5, -1),
     "luminance_jitter": Column("luminance jitter ↓", 5, -1),
     "step_response": Column("step response (frames) ↓", 1, -1),
+    "step_size": Column("step size → 1", 2, 0),
     "movement_correlation": Column("movement correlation ↑", 3, 1),
     "movement_slope": Column("movement slope → 1", 2, 0),
     "boundary_laplacian": Column("boundary Laplacian → 1", 2, 0),
@@ -76,7 +77,7 @@ COLUMNS: dict[str, Column] = {
 # The source itself in the result's place: what a method that does nothing would score.
 NOTHING = {f"nothing_{name}": name for name in (
     "foreground_psnr", "foreground_ssim", "foreground_rmse", "steadiness", "foreground_motion", "foreground_warping",
-    "luminance_jitter", "step_response", "movement_correlation", "movement_slope")}
+    "luminance_jitter", "step_response", "step_size", "movement_correlation", "movement_slope")}
 
 
 class Step(NamedTuple):
@@ -362,7 +363,10 @@ def _step_response(prefix: str, role: str, light: Step) -> Measure:
         stepped = np.array(gains) + light.change * (np.arange(len(gains)) >= light.frame)
         # Of a clip that is cut before its step, nothing is known.
         known = 0 < light.frame < len(gains)
-        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change) if known else math.nan}
+        if not known:
+            return {f"{prefix}step_response": math.nan, f"{prefix}step_size": math.nan}
+        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change),
+                f"{prefix}step_size": step_change(stepped, light.frame) / light.change}
 
     return Measure(lambda s: gains.append(light_gain(s.shown[role], s.shown["truth"], s.alpha)), figures)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harmovid.errors import InputError, OutputError
-from harmovid.evaluate.measures import COLUMNS, NOTHING
+from harmovid.evaluate.measures import COLUMNS, NOTHING, PSNR_CEILING
 
 Row = dict[str, Any]
 
@@ -31,13 +31,15 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     Returns:
         "clips": how many were scored, "failed": how many have an error, "mean": per figure of `COLUMNS`
         and `NOTHING` its mean over the clips that have it, or None, "count": per figure, how many have
-        it. The mean of PSNR is the mean of decibels.
+        it. The mean of PSNR is the mean of decibels; where the source is the truth itself, what doing nothing
+        would score has no finite one, and is left out of it.
     """
     good = [row for row in rows if "error" not in row]
     mean: dict[str, float | None] = {}
     count: dict[str, int] = {}
     for name in (*COLUMNS, *NOTHING):
-        values = [row[name] for row in good if row.get(name) is not None]
+        values = [row[name] for row in good if row.get(name) is not None
+                  and not (name == "nothing_foreground_psnr" and row[name] >= PSNR_CEILING)]
         # fsum rounds once, so the order of the rows can't show.
         mean[name], count[name] = math.fsum(values) / len(values) if values else None, len(values)
     return {"clips": len(good), "failed": len(rows) - len(good), "mean": mean, "count": count}

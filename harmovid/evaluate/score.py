@@ -303,7 +303,7 @@ def _key(name: str, places: dict[str, list[Path]], resize: bool, tools: Tools, l
     if length is not None:
         digest.update(f"{length} frames\n".encode())
     if light is not None:
-        digest.update(f"{light}\n".encode())
+        digest.update(f"{light}, with the step's size\n".encode())
     for role, paths in places.items():
         for path in paths:
             for file in sorted(filter(_is_picture, path.iterdir())) if path.is_dir() else [path]:

@@ -116,8 +116,9 @@ class Identity:
     def add(self, result: np.ndarray, source: np.ndarray, alpha: np.ndarray, seen: np.ndarray | None = None) -> None:
         """Take in a frame: (H, W, 3) float in [0, 1] twice, and the alpha (H, W) of the person.
 
-        A frame without anything of alpha > 0.5, or in which the embedder finds nothing (no face), counts nothing.
-        `seen` is what `see` found in the source, where that is known already.
+        A frame without anything of alpha > 0.5, or in whose source the embedder finds nothing (no face), counts
+        nothing; one in whose result it finds nothing any more counts as 0. `seen` is what `see` found in the source,
+        where that is known already.
 
         Raises:
             InputError: shapes differ, or not float.
@@ -125,7 +126,10 @@ class Identity:
         check_frames(result, source, alpha)
         one, other = self.see(result, alpha), self.see(source, alpha) if seen is None else seen
         if one is not None and other is not None:
-            self._cosines.add(one, other)
+            if np.isnan(one).any() and not np.isnan(other).any():
+                self._cosines.count += 1
+            else:
+                self._cosines.add(one, other)
 
     @property
     def value(self) -> float:

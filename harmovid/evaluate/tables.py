@@ -59,8 +59,10 @@ def changes(bench: Bench) -> Table | None:
         cells += [interval(method.changes.get(column), COLUMNS[column].decimals) for column in bench.main]
         if before:
             gained = method.gains
-            cells += [f"{100 * gained.worse:.0f}%", *(_signed(band.gain, 2) for band in gained.bands)] if gained else \
-                [ABSENT] * (len(bands) + 1)
+            cells += [f"{100 * gained.worse:.0f}%", *(
+                _signed(band.gain, 2) + (f" ({band.count})" if band.count != whole.count else "")
+                for band, whole in zip(gained.bands, before.bands, strict=True))] if gained else (
+                    [ABSENT] * (len(bands) + 1))
         better, worse = _clips(bench, method)
         cells += [f"{better} : {worse}", f"{sign_test(better, worse):.3g}"] if better + worse else [ABSENT] * 2
         rows.append(tuple(cells))
@@ -163,8 +165,11 @@ def _means(caption: str, bench: Bench, wanted: Iterable[str], methods: list[tupl
                      *(_number(mean[column], COLUMNS[column].decimals) for column in columns)))
     best = set()
     for place, column in enumerate(columns):
-        goodness = {number: _goodness(column, value) for number, mean in enumerate(means)
-                    if (value := mean[column]) is not None}
+        most = max((len(of.values(column)) for _, of in methods if of), default=0)
+        # Of fewer items than others have a mean says something else.
+        goodness = {number: _goodness(column, value, of) for number, (mean, (_, of)) in enumerate(
+                        zip(means, methods, strict=True))
+                    if (value := mean[column]) is not None and of is not None and len(of.values(column)) == most}
         best |= {(number, place + 2) for number, value in goodness.items() if value == max(goodness.values())
                  and min(goodness.values()) < value}
     if bench.nothing:
@@ -197,9 +202,12 @@ def _clips(bench: Bench, method: Method) -> tuple[int, int]:
     return sum(value > 0 for value in sums), sum(value < 0 for value in sums)
 
 
-def _goodness(column: str, value: float) -> float:
+def _goodness(column: str, mean: float, method: Method) -> float:
     better = COLUMNS[column].better
-    return value * better if better else -abs(value - 1)
+    if better:
+        return mean * better
+    values = method.values(column).values()  # a mean of 1 may be one of 0.3 and 1.7
+    return -math.fsum(abs(value - 1) for value in values) / len(values)
 
 
 def _band(low: float, high: float) -> str:

@@ -110,8 +110,9 @@ class StepResponse:
         before = median of g over t < k,   after = median of g over the last quarter of t ≥ k, at least 3 frames
         response = the smallest n such that (g_t − before) / (after − before) ≥ 0.9 for all t ≥ k + n
 
-    in frames: 0 for light that steps with the background. It is the measure that smoothing over time can't win: a
-    mean over the last n frames takes 0.9 n. What looks ahead moves before the step, and has that much less to wait.
+    in frames: 0 for light that steps with the background. A mean over the last n frames takes 0.9 n. What looks ahead
+    moves before the step, and has that much less to wait. It tells how promptly light follows, not how far: 90% of
+    little are soon there. How far tells its step size, (after − before) over the truth's.
     """
 
     def __init__(self, step: int, wanted: float | None = None) -> None:

@@ -37,6 +37,13 @@ class TestSummaryAndTable:
         assert totals["mean"]["texture"] == 0.5 and totals["count"]["texture"] == 1
         assert totals["mean"]["luminance_jitter"] is None and totals["count"]["luminance_jitter"] == 0
 
+    def test_doing_nothing_has_no_decibels_where_the_source_is_the_truth(self):
+        rows = [row_of(name, foreground_psnr=psnr, nothing_foreground_psnr=psnr)
+                for name, psnr in (("a", 20.0), ("b", 100.0), ("c", 24.0))]
+        totals = summary(rows)
+        assert (totals["mean"]["nothing_foreground_psnr"], totals["count"]["nothing_foreground_psnr"]) == (22, 2)
+        assert totals["mean"]["foreground_psnr"] == 48
+
     @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.randoms())
     def test_order_of_rows_does_not_show(self, values, random):
         rows = [row_of(f"c{i}", frame_psnr=value) for i, value in enumerate(values)]

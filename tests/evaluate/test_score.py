@@ -20,7 +20,7 @@ from harmovid.evaluate.temporal import luminance_jitter
 
 FRAMES, HEIGHT, WIDTH = 4, 32, 40
 MOVEMENT = {"movement_correlation", "movement_slope", "nothing_movement_correlation", "nothing_movement_slope"}
-WITHOUT_LIGHT = {"step_response", "nothing_step_response", *MOVEMENT}
+WITHOUT_LIGHT = {"step_response", "nothing_step_response", "step_size", "nothing_step_size", *MOVEMENT}
 WITH_TOOLS = {"frame_lpips", "foreground_lpips", "identity", "steadiness", "nothing_steadiness", "frame_motion",
               "foreground_motion", "nothing_foreground_motion", "foreground_warping", "nothing_foreground_warping"}
 

@@ -103,6 +103,21 @@ class TestClipScore:
 
 
 class TestIdentity:
+    def test_a_face_that_was_lost_counts_as_none_and_one_that_never_was_not_at_all(self):
+        class Bright(Mean):
+            def embed(self, frames: np.ndarray) -> np.ndarray:
+                found = super().embed(frames)
+                return np.where(frames.mean((1, 2, 3), keepdims=True)[:, 0, 0] > 0.3, found, np.nan)
+
+        person, gone, alpha = np.full((8, 8, 3), 0.6, np.float32), np.full((8, 8, 3), 0.1, np.float32), np.ones((8, 8))
+        pooled = Identity(Bright())
+        pooled.add(person, person, alpha)
+        pooled.add(gone, person, alpha)
+        assert pooled.count == 2 and pooled.value == pytest.approx(0.5)
+        pooled.add(person, gone, alpha)
+        pooled.add(gone, gone, alpha)
+        assert pooled.count == 2
+
     def test_sees_the_persons_box_on_grey(self):
         result, source, alpha = noise(20, 30, 3), noise(20, 30, 3, seed=1), np.zeros((20, 30), np.float32)
         alpha[4:12, 6:20] = 1

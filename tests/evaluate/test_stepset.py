@@ -78,6 +78,12 @@ def test_who_follows_at_once_is_told_from_who_does_so_late(made, tmp_path):
         figures.write(tmp_path / name / f"{item.name}.mkv", frames)
     rows = run.score_set(out, [tmp_path / "at_once", tmp_path / "late"], names=[item.name])
     assert [found[0]["step_response"] for found in rows] == [0, 3]
+    assert [found[0]["step_size"] for found in rows] == pytest.approx([1, 1], abs=0.02)
+    half = [np.clip(0.5 * (a + b), 0, 1) for a, b in zip(truth, source, strict=True)]
+    (tmp_path / "half").mkdir()
+    figures.write(tmp_path / "half" / f"{item.name}.mkv", half)
+    ((little,),) = run.score_set(out, [tmp_path / "half"], names=[item.name])
+    assert little["step_response"] == 0 and 0.3 < little["step_size"] < 0.7  # prompt, and not far
     assert run.score_set(out, [tmp_path / "late"], names=[item.name], end=5)[0][0]["step_response"] is None
 
 

@@ -37,6 +37,27 @@ def test_best_of_a_column_and_rows_as_wide_as_the_head(made):
     assert all(table and all(len(row) == len(table.head) for row in table.rows) for table in every)
 
 
+def test_a_mean_over_fewer_items_is_never_the_best_and_its_bands_say_how_many(made):
+    rows = read_rows(made / "results" / "nano" / "report.jsonl")
+    scored.write_rows(made / "results" / "nano", [row for row in rows if row["foreground_psnr"] > 17])
+    bench, = report.gather([made]).benches
+    overview = tables.overview(bench)
+    nano = next(number for number, row in enumerate(overview.rows) if row[0] == "nano")
+    means = [float(row[2]) for row in overview.rows[:3]]
+    assert means[nano] == max(means) and (nano, 2) not in overview.best
+    row = next(row for row in tables.changes(bench).rows if row[0] == "nano")
+    assert any(cell.endswith(")") and "(" in cell and "[" not in cell for cell in row)
+
+
+def test_what_is_best_at_one_is_so_item_by_item(made):
+    for name, values in (("nano", (0.3, 1.7)), ("reinhard", (0.9, 0.9)), ("untouched", (0.1, 0.1))):
+        scored.write_rows(made / "results" / name, [scored.row(item, 20.0, amplitude=values[n % 2])
+                                                    for n, (item, _) in enumerate(scored.ITEMS)])
+    overview = tables.overview(report.gather([made]).benches[0])
+    place = overview.head.index("relight amplitude → 1")
+    assert {overview.rows[row][0] for row, column in overview.best if column == place} == {"reinhard"}
+
+
 def test_change_worse_bands_and_signs(made):
     table = tables.changes(gathered(made).benches[0])
     reinhard, nano = (dict(zip(table.head, row, strict=True)) for row in table.rows)
