@@ -75,11 +75,11 @@ def frame_number(text: str | None, clip: Clip, option: str) -> int | None:
         seconds = 0.0
         for part in text.removesuffix("s").split(":"):
             seconds = seconds * 60 + float(part)
-        if not 0 <= seconds < 1e9 or not (text.endswith("s") or ":" in text):
+        if not 0 <= seconds < 1e9 or not (text.endswith("s") or ":" in text) or text.count(":") > 2:
             raise ValueError
     except ValueError:
-        raise OptionError(f"{option} takes a frame number such as 48, or a time such as 2.5s or 00:01:02.5; "
-                          f"got {text!r}") from None
+        raise OptionError(f"{option} takes a frame number such as 48, or a time such as 2.5s or 00:01:02.5, without "
+                          f"frames behind it; got {text!r}") from None
     return int(seconds * clip.rate + 0.001)
 
 

@@ -612,3 +612,8 @@ class TestMatte:
         monkeypatch.setitem(sys.modules, "rembg", None)
         said = invoke("matte fg.mkv -o m.mkv --model rembg", 2).stderr
         assert "pip install 'harmovid[rembg]'" in said and "--mask" not in said
+
+
+def test_the_package_is_run_as_the_command_is():
+    said = subprocess.run([sys.executable, "-m", "harmovid", "matte", "--help"], capture_output=True, text=True)
+    assert said.returncode == 0 and "harmovid matte" in said.stdout

@@ -27,7 +27,7 @@ def test_times_at_a_rate_that_is_no_whole_number():
 
 
 @pytest.mark.parametrize("text", [
-    "", "s", "x", "1.5", "-1", "-1s", "1:x", ":", "nans", "infs", "1e400s", "1s2", "²"])
+    "", "s", "x", "1.5", "-1", "-1s", "1:x", ":", "nans", "infs", "1e400s", "1s2", "²", "00:00:01:10"])
 def test_times_that_are_none(text):
     with pytest.raises(OptionError, match=r"--end takes a frame number such as 48, or a time such as 2\.5s"):
         frame_number(text, SimpleNamespace(rate=Fraction(24)), "--end")

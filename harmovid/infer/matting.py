@@ -42,7 +42,8 @@ def write_matte(clip: Clip, target: Target, segmenter: Segmenter, *, indices: Se
         with suppress(ValueError):  # one that cannot be read stays as it is
             code = timecode.shift(code, first, clip.rate)
     with encode.Writer(target, size, clip.rate, target.tags(SRGB), bits=8, grey=True, timecode=code,
-                       start_number=(clip.start_number or 0) + first) as writer:
+                       start_number=(clip.start_number or 0) + clip.number_step * first,
+                       number_step=clip.number_step) as writer:
         frames = _display(clip, wanted)
         neighbours = bool((np.diff(wanted) == 1).all())
         alphas = segment_clip(frames, segmenter, steady) if neighbours else map(segmenter, frames)

@@ -33,6 +33,7 @@ from harmovid.infer.restore import restored
 from harmovid.infer.shots import Shot, each_frame, shots
 from harmovid.infer.views import Harmonized, Harmonizer, ViewSize, as_picture
 from harmovid.video import encode, io
+from harmovid.video.clip import Clip, Frame
 from harmovid.video.color import SRGB, convert, from_linear, to_linear
 from harmovid.video.prefetch import prefetch
 
@@ -260,7 +261,7 @@ def _finish(plan: Plan, shown: Look, results: Iterator[Harmonized], compare: Com
     alpha_out = options.output == "foreground"
     with encode.Writer(plan.target, size, plan.rate, plan.target.tags(SRGB) if small else plan.tags, bits=plan.bits,
                        alpha=alpha_out, sound=plan.sound, timecode=plan.timecode,
-                       start_number=plan.start_number) as writer:
+                       start_number=plan.start_number, number_step=plan.number_step) as writer:
         if small:
             for i, (result, (composite, _, _)) in enumerate(zip(results, views.frames(), strict=True)):
                 with clock("write"):
@@ -323,7 +324,7 @@ def _foregrounds(plan: Plan) -> Iterator[np.ndarray]:
             seen = frame.rgb[frame.alpha > 0]
             yield np.clip(colour, seen.min(initial=0), seen.max(initial=0))
         else:
-            yield plan.foreground_place.place(frame.rgb)
+            yield plan.foreground_place.place(frame.rgb if plan.mask is None else _as_filed(plan.foreground, frame))
 
 
 def _backgrounds(plan: Plan) -> Iterator[np.ndarray]:
@@ -331,8 +332,16 @@ def _backgrounds(plan: Plan) -> Iterator[np.ndarray]:
     last: tuple[np.ndarray, np.ndarray] | None = None
     for frame in io.read(plan.background, plan.background_index):
         if last is None or last[0] is not frame.rgb:
-            last = frame.rgb, convert(plan.background_place.place(frame.rgb), plan.background.tags, plan.tags)
+            shown = _as_filed(plan.background, frame)
+            last = frame.rgb, convert(plan.background_place.place(shown), plan.background.tags, plan.tags)
         yield last[1]
+
+
+def _as_filed(clip: Clip, frame: Frame) -> np.ndarray:
+    """The colour of a frame whose alpha is left out: EXR's is premultiplied, and what stands in the file."""
+    if frame.alpha is None or clip.tags.transfer != "linear":
+        return frame.rgb
+    return np.where(frame.alpha[..., None] > 0, frame.rgb * np.maximum(frame.alpha, 1e-6)[..., None], frame.rgb)
 
 
 def _masks(plan: Plan) -> Iterator[np.ndarray]:

@@ -114,6 +114,7 @@ class Plan:
     bits: int
     timecode: str | None
     start_number: int  # of numbered pictures
+    number_step: int
     sound: Sound | None
     options: Options
     notes: tuple[str, ...] = ()
@@ -215,7 +216,8 @@ def plan(foreground: Clip, background: Clip, mask: Clip | None, output: str | Pa
         background_index=bg_index, mask_index=mask_index, foreground_place=fg_place,
         background_place=bg_place, mask_place=mask_place, size=size, rate=foreground.rate, target=target,
         tags=written, bits=bits, timecode=code,
-        start_number=(number or 0) + offset, sound=sound, options=options,
+        start_number=(number or 0) + foreground.number_step * offset,
+        number_step=1 if options.preview is not None else foreground.number_step, sound=sound, options=options,
         notes=tuple(notes))
 
 

@@ -18,8 +18,9 @@ class Clip:
     Width and height are of the picture as it is shown (after rotation). `frames` counts the frames
     of the steady timeline; `source_index[i]` is the stored frame that is shown at steady frame i, so
     that a variable-rate clip reads like any other. `start_number` is the number in the name of the
-    first file of an image sequence. `rate_known` is whether anything says what the rate is: of pictures only EXR
-    headers do, and whoever opens them.
+    first file of an image sequence, `number_step` from each to the next (2 of pictures on twos).
+    `rate_known` is whether anything says what the rate is: of pictures only EXR headers do, and whoever
+    opens them.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Clip:
     start_seconds: float = 0.0  # when the first frame is shown, on the clock that the sound shares
     timecode: str | None = None
     start_number: int | None = None
+    number_step: int = 1
     rate_known: bool = True
     files: tuple[Path, ...] = field(default=(), repr=False)  # of an image sequence or a still, in order
     timestamps: np.ndarray | None = field(default=None, repr=False, compare=False)  # of stored frames, ticks

@@ -49,7 +49,7 @@ class Writer:
         grey: whether frames are (H, W): a mask.
         sound: carried over where the format has sound.
         timecode: of the first frame; one that can't be read as such is left out.
-        start_number: number of the first picture of a sequence.
+        start_number, number_step: number of the first picture of a sequence, and from each to the next.
         crf: constant quality of H.264, 0..51, less is finer.
 
     Raises:
@@ -59,13 +59,14 @@ class Writer:
 
     def __init__(self, target: Target, size: tuple[int, int], rate: Fraction, tags: ColorTags = SRGB, *,
                  bits: int = 8, alpha: bool = False, grey: bool = False, sound: Sound | None = None,
-                 timecode: str | None = None, start_number: int | None = None, crf: int = 16) -> None:
+                 timecode: str | None = None, start_number: int | None = None, number_step: int = 1,
+                 crf: int = 16) -> None:
         self.crf = crf
         self.target, self.size, self.rate, self.tags = target, size, rate, tags
         self.bits = bits if target.deep else 8
         self.alpha, self.grey, self.timecode = alpha, grey, _readable(timecode, rate)
         self.count = 0
-        self.number = 0 if start_number is None else start_number
+        self.number, self.number_step = start_number or 0, number_step
         self.partial = target.partial
         self.container: Any = None
         self.sound: SoundCopy | None = None
@@ -108,7 +109,7 @@ class Writer:
                 stills.write_picture(self.partial, rgb, alpha, self.bits, self.rate, self.timecode)
             elif self.target.kind in ("png", "exr"):
                 assert self.target.pattern is not None
-                name = stills.numbered(self.target.pattern, self.number + self.count).name
+                name = stills.numbered(self.target.pattern, self.number + self.number_step * self.count).name
                 stills.write_picture(self.partial / name, rgb, alpha, self.bits, self.rate, self._frame_timecode())
             else:
                 self._encode(rgb, alpha)

@@ -201,7 +201,8 @@ def _first_frame(path: Path) -> av.VideoFrame:
 
 
 def _tags(frame: av.VideoFrame) -> ColorTags:
-    transfer = _TRANSFER.get(int(frame.color_trc), "srgb")
+    floats = frame.format.name.endswith(("f32le", "f32be", "f16le", "f16be"))  # Radiance's .hdr: light itself
+    transfer = _TRANSFER.get(int(frame.color_trc), "linear" if floats else "srgb")
     primaries = _PRIMARIES.get(int(frame.color_primaries))
     if primaries is None:
         # Nothing said: the matrix hints at it, but for JPEG, which knows BT.601's only; else BT.709.

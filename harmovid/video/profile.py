@@ -1,4 +1,5 @@
-"""The colour profile inside a picture file: whose primaries its values are of; the only home of Pillow."""
+"""What a picture file says of itself: whose primaries its values are of, how it is turned, how many pictures it holds;
+the only home of Pillow."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from harmovid.video.color import Primaries, rgb_to_xyz
 # Profiles tell colours under D50; Bradford's adaptation from D65, as the profile of sRGB has it (ICC.1:2022, annex E).
 _D65_TO_D50 = np.array([[1.0479298, 0.0229468, -0.0501922], [0.0296278, 0.9904345, -0.0170738],
                         [-0.0092430, 0.0150552, 0.7518743]])
+_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 _NEAR = 0.005  # of X, Y, Z: profiles are rounded, and differ by the last digits of their makers' whites
 _GREY, _LIGHTNESS, _AS_LIGHT = 128, 53.6, 2.0  # sRGB's middle grey has this L*; the nearest other curve in use, 2.2, 54
 
@@ -34,7 +36,7 @@ def picture_profile(path: Path) -> tuple[Primaries | None, str]:
         if not stored:
             return None, ""
         profile = ImageCms.ImageCmsProfile(io.BytesIO(stored)).profile
-    except (UnidentifiedImageError, Image.DecompressionBombError, ImageCms.PyCMSError, OSError, ValueError):
+    except (*_UNREADABLE, ImageCms.PyCMSError):
         return None, ""  # what is no picture is said where it is decoded; a torn profile is none
     if profile.xcolor_space.strip() != "RGB":
         return None, ""
@@ -57,3 +59,22 @@ def _lightness(profile: ImageCms.core.CmsProfile) -> float:
     shown = ImageCms.applyTransform(grey, to_lab)
     assert shown is not None, "not in place"
     return float(np.asarray(shown)[0, 0, 0]) / 2.55
+
+
+def picture_orientation(path: Path) -> int:
+    """EXIF's orientation of a picture, 1 to 8; 1 where it says none."""
+    try:
+        with Image.open(path) as picture:
+            said = int(picture.getexif().get(0x0112, 1))
+    except _UNREADABLE:
+        return 1
+    return said if 1 <= said <= 8 else 1
+
+
+def picture_count(path: Path) -> int:
+    """How many pictures a file holds: more than one in an animation, or a TIFF of several pages."""
+    try:
+        with Image.open(path) as picture:
+            return int(getattr(picture, "n_frames", 1))
+    except _UNREADABLE:
+        return 1

@@ -18,7 +18,7 @@ import numpy as np
 from harmovid.errors import InputError
 from harmovid.video.clip import Clip, Frame
 from harmovid.video.color import CHROMATICITIES, SCENE_LINEAR, SRGB, Primaries
-from harmovid.video.profile import picture_profile
+from harmovid.video.profile import picture_count, picture_orientation, picture_profile
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".webp", ".bmp")
 _PLACEHOLDER = re.compile(r"%0?(\d*)d|(#+)")
@@ -78,8 +78,11 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
     """
     files, numbers = _files(path)
     pixels, header = _load(files[0])
+    if len(files) == 1 and (count := picture_count(files[0])) > 1:
+        raise InputError(f"{path} holds {count} pictures, of which one would be shown; convert it to a video or a "
+                         "folder of PNG")
     rate = rate or _header_rate(header)
-    linear = files[0].suffix.lower() == ".exr"
+    linear = pixels.dtype not in (np.uint8, np.uint16)  # EXR, and TIFF of floating point
     primaries, notes = _primaries(header), _notes(header)
     if not linear:
         primaries, profile = picture_profile(files[0])
@@ -98,6 +101,7 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
         tags=replace(SCENE_LINEAR if linear else SRGB, primaries=primaries or "bt709"),
         alpha=pixels.ndim == 3 and pixels.shape[2] in (2, 4),
         start_number=numbers[0] if numbers else None,
+        number_step=numbers[1] - numbers[0] if len(numbers) > 1 else 1,
         timecode=_header_timecode(header),
         files=tuple(files),
         notes=notes,
@@ -239,7 +243,20 @@ def _load(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         raise InputError(f"{path} is damaged or no picture: it cannot be decoded; export it again")
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    # A PNG's note is named eXIf, a WebP's EXIF; to look for it is quicker than to have it read.
+    if path.suffix.lower() in (".png", ".webp") and (b"eXIf" in (said := data.tobytes()) or b"EXIF" in said):
+        pixels = _turned(pixels, picture_orientation(path))
     return pixels, {}
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Upright, by EXIF's orientation (tag 0x0112): 1 to 8, as its first row and column lie."""
+    turned = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    return np.ascontiguousarray(turned)
 
 
 def _load_exr(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

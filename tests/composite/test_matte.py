@@ -136,6 +136,15 @@ class TestIsSoft:
             hair = np.maximum(hair, strand)
         assert matte.is_soft(cv2.GaussianBlur(hair, (0, 0), 0.8))
 
+    @pytest.mark.parametrize("height", [720, 1080])
+    def test_a_sharp_matte_with_motion_blur_is_soft(self, height: int) -> None:
+        sharp = cv2.GaussianBlur(_disk(height, height, height / 4), (0, 0), 0.8)
+        assert not matte.is_soft(sharp)
+        blurred = cv2.blur(sharp, (height // 26, 1))
+        blurred[:, : height // 2] = sharp[:, : height // 2]
+        blurred[: height // 2] = sharp[: height // 2]  # one shoulder
+        assert matte.is_soft(blurred)
+
     def test_the_frame_border_does_not_count(self) -> None:
         half = np.zeros((300, 400), np.float32)
         half[:, :200] = 1

@@ -780,6 +780,25 @@ def test_a_premultiplied_exr_over_video(shoot: Shoot, tmp_path: Path) -> None:
     assert np.abs(got - over(shoot.own, shoot.behind, shoot.alpha, 0.5)).max() < 2.5 * CODE
 
 
+def test_an_exr_plate_keeps_what_stands_in_the_file_whatever_its_alpha_says(shoot: Shoot, tmp_path: Path) -> None:
+    plate = to_linear(shoot.behind, "srgb")
+    veil = np.linspace(0, 1, SIZE[0], dtype=np.float32)[None, None, :] * np.ones((FRAMES, SIZE[1], 1), np.float32)
+    # What the encoder is given is straight; the file then holds the plate itself.
+    straight = np.where(veil[..., None] > 0, plate / np.maximum(veil, 1e-6)[..., None], 0)
+    figures.write(tmp_path / "plate.%03d.exr", straight, veil)
+    run(shoot.filmed, tmp_path / "plate.%03d.exr", tmp_path / "out.%03d.exr", Lamp(0.5), shoot.mask, rate=figures.RATE)
+    got, _ = figures.read(tmp_path / "out.%03d.exr")
+    outside = (shoot.alpha == 0) & (veil > 0.01)
+    assert outside.sum() > 1000 and np.abs(got - plate)[outside].max() < 2e-3
+
+
+def test_pictures_on_twos_keep_their_numbers(shoot: Shoot, tmp_path: Path) -> None:
+    for n, frame in enumerate(shoot.own):
+        figures.write(tmp_path / f"in.{1001 + 2 * n}.png", [frame])
+    run(tmp_path / "in.%04d.png", shoot.street, tmp_path / "out.%04d.png", Lamp(), shoot.mask, start=1, end=4)
+    assert sorted(path.name for path in tmp_path.glob("out.*")) == [f"out.{n}.png" for n in (1003, 1005, 1007)]
+
+
 def test_a_foreground_that_was_written_comes_back_as_the_same_composite(shoot: Shoot, tmp_path: Path) -> None:
     """foreground out, then over the same background by strength 0, is what comp would have been."""
     run(shoot.cut, shoot.street, tmp_path / "comp.mkv", Lamp(rise))

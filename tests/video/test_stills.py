@@ -11,6 +11,7 @@ import OpenEXR
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from harmovid.errors import InputError
 from harmovid.video import stills
@@ -116,6 +117,37 @@ def test_photographs_are_upright(tmp_path, orientation, turn):
     assert (clip.height, clip.width) == expected.shape[:2]
     np.testing.assert_array_equal(only(tmp_path / "a.jpg").rgb, expected)
     assert np.abs(expected - turn(picture / 255)).mean() < 0.02
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exports_with_a_camera_s_note_are_upright_too(tmp_path, suffix, orientation):
+    turns = (lambda p: p, lambda p: p[:, ::-1], lambda p: p[::-1, ::-1], lambda p: p[::-1], lambda p: p.swapaxes(0, 1),
+             lambda p: np.rot90(p, -1), lambda p: p.swapaxes(0, 1)[::-1, ::-1], np.rot90)
+    picture = (natural(48, 32) * 255).astype(np.uint8)
+    note = Image.Exif()
+    note[0x112] = orientation
+    Image.fromarray(picture).save(tmp_path / f"a.{suffix}", exif=note, lossless=True)
+    expected = turns[orientation - 1](picture)
+    clip = open_clip(tmp_path / f"a.{suffix}")
+    assert (clip.height, clip.width) == expected.shape[:2]
+    np.testing.assert_array_equal(np.rint(only(tmp_path / f"a.{suffix}").rgb * 255), expected)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("png", {}), ("tiff", {})])
+def test_what_holds_several_pictures_is_refused(tmp_path, suffix, options):
+    pictures = [Image.fromarray(coded(n, 48, 32)) for n in range(3)]
+    pictures[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pictures[1:], **options)
+    with pytest.raises(InputError, match=f"a.{suffix} holds 3 pictures, of which one would be shown; convert it"):
+        open_clip(tmp_path / f"a.{suffix}")
+
+
+def test_light_in_floating_point_is_light(tmp_path):
+    light = np.random.default_rng(0).random((16, 24, 3), np.float32) * 20
+    for name in ("a.hdr", "a.tiff"):
+        assert cv2.imwrite(str(tmp_path / name), light[..., ::-1])
+        assert open_clip(tmp_path / name).tags == SCENE_LINEAR
+        np.testing.assert_allclose(only(tmp_path / name).rgb, light, rtol=0.01, atol=0.2)
 
 
 # EXR.
@@ -275,7 +307,7 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
 
 def test_every_second_frame_is_no_hole(tmp_path):
     clip = open_clip(sequence(tmp_path / "a", ["1.png", "3.png", "5.png"]))
-    assert clip.frames == 3 and clip.start_number == 1
+    assert (clip.frames, clip.start_number, clip.number_step) == (3, 1, 2)
 
 
 def test_suffixes_of_one_kind_may_differ(tmp_path):

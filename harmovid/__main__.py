@@ -1,0 +1,5 @@
+"""`python -m harmovid` is `harmovid`."""
+
+from harmovid.cli import main
+
+main()
