@@ -144,8 +144,10 @@ def test_ablations_of_two_studies_have_results_of_other_names(tmp_path):
 def test_no_job_outlives_its_script(script, way, tmp_path):
     stand_in = tmp_path / "slow"  # the first job is over soon, where it is to fail; the second one's program waits
     stand_in.write_text(f"#!{sys.executable}\nimport os, pathlib, sys, time\nfolder = pathlib.Path({str(tmp_path)!r})\n"
-                        "number = len(list(folder.glob('pid*')))\n"
-                        "(folder / f'pid{number}').open('x').write(str(os.getpid()))\n"
+                        "for number in range(9):\n"  # both begin at once
+                        "    try: (folder / f'pid{number}').open('x').write(str(os.getpid()))\n"
+                        "    except FileExistsError: continue\n"
+                        "    break\n"
                         f"if number == 0 and {way == 'a job fails'}:\n"
                         "    while not list(folder.glob('pid1')): time.sleep(0.01)\n"
                         "    sys.exit(1)\n"
