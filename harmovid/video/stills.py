@@ -78,7 +78,9 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
     """
     files, numbers = _files(path)
     pixels, header = _load(files[0])
-    if len(files) == 1 and (count := picture_count(files[0])) > 1:
+    # A phone's JPEG may hold a second, smaller picture: that is none that would be missed.
+    several = len(files) == 1 and files[0].suffix.lower() in (".png", ".webp", ".tif", ".tiff")
+    if several and (count := picture_count(files[0])) > 1:
         raise InputError(f"{path} holds {count} pictures, of which one would be shown; convert it to a video or a "
                          "folder of PNG")
     rate = rate or _header_rate(header)

@@ -142,6 +142,12 @@ def test_what_holds_several_pictures_is_refused(tmp_path, suffix, options):
         open_clip(tmp_path / f"a.{suffix}")
 
 
+def test_a_phone_s_photo_with_a_second_picture_in_it_is_one(tmp_path):
+    pictures = [Image.fromarray(coded(n, 48, 32)) for n in (3, 4)]
+    pictures[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=pictures[1:])
+    assert number_of(only(tmp_path / "a.jpg").rgb) == 3
+
+
 def test_light_in_floating_point_is_light(tmp_path):
     light = np.random.default_rng(0).random((16, 24, 3), np.float32) * 20
     for name in ("a.hdr", "a.tiff"):
