@@ -72,7 +72,7 @@ def picture_orientation(path: Path) -> int:
 
 
 def picture_count(path: Path) -> int:
-    """How many pictures a file holds: more than one in an animation, or a TIFF of several pages."""
+    """How many pictures a file holds: more than one in an animation."""
     try:
         with Image.open(path) as picture:
             return int(getattr(picture, "n_frames", 1))

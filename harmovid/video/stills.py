@@ -78,8 +78,8 @@ def open_still_or_sequence(path: Path, rate: Fraction | None = None) -> Clip:
     """
     files, numbers = _files(path)
     pixels, header = _load(files[0])
-    # A phone's JPEG may hold a second, smaller picture: that is none that would be missed.
-    several = len(files) == 1 and files[0].suffix.lower() in (".png", ".webp", ".tif", ".tiff")
+    # A second picture in a phone's JPEG, or a TIFF, is a smaller one that nobody misses.
+    several = len(files) == 1 and files[0].suffix.lower() in (".png", ".webp")
     if several and (count := picture_count(files[0])) > 1:
         raise InputError(f"{path} holds {count} pictures, of which one would be shown; convert it to a video or a "
                          "folder of PNG")
