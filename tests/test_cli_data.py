@@ -77,6 +77,14 @@ class TestShards:
         Path("out/train/three.zip").unlink()
         assert "wrote 1 shards" in invoke("data shards footage -o out").stderr
 
+    def test_another_file_of_the_same_name_is_not_taken_for_who_was_moved(self, footage):
+        listed = footage / "split.csv"
+        listed.write_text(listed.read_text() + "portraits_photo/one.jpg,somebody,unused,\n")
+        invoke("data shards footage -o out")
+        assert "wrote 0 shards to out; 3 were there" in invoke("data shards footage -o out").stderr
+        listed.write_text(listed.read_text().replace("one.mp4,one,train", "one.mp4,another,validation"))
+        assert "wrote 1 shards" in invoke("data shards footage -o out").stderr  # of other footage, of another person
+
     def test_a_part_of_it(self):
         invoke("data shards footage -o a --split train --no-photos")
         invoke("data shards footage -o b --split validation --split test")

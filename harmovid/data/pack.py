@@ -103,13 +103,23 @@ def pack_footage(footage: Path, out: Path, splits: Sequence[str] = ("train", "va
 
 def _check_moved(entries: Sequence[listed.Entry], out: Path) -> None:
     """Nobody may be in training whom the list has moved to test since."""
-    moved = [(entry, path) for entry in entries if entry.folder.startswith("portraits") for split in listed.SPLITS
-             if split != entry.split and (path := out / split / f"{Path(entry.file).stem}.zip").is_file()]
+    people = [entry for entry in entries if entry.folder.startswith("portraits")]
+    right = {(entry.split, Path(entry.file).stem) for entry in people}
+    moved = [(entry, path) for entry in people for split in listed.SPLITS
+             if (split, stem := Path(entry.file).stem) not in right
+             and (path := out / split / f"{stem}.zip").is_file() and _is_of(path, entry.person)]
     if moved:
         entry, path = moved[0]
         more = f", and {len(moved) - 1} more" if len(moved) > 1 else ""
         raise InputError(f"the list has {entry.file} in {entry.split}, but there is {path}{more}; delete what lies in "
                          "another split than the list says, and run it again")
+
+
+def _is_of(path: Path, person: str) -> bool:
+    try:
+        return shards.info(path).person == person
+    except InputError:  # a damaged one is told where it is read
+        return False
 
 
 def check_overview(side: int) -> None:

@@ -169,7 +169,11 @@ def record(chosen: Method, results: Path, view: ViewSize | None = None) -> None:
     Raises:
         OutputError: `results` holds those of other weights or settings.
     """
-    found = Record(chosen.model, chosen.options.detail, chosen.settings, chosen.options.end,
+    settings = chosen.settings
+    if chosen.model in ("bvd", "gaussian") and chosen.options.detail == "transfer" and not any(
+            item.strip().startswith("transfer.temporal_sigma") for item in settings):
+        settings = (*settings, "transfer.temporal_sigma=0.0")  # their own, where others have 1: see `method`
+    found = Record(chosen.model, chosen.options.detail, settings, chosen.options.end,
                    tuple(found for part in chosen.parts if part not in WEIGHTLESS for found in _weights(part)),
                    None if view is None or chosen.is_network else (view.area, view.multiple, *view.overview))
     file = results / _RECORD

@@ -324,22 +324,23 @@ def _foregrounds(plan: Plan) -> Iterator[np.ndarray]:
             seen = frame.rgb[frame.alpha > 0]
             yield np.clip(colour, seen.min(initial=0), seen.max(initial=0))
         else:
-            yield plan.foreground_place.place(frame.rgb if plan.mask is None else _as_filed(plan.foreground, frame))
+            yield plan.foreground_place.place(frame.rgb if is_cut_out(plan) else _as_filed(plan.foreground, frame))
 
 
 def _backgrounds(plan: Plan) -> Iterator[np.ndarray]:
     """The background on the canvas, code values of the plan's tags."""
     last: tuple[np.ndarray, np.ndarray] | None = None
+    own = is_cut_out(plan) and plan.background.path == plan.foreground.path  # it is steadied where it stands
     for frame in io.read(plan.background, plan.background_index):
         if last is None or last[0] is not frame.rgb:
-            shown = _as_filed(plan.background, frame)
+            shown = frame.rgb if own else _as_filed(plan.background, frame)
             last = frame.rgb, convert(plan.background_place.place(shown), plan.background.tags, plan.tags)
         yield last[1]
 
 
 def _as_filed(clip: Clip, frame: Frame) -> np.ndarray:
     """The colour of a frame whose alpha is left out: EXR's is premultiplied, and what stands in the file."""
-    if frame.alpha is None or clip.tags.transfer != "linear":
+    if frame.alpha is None or not clip.files or clip.files[0].suffix.lower() != ".exr":
         return frame.rgb
     return np.where(frame.alpha[..., None] > 0, frame.rgb * np.maximum(frame.alpha, 1e-6)[..., None], frame.rgb)
 

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -26,6 +26,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
+from torch.distributed.checkpoint import CheckpointException
 from torch.utils.data import DataLoader, Dataset
 
 from harmovid.errors import InputError, OptionError, OutputError
@@ -194,14 +195,16 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     if divided is None:
         module, optimizer = accelerator.prepare(module, optimizer)
     run = _Run(accelerator, optimizer, RunningMean(accelerator.unwrap_model(module), config.ema), divided)
-    step = 0
-    if state.is_dir():
-        step, clock.spent = _load(run, state)
-    begun()
+    step, kept = 0, _kept(state) if state.is_dir() else None
+    if kept is not None:
+        step, clock.spent = kept["step"], kept["seconds"]
     clock.look()
     last = clock.progress(step) >= 1
     if last and (figures := _finished(out / "model", step)) is not None:
         return figures
+    if kept is not None:
+        _load(run, state, kept)
+    begun()
     if accelerator.is_main_process:
         _cut_log(out / "log.jsonl", step)
     world, rank = accelerator.num_processes, accelerator.process_index
@@ -358,7 +361,7 @@ def _save(run: _Run, state: Path, step: int, seconds: float) -> None:
         if main:
             torch.save({"averaged": mean.weights if run.divided is None else {}, "count": mean.count, "step": step,
                         "seconds": seconds}, partial / "run.pt")
-    except RuntimeError as error:  # so torch says that the disk is full
+    except (RuntimeError, CheckpointException) as error:  # so torch says that the disk is full
         raise OutputError(f"the state {partial} cannot be written ({str(error).splitlines()[0]}); free some space and "
                           "go on with --resume") from error
     if main:
@@ -377,16 +380,39 @@ def _recover(state: Path) -> None:
         os.replace(old, state)
 
 
-def _load(run: _Run, state: Path) -> tuple[int, float]:
-    try:
-        kept = torch.load(state / "run.pt", map_location=run.accelerator.device, weights_only=True)
+def _kept(state: Path) -> dict[str, Any]:
+    """What is not the network's: step, seconds, and the running mean where that is not divided."""
+    with _told_of(state):
+        kept: dict[str, Any] = torch.load(state / "run.pt", map_location="cpu", weights_only=True)
+        return {**kept, "step": int(kept["step"]), "seconds": float(kept["seconds"])}
+
+
+def _load(run: _Run, state: Path, kept: dict[str, Any]) -> None:
+    with _told_of(state):
         if run.divided is None:
-            run.mean.load(kept["averaged"], kept["count"])
+            run.mean.load(*_mean_of(kept))
             run.accelerator.load_state(str(state))
         else:
             run.divided.load(state / _PARTS, run.optimizer, run.mean, kept["count"])
-    except Exception as error:  # pickle, safetensors, accelerate and torch each have errors of their own
+
+
+@contextmanager
+def _told_of(state: Path) -> Iterator[None]:
+    try:
+        yield
+    # Pickle, safetensors, accelerate and torch each have errors of their own; that of parts is no Exception.
+    except (Exception, CheckpointException) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset, divided "
-                         "otherwise (loop.divide) or damaged: start anew with another --out") from error
-    return int(kept["step"]), float(kept["seconds"])
+        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset, of a "
+                         "network divided among several processes where this is one, or the other way round "
+                         "(loop.divide), or damaged: start anew with another --out") from error
+
+
+def _mean_of(kept: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
+    """The running mean of a state, and of how many steps it is."""
+    weights = dict(kept["averaged"])
+    if "count" in kept:
+        return weights, int(kept["count"])
+    # As torch's AveragedModel wrote it, whose states go on, too.
+    count = int(weights.pop("n_averaged"))
+    return {name.removeprefix("module."): weight for name, weight in weights.items()}, count

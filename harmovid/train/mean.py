@@ -43,12 +43,12 @@ class RunningMean:
             self._module.train(was)
 
     def load(self, weights: Mapping[str, Tensor], count: int) -> None:
-        """Go on from a mean that was kept.
+        """Go on from a mean that was kept; of a whole network, too, of which a part is trained.
 
         Raises:
             ValueError: it is of other weights.
         """
-        if weights.keys() != self.weights.keys():
+        if not self.weights.keys() <= weights.keys():
             raise ValueError("it is the mean of another network")
         for name, weight in self.weights.items():
             weight.copy_(weights[name])

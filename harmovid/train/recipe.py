@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from harmovid import config
 from harmovid.data.dataset import Footage
+from harmovid.data.relighting import MANIFEST
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.model import checkpoint
 from harmovid.model.backbone import Backbone
@@ -267,7 +268,8 @@ def _check_new(out: Path, resume: bool) -> None:
 def _footage(preset: Preset, data: Path, device: str, progress: Report,
              pairs: Sequence[Path] = ()) -> tuple[Footage, Footage]:
     for folder in pairs:
-        if not any(path for split in ("train", "validation") for path in (folder / split).glob("*.zip")):
+        some = any(path for split in ("train", "validation") for path in (folder / split).glob("*.zip"))
+        if not some and not (folder / MANIFEST).is_file():  # of refined ones none may have been kept
             raise InputError(f"there are no pairs in {folder}; give a folder that `harmovid data pairs` or "
                              "`data refine` made")
     if pairs and not any(path for folder in pairs for path in (folder / "train").glob("*.zip")):

@@ -163,8 +163,9 @@ class Writer:
             missing.append(folder)
             folder = folder.parent
         for folder in reversed(missing):
-            folder.mkdir()
-            self.made.append(folder)
+            with suppress(FileExistsError):  # another process made it just now
+                folder.mkdir()
+                self.made.append(folder)
 
     def _frame_timecode(self) -> str | None:
         return shift(self.timecode, self.count, self.rate) if self.timecode else None

@@ -4,6 +4,7 @@ the only home of Pillow."""
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,8 @@ from harmovid.video.color import Primaries, rgb_to_xyz
 # Profiles tell colours under D50; Bradford's adaptation from D65, as the profile of sRGB has it (ICC.1:2022, annex E).
 _D65_TO_D50 = np.array([[1.0479298, 0.0229468, -0.0501922], [0.0296278, 0.9904345, -0.0170738],
                         [-0.0092430, 0.0150552, 0.7518743]])
-_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
+_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError,
+               TypeError, struct.error)
 _NEAR = 0.005  # of X, Y, Z: profiles are rounded, and differ by the last digits of their makers' whites
 _GREY, _LIGHTNESS, _AS_LIGHT = 128, 53.6, 2.0  # sRGB's middle grey has this L*; the nearest other curve in use, 2.2, 54
 

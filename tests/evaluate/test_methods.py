@@ -164,6 +164,16 @@ def test_results_of_other_weights_are_not_mixed(tmp_path):
         methods.record(method(f"empty={tmp_path / 'nothing'}"), tmp_path / "more")
 
 
+def test_results_that_were_smoothed_are_not_mixed_with_those_that_are_not(tmp_path):
+    config.save(Record("gaussian", "transfer"), tmp_path / "method.json")  # as it was noted before
+    (tmp_path / "a.mkv").touch()
+    with pytest.raises(OutputError, match="other weights or settings"):
+        methods.record(method("gaussian"), tmp_path)
+    methods.record(method("gaussian"), tmp_path / "new")
+    (tmp_path / "new" / "a.mkv").touch()
+    methods.record(method("gaussian"), tmp_path / "new")
+
+
 def test_results_of_another_size_are_not_mixed(tmp_path):
     chosen, small, large = method("classical", "network"), ViewSize(64 * 64), ViewSize(96 * 96)
     methods.record(chosen, tmp_path / "new", small)

@@ -246,6 +246,21 @@ def test_alpha_is_the_mask_and_stays(filmed: Filmed, tmp_path: Path) -> None:
     assert after < 0.3 * before
 
 
+def test_an_exr_with_alpha_is_seen_as_it_is(filmed: Filmed, tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+
+    class Looking(Steadying):
+        def harmonize(self, clip: ViewClip, seed: int = 0) -> Iterator[Harmonized]:
+            seen.append(clip.window(0, len(clip)).composite)
+            yield from super().harmonize(clip, seed)
+
+    half = np.full(filmed.jumping.shape[:3], 0.5, np.float32)
+    for name, alpha in (("half", half), ("whole", None)):
+        figures.write(tmp_path / f"{name}.%03d.exr", to_linear(filmed.jumping, "srgb"), alpha)
+        deflicker(io.open_clip(tmp_path / f"{name}.%03d.exr"), None, tmp_path / f"{name}_out.%03d.exr", Looking())
+    np.testing.assert_allclose(seen[0], seen[1], atol=0.01)
+
+
 def test_sound_and_rate_stay(tmp_path: Path) -> None:
     makers.write_clip(tmp_path / "in.mp4", [makers.coded(t) for t in range(8)], rate=Fraction(30000, 1001),
                       sound=makers.Sound(seconds=0.25))

@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_the_same(runs):
 @pytest.mark.slow
 def test_a_divided_state_is_not_gone_on_from_whole(runs):
     for rank in range(2):
-        assert "divided otherwise (loop.divide)" in (runs / f"refused{rank}").read_text()
+        assert "divided among several processes where this is one" in (runs / f"refused{rank}").read_text()
 
 
 def test_the_blocks_are_the_longest_row_of_layers():

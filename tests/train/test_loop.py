@@ -265,6 +265,18 @@ def test_it_is_told_that_it_has_begun_once_the_state_is_read(whole, tmp_path):
     assert begun == ["new", "resumed"]
 
 
+def test_a_state_of_torch_s_own_mean_goes_on_the_same_to_the_bit(whole, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(Killed):
+        train(Regression(12), CONFIG, out)
+    kept = torch.load(out / "state" / "run.pt")
+    count = kept.pop("count")
+    kept["averaged"] = {"n_averaged": torch.tensor(count), **{f"module.{k}": v for k, v in kept["averaged"].items()}}
+    torch.save(kept, out / "state" / "run.pt")
+    train(Regression(), CONFIG, out, resume=True)
+    same(out, whole)
+
+
 def test_a_state_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail] unexpected pos 64 vs 0\nand more")

@@ -141,6 +141,10 @@ def test_every_folder_of_pairs_has_some(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     for name in ("pairs/train", "held/validation"):
         (tmp_path / name / "pair-000000.zip").write_bytes(b"")
+    (tmp_path / "refined").mkdir()
+    (tmp_path / "refined/manifest.json").write_text("{}")  # of which none was kept
+    with pytest.raises(InputError, match="there are no shards"):
+        recipe._footage(nano(), tmp_path, "cpu", print, [tmp_path / "pairs", tmp_path / "refined"])
     for more in ("gone", "empty"):
         with pytest.raises(InputError, match=f"there are no pairs in .*{more}; give a folder that"):
             recipe._footage(nano(), tmp_path, "cpu", print, [tmp_path / "pairs", tmp_path / "held", tmp_path / more])

@@ -134,6 +134,14 @@ def test_exports_with_a_camera_s_note_are_upright_too(tmp_path, suffix, orientat
     np.testing.assert_array_equal(np.rint(only(tmp_path / f"a.{suffix}").rgb * 255), expected)
 
 
+def test_a_torn_note_says_nothing(tmp_path):
+    data = save(tmp_path / "plain.png", np.uint8(coded(3, 48, 32))).read_bytes()
+    body = b"eXIf" + b"II*\0"
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    assert number_of(only(tmp_path / "a.png").rgb) == 3
+
+
 @pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("png", {})])
 def test_what_holds_several_pictures_is_refused(tmp_path, suffix, options):
     pictures = [Image.fromarray(coded(n, 48, 32)) for n in range(3)]
