@@ -10,12 +10,10 @@ import copy
 import itertools
 import json
 import math
-import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -26,16 +24,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.distributed.checkpoint import CheckpointException
 from torch.utils.data import DataLoader, Dataset
 
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.train.division import Divided, number
 from harmovid.train.mean import RunningMean
+from harmovid.train.state import Run, kept, load, recover, save
 
 Batch = dict[str, Tensor]
-
-_PARTS = "parts"  # of a state, what is divided among processes
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         if not resume and out.is_dir() and any(out.iterdir()):
             raise OutputError(f"{out} holds a run already; pass --resume to go on with it, or another --out")
         (out / "sheets").mkdir(parents=True, exist_ok=True)
-        _recover(state)
+        recover(state)
     accelerator.wait_for_everyone()
     clock = _Cosine(config, accelerator.device)
     module, divided = task.module, None
@@ -194,16 +190,16 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
     optimizer = torch.optim.AdamW(_groups(module, config), lr=config.lr, betas=(0.9, config.beta2))
     if divided is None:
         module, optimizer = accelerator.prepare(module, optimizer)
-    run = _Run(accelerator, optimizer, RunningMean(accelerator.unwrap_model(module), config.ema), divided)
-    step, kept = 0, _kept(state) if state.is_dir() else None
-    if kept is not None:
-        step, clock.spent = kept["step"], kept["seconds"]
+    run = Run(accelerator, optimizer, RunningMean(accelerator.unwrap_model(module), config.ema), divided)
+    step, found = 0, kept(state) if state.is_dir() else None
+    if found is not None:
+        step, clock.spent = found["step"], found["seconds"]
     clock.look()
     last = clock.progress(step) >= 1
     if last and (figures := _finished(out / "model", step)) is not None:
         return figures
-    if kept is not None:
-        _load(run, state, kept)
+    if found is not None:
+        load(run, state, found)
     begun()
     if accelerator.is_main_process:
         _cut_log(out / "log.jsonl", step)
@@ -227,8 +223,8 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
         progress(task.name, step, config.steps)
         clock.look()
         last = clock.progress(step) >= 1
-        save = last or step % config.save_every == 0
-        if save or step % config.log_every == 0:  # a state that is kept is one that has been looked at
+        keeps = last or step % config.save_every == 0
+        if keeps or step % config.log_every == 0:  # a state that is kept is one that has been looked at
             row = {name: float(part.detach()) for name, part in parts.items()}
             row["norm"] = number(norm)
             if not math.isfinite(row["loss"] + row["norm"]):
@@ -241,24 +237,14 @@ def train(task: Task, config: LoopConfig, out: Path, *, resume: bool = False, de
             began, logged = now, step
         if step % config.validate_every == 0 or last:
             figures = _validate(task, run, out, step)
-        if save:
-            _save(run, state, step, clock.seconds)
+        if keeps:
+            save(run, state, step, clock.seconds)
     figures = figures or _validate(task, run, out, step)
     with run.mean.shown() as network:
         whole = network if divided is None else divided.whole()
         if accelerator.is_main_process and whole is not None:
             task.save(whole, out / "model", {"stage": task.name, "steps": step, "figures": figures})
     return figures
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What changes from step to step; of a network that is divided, this process's part."""
-
-    accelerator: Accelerator
-    optimizer: torch.optim.Optimizer
-    mean: RunningMean
-    divided: Divided | None
 
 
 def _finished(model: Path, step: int) -> dict[str, float] | None:
@@ -316,7 +302,7 @@ def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _validate(task: Task, run: _Run, out: Path, step: int) -> dict[str, float]:
+def _validate(task: Task, run: Run, out: Path, step: int) -> dict[str, float]:
     """Figures, and a sheet; all of a divided network is asked, so that then every process must ask."""
     main = run.accelerator.is_main_process
     if not main and run.divided is None:
@@ -343,76 +329,3 @@ def _cut_log(path: Path, step: int) -> None:
     partial = path.with_name(path.name + ".part")
     partial.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step))
     partial.replace(path)
-
-
-def _save(run: _Run, state: Path, step: int, seconds: float) -> None:
-    partial, old = state.with_name("state.part"), state.with_name("state.old")
-    main, mean = run.accelerator.is_main_process, run.mean
-    run.accelerator.wait_for_everyone()
-    if main:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-    run.accelerator.wait_for_everyone()
-    try:
-        if run.divided is None:
-            run.accelerator.save_state(str(partial), safe_serialization=True)
-        else:
-            run.divided.save(partial / _PARTS, run.optimizer, mean)
-        if main:
-            torch.save({"averaged": mean.weights if run.divided is None else {}, "count": mean.count, "step": step,
-                        "seconds": seconds}, partial / "run.pt")
-    except (RuntimeError, CheckpointException) as error:  # so torch says that the disk is full
-        raise OutputError(f"the state {partial} cannot be written ({str(error).splitlines()[0]}); free some space and "
-                          "go on with --resume") from error
-    if main:
-        shutil.rmtree(old, ignore_errors=True)
-        if state.is_dir():
-            os.replace(state, old)
-        os.replace(partial, state)
-        shutil.rmtree(old, ignore_errors=True)
-    run.accelerator.wait_for_everyone()
-
-
-def _recover(state: Path) -> None:
-    """Put back a state that was being replaced when the run was killed."""
-    old = state.with_name("state.old")
-    if not state.is_dir() and old.is_dir():
-        os.replace(old, state)
-
-
-def _kept(state: Path) -> dict[str, Any]:
-    """What is not the network's: step, seconds, and the running mean where that is not divided."""
-    with _told_of(state):
-        kept: dict[str, Any] = torch.load(state / "run.pt", map_location="cpu", weights_only=True)
-        return {**kept, "step": int(kept["step"]), "seconds": float(kept["seconds"])}
-
-
-def _load(run: _Run, state: Path, kept: dict[str, Any]) -> None:
-    with _told_of(state):
-        if run.divided is None:
-            run.mean.load(*_mean_of(kept))
-            run.accelerator.load_state(str(state))
-        else:
-            run.divided.load(state / _PARTS, run.optimizer, run.mean, kept["count"])
-
-
-@contextmanager
-def _told_of(state: Path) -> Iterator[None]:
-    try:
-        yield
-    # Pickle, safetensors, accelerate and torch each have errors of their own; that of parts is no Exception.
-    except (Exception, CheckpointException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the state in {state} cannot be gone on from ({reason}); it is of another preset, of a "
-                         "network divided among several processes where this is one, or the other way round "
-                         "(loop.divide), or damaged: start anew with another --out") from error
-
-
-def _mean_of(kept: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
-    """The running mean of a state, and of how many steps it is."""
-    weights = dict(kept["averaged"])
-    if "count" in kept:
-        return weights, int(kept["count"])
-    # As torch's AveragedModel wrote it, whose states go on, too.
-    count = int(weights.pop("n_averaged"))
-    return {name.removeprefix("module."): weight for name, weight in weights.items()}, count
