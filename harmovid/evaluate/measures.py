@@ -363,10 +363,9 @@ def _step_response(prefix: str, role: str, light: Step) -> Measure:
         stepped = np.array(gains) + light.change * (np.arange(len(gains)) >= light.frame)
         # Of a clip that is cut before its step, nothing is known.
         known = 0 < light.frame < len(gains)
-        if not known:
-            return {f"{prefix}step_response": math.nan, f"{prefix}step_size": math.nan}
-        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change),
-                f"{prefix}step_size": step_change(stepped, light.frame) / light.change}
+        size = step_change(stepped, light.frame) / light.change if known else math.nan
+        return {f"{prefix}step_response": step_response(stepped, light.frame, light.change) if known else math.nan,
+                f"{prefix}step_size": size}
 
     return Measure(lambda s: gains.append(light_gain(s.shown[role], s.shown["truth"], s.alpha)), figures)
 

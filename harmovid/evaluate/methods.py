@@ -26,6 +26,7 @@ WEIGHTLESS = ("untouched", "background", "reinhard", "classical", "histogram", "
 BUILT_IN = (*WEIGHTLESS, "bvd", "codec")
 QUICK_FRAMES = 17
 _RECORD = "method.json"
+_STEADYING = ("bvd", "gaussian")  # of those that are built in, what only steadies light
 _CHUNK = 32  # frames of a view looked at together
 _SAMPLE = 1 << 20  # bytes of a file's beginning and end that its digest is of
 
@@ -170,7 +171,7 @@ def record(chosen: Method, results: Path, view: ViewSize | None = None) -> None:
         OutputError: `results` holds those of other weights or settings.
     """
     settings = chosen.settings
-    if chosen.model in ("bvd", "gaussian") and chosen.options.detail == "transfer" and not any(
+    if chosen.model in _STEADYING and chosen.options.detail == "transfer" and not any(
             item.strip().startswith("transfer.temporal_sigma") for item in settings):
         settings = (*settings, "transfer.temporal_sigma=0.0")  # their own, where others have 1: see `method`
     found = Record(chosen.model, chosen.options.detail, settings, chosen.options.end,
@@ -286,7 +287,7 @@ def _folder(model: str) -> Path:
 
 def _steadies(model: str) -> bool:
     """Whether a method only steadies light."""
-    if model in ("bvd", "gaussian"):
+    if model in _STEADYING:
         return True
     try:
         written = json.loads((_folder(model) / "config.json").read_text())

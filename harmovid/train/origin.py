@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from harmovid import config
+from harmovid.data.relighting import digest
 from harmovid.errors import OptionError
 
 _FILE = "origin.json"
@@ -57,8 +57,6 @@ class Origin:
 
 
 def _digest(part: nn.Module) -> str:
-    told = hashlib.sha256()
-    for name, weight in part.state_dict().items():
-        told.update(name.encode())
-        told.update(weight.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
-    return told.hexdigest()[:16]
+    weights = part.state_dict().values()
+    return digest(weight.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+                  for weight in weights)

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmovid import config
-from harmovid.data.dataset import CropConfig, Footage, Take, ViewBatch
+from harmovid.data.dataset import CropConfig, Footage, ViewBatch
 from harmovid.data.misfit import Misfit, MisfitConfig, misfit, relit, to_real, to_synthetic
+from harmovid.data.takes import Take
 from harmovid.errors import OptionError
 from harmovid.infer.framing import view_shape
 from harmovid.infer.views import ViewSize

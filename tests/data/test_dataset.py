@@ -156,15 +156,6 @@ def test_a_pair_is_drawn_with_its_source_in_one_crop_frame_by_frame(seed):
     assert not (draw(footage, 4).plate[:, 2] * 255).round().eq(90).all((1, 2, 3)).any()  # pairs are not drawn as clips
 
 
-def test_pairs_are_of_these_very_shards():
-    clip = shard("a", 9)
-    with pytest.raises(InputError, match="the pair pair-000000 is of the clip a, which is not among the shards"):
-        Footage([shard("b", 9)], pairs=[pair(clip)])
-    with pytest.raises(InputError, match=r"9 frames of \(72, 64\) from frame 4 on, its clip a has 9 of"):
-        Footage([clip], pairs=[replace(pair(clip), info=replace(pair(clip).info, start=4))])
-    assert Footage([clip]).pairs == []
-
-
 def test_all_overviews_are_of_one_side():
     one, other = shard("a", 9), shard("b", 9)
     wide = replace(other, info=replace(other.info, overview=32), overview=other.overview[:, ::2, ::2])
