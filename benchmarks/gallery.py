@@ -66,7 +66,7 @@ def made(seed: int, lights: Iterable[Environment], harmonizer: Harmonizer, folde
     person, mask = _written(folder / "person.png", filmed.composite[0]), _written(folder / "mask.png", filmed.alpha[0])
     columns = []
     for light in lights:
-        there = shoot(taken, light, Look())
+        there = shoot(film(perform(seed, 1), str(seed), (SIZE, SIZE), seed=seed, light=light), light, Look())
         columns.append(_stacked([*_relit(person, mask, there.background[0], harmonizer, folder), there.composite[0]]))
     return np.concatenate(columns, 1)
 
@@ -91,7 +91,8 @@ def moving(seed: int, kind: str, harmonizer: Harmonizer, folder: Path) -> np.nda
     """A made person in light that moves, (3 · CELL, W, 3): composite, result, truth; a column for a frame."""
     taken = film(perform(seed, FRAMES), str(seed), (SIZE, SIZE), seed=seed)
     filmed = shoot(taken, procedural.draw(np.random.default_rng(seed), kind="studio"), Look())
-    there = shoot(taken, procedural.draw(np.random.default_rng(seed), FRAMES, kind=kind), Look())
+    light = procedural.draw(np.random.default_rng(seed), FRAMES, kind=kind)
+    there = shoot(film(perform(seed, FRAMES), str(seed), (SIZE, SIZE), seed=seed, light=light), light, Look())
     paths = []
     for name, pictures in (("persons", filmed.composite), ("places", there.background), ("masks", filmed.alpha)):
         paths.append(folder / f"{name}{seed}")

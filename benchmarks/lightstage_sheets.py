@@ -4,7 +4,7 @@
     docs/lightstage_lights.jpg   one performance, three of its frames below each other, under eight lights
     docs/lightstage_time.jpg     three performances of a second, every third frame, under one still map
 
-All by the renderer that makes training data. What is filmed is kept in .cache/sheets, so that other lights are quick;
+All by the renderer that makes training data, each filmed for the light that it is shown in. What is filmed is kept in .cache/sheets, so that other lights are quick;
 delete it where people or renderer have changed.
 """
 
@@ -35,16 +35,18 @@ MAPS = ("adams_place_bridge", "st_peters_square_night", "dancing_hall", "chinese
 DRAWN = ("sun and sky", "neon", "fire", "studio")
 
 
-def filmed(seed: int, frames: int, chosen: list[int], framing: str | None = None) -> buffers.Buffers:
-    """Some frames of a performance of a person, filmed once."""
-    path = ROOT / ".cache" / "sheets" / f"{seed}-{frames}-{len(chosen)}.safetensors"
+def filmed(seed: int, frames: int, chosen: list[int], light: Environment,
+           framing: str | None = None) -> buffers.Buffers:
+    """Some frames of a performance of a person, filmed once for each light."""
+    turn = float(light.layers[0].yaw[0])
+    path = ROOT / ".cache" / "sheets" / f"{seed}-{frames}-{len(chosen)}-{light.name}-{turn:g}.safetensors"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = perform(seed, frames, framing=framing)
         surfaces = tuple(replace(s, vertices=s.vertices[chosen],
                                  strand=None if s.strand is None else s.strand[chosen]) for s in whole.surfaces)
         some = replace(whole, surfaces=surfaces, camera=replace(whole.camera, pose=whole.camera.pose[chosen]))
-        buffers.write(path, film(some, path.stem, SIZE, seed=seed))
+        buffers.write(path, film(some, path.stem, SIZE, seed=seed, light=light))
     return buffers.read(path)
 
 
@@ -57,24 +59,25 @@ def lit(hdri: Path, name: str) -> Environment:
 def people(hdri: Path, turn: float = 0.6) -> np.ndarray:
     """(H, W, 3) display sRGB."""
     light = lit(hdri, MAP).turned(turn)
-    tiles = [shoot(filmed(seed, 1, [0]), light, Look()).composite[0] for seed in range(PEOPLE)]
+    tiles = [shoot(filmed(seed, 1, [0], light), light, Look()).composite[0] for seed in range(PEOPLE)]
     return np.vstack([np.hstack(tiles[n : n + 8]) for n in range(0, PEOPLE, 8)])
 
 
 def lights(hdri: Path, seed: int = 5) -> np.ndarray:
     """(H, W, 3) display sRGB."""
-    taken = filmed(seed, FRAMES, [2, 12, 22], "head and shoulders")
     random = np.random.default_rng(3)
     chosen = [lit(hdri, name) for name in MAPS] + [procedural.draw(random, kind=kind) for kind in DRAWN]
     look = replace(Look(), wide=1.5)
-    return np.hstack([np.vstack(list(shoot(taken, light, look).composite)) for light in chosen])
+    return np.hstack([np.vstack(list(shoot(filmed(seed, FRAMES, [2, 12, 22], light, "head and shoulders"), light,
+                                           look).composite)) for light in chosen])
 
 
 def time(hdri: Path) -> np.ndarray:
     """(H, W, 3) display sRGB."""
     light = lit(hdri, MAP).turned(-1.2)
     chosen = list(range(0, FRAMES, 3))
-    return np.vstack([np.hstack(list(shoot(filmed(seed, FRAMES, chosen, "close-up"), light, Look()).composite))
+    return np.vstack([np.hstack(list(shoot(filmed(seed, FRAMES, chosen, light, "close-up"), light,
+                                           Look()).composite))
                       for seed in SECOND])
 
 

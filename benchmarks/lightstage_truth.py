@@ -2,9 +2,10 @@
 
 HDRI is a folder of Poly Haven's maps. For each person under each map, of the person alone: PSNR of display values, both
 pictures developed by one camera, its exposure set on the path-traced one; pixels weigh as much as they are covered.
-`diffuse` is Lambert and direct light alone, `full` all that each renderer knows; `points` of a pixel ask for light; the
-light goes through stored buffers, as in training. Then come the processor's seconds to film and code that frame, and
-last what a frame of 256 pixels of a take of 24 takes and how many frames are relit in a second (`--speed`: that alone).
+`diffuse` is Lambert and direct light alone, `full` all that each renderer knows; `points` of a pixel ask for light;
+`keys` are the beams of the map's key lights, 0 where it was filmed for any light. The light goes through stored
+buffers, as in training. Then come the processor's seconds to film and code that frame, and last what a frame of 256
+pixels of a take of 24 takes and how many frames are relit in a second (`--speed`: that alone).
 
 What is path-traced is kept in .cache/pathtrace_check; where the path tracer has changed, delete that. It is not
 denoised: a denoiser takes strands of hair for noise.
@@ -23,7 +24,7 @@ import cv2
 import numpy as np
 
 from harmovid.infer.memory import keep_memory
-from harmovid.light import basis, environment
+from harmovid.light import basis, environment, keys
 from harmovid.lightstage import buffers, pathtrace
 from harmovid.lightstage.buffers import Encoder, Filmed
 from harmovid.lightstage.film import film
@@ -57,14 +58,16 @@ def traced(performance: Performance, name: str, light: np.ndarray, full: bool, s
     return np.asarray(np.load(path))
 
 
-def stored(performance: Performance, size: int, config: StageConfig) -> tuple[buffers.Buffers, np.ndarray]:
+def stored(performance: Performance, size: int, config: StageConfig,
+           found: keys.Keys | None = None) -> tuple[buffers.Buffers, np.ndarray]:
     """A frame as it is kept, and the (H, W) surface of each pixel, −1 where there is none."""
-    frame = transfer(performance, 0, (size, size), config)
+    frame = transfer(performance, 0, (size, size), config, found and found.beams)
     encoder = Encoder([frame])
     info = Filmed("one", (size, size), (24, 1), performance.camera.height, performance.camera.pose[:1].tolist())
     kind = np.full(size * size, -1)
     kind[frame.place] = frame.kind
-    return encoder.pack(info, [(frame.alpha, frame.place, encoder.encode(frame))]), kind.reshape(size, size)
+    taken = encoder.pack(info, [(frame.alpha, frame.place, encoder.encode(frame))], found and found.labels)
+    return taken, kind.reshape(size, size)
 
 
 def developed(truth: np.ndarray, ours: np.ndarray, light: np.ndarray, taken: buffers.Buffers) -> Iterator[np.ndarray]:
@@ -108,6 +111,17 @@ def speed(seeds: list[int], frames: int = 5, whole: int = 24) -> None:
         print(f"{seed}: a frame of 256 pixels {spent.sum():.2f} s: person {spent[0]:.2f}, transfer {spent[1]:.2f}, "
               f"learning {spent[2]:.2f}, coding {spent[3]:.2f} (of a take of {whole} frames)", flush=True)
     print(f"mean of {len(each)} people {np.mean(each):.2f} s")
+    studio = np.full((basis.HEIGHT, 2 * basis.HEIGHT, 3), 0.01, np.float32)
+    studio[30:40, 20:40] = 100
+    found = keys.find(environment.still(studio))
+    assert found is not None
+    for seed in seeds:
+        performance, spent = perform(seed, 1), []
+        for beams in (None, found.beams):
+            start = time.process_time()
+            transfer(performance, 0, (256, 256), keys=beams)
+            spent.append(time.process_time() - start)
+        print(f"{seed}: transfer {spent[0]:.2f} s, with {found.labels.max()} beams of a lamp {spent[1]:.2f} s")
     taken = film(perform(seeds[0], 8), "one", (128, 128))
     light = basis.project(np.random.default_rng(0).random((128, 256, 3), np.float32))
     for name, given in (("still", light), ("moving", np.tile(light, (8, 1, 1)))):
@@ -151,27 +165,32 @@ def main() -> None:
         return
     maps = {name: environment.shrunk(environment.read(args.hdri / f"{name}.hdr"), HEIGHT) for name in args.maps}
     rows = []
-    print(f"{'person':>8} {'map':24} {'light':8} {'points':>6} {'PSNR':>6} {'skin':>6} {'hair':>6} {'cloth':>6} "
-          f"{'seconds':>7}")
+    keyed = {name: keys.find(environment.still(light)) for name, light in maps.items()}
+    print(f"{'person':>8} {'map':24} {'light':8} {'points':>6} {'keys':>6} {'PSNR':>6} {'skin':>6} {'hair':>6} "
+          f"{'cloth':>6} {'seconds':>7}")
     for seed in args.seeds:
         whole_person = perform(seed, 1)
         for full in (False, True):
             performance = whole_person if full else smooth(whole_person)
             whole = StageConfig() if full else StageConfig(gloss=False, bounce=False, scatter=False, strands=False)
             for points in args.points:
-                start = time.process_time()
-                taken, kind = stored(performance, args.size, replace(whole, points=points))
-                spent = time.process_time() - start
-                for name, light in maps.items():
-                    truth = traced(performance, f"{seed}-{name}", light, full, args.size, args.samples)
-                    ours = buffers.relight(taken, basis.project(light))[0]
-                    a, b = developed(truth, ours, light, taken)
-                    both = truth[..., 3] * (taken.alpha[0] > 0)
-                    by = [psnr(a, b, both * where) for where in of_kinds(performance, kind).values()]
-                    print(f"{seed:8d} {name:24} {'full' if full else 'diffuse':8} {points:6d} {psnr(a, b, both):6.1f} "
-                          + " ".join(f"{x:6.1f}" for x in by) + f" {spent:7.1f}", flush=True)
-                    cover = both[..., None]
-                    rows.append(np.hstack([a * cover, b * cover, 0.5 + (b - a) * cover]))
+                config = replace(whole, points=points)
+                for found in [None, *filter(None, keyed.values())]:
+                    asked = [name for name in maps if found is None or found is keyed[name]]
+                    start = time.process_time()
+                    taken, kind = stored(performance, args.size, config, found)
+                    spent = time.process_time() - start
+                    for name in asked:
+                        truth = traced(performance, f"{seed}-{name}", maps[name], full, args.size, args.samples)
+                        ours = buffers.relight(taken, basis.project(maps[name], taken.cells, taken.keys))[0]
+                        a, b = developed(truth, ours, maps[name], taken)
+                        both = truth[..., 3] * (taken.alpha[0] > 0)
+                        by = [psnr(a, b, both * where) for where in of_kinds(performance, kind).values()]
+                        print(f"{seed:8d} {name:24} {'full' if full else 'diffuse':8} {points:6d} "
+                              f"{taken.mean.shape[-1] - taken.cells:6d} {psnr(a, b, both):6.1f} "
+                              + " ".join(f"{x:6.1f}" for x in by) + f" {spent:7.1f}", flush=True)
+                        cover = both[..., None]
+                        rows.append(np.hstack([a * cover, b * cover, 0.5 + (b - a) * cover]))
     if args.sheet:
         sheet(rows, args.sheet)
     speed(args.seeds)

@@ -37,7 +37,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "anny": ("lightstage/body.py",),
     "mitsuba": ("lightstage/pathtrace.py",),
     "mitsuba_oidn": ("lightstage/pathtrace.py",),
-    "embreex": ("lightstage/radiance.py",),
+    "embreex": ("lightstage/rays.py",),
     "torchvision": (),
     "lpips": (),
 }

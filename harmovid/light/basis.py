@@ -18,10 +18,15 @@ from harmovid.light.environment import Environment, directions, rotated, shrunk,
 CELLS = 512
 """Directions of the usual basis: 9° from one to the next."""
 
+HEIGHT = 128
+"""Of the map that is projected: half a pixel's 0.7° is how far a small lamp may be moved."""
+
+BEAM = 4 * np.pi / 128
+"""Steradians that the cell of a key light counts as: how much it weighs beside even cells where both are coded."""
+
 _REACH = 1.15  # how far a hill reaches, in sides of a square as large as a cell: no point is left out
 _SHARED = 7  # cells at most whose hills meet in one point
 _NARROW = 0.5  # how far samples reach, in hills: light put on the cells is blurred by the hills once already
-_MAP = 128  # height of the map that is projected: half a pixel's 0.7° is how far a small lamp may be moved
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,13 @@ class Basis:
     """Cells of the sphere.
 
     directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
-    with one in every cell, spread as its hill but half as far.
+    with one in every cell, spread as its hill but half as far. radius: (N,) about how far a cell reaches, radians.
     """
 
     directions: np.ndarray
     solid: np.ndarray
     samples: np.ndarray
-
-    @property
-    def radius(self) -> float:
-        """About how far a cell reaches, radians."""
-        return float(np.sqrt(4 / len(self.directions)))
+    radius: np.ndarray
 
 
 @lru_cache(maxsize=4)
@@ -63,32 +64,54 @@ def basis(count: int = CELLS, sets: int = 64) -> Basis:
     samples = dense[order[starts + (np.arange(sets)[:, None] % counts)]]
     samples = lattice + _NARROW * (samples - lattice)
     samples /= np.linalg.norm(samples, axis=-1, keepdims=True)
-    solid = _gathered(np.broadcast_to(solid_angles(_MAP)[..., None], (_MAP, 2 * _MAP, 1)), count)[:, 0]
-    return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32))
+    solid = _gathered(np.broadcast_to(solid_angles(HEIGHT)[..., None], (HEIGHT, 2 * HEIGHT, 1)), count)[:, 0]
+    return Basis(lattice.astype(np.float32), solid.astype(np.float32), samples.astype(np.float32),
+                 np.full(count, np.sqrt(4 / count), np.float32))
 
 
-def project(pixels: np.ndarray, count: int = CELLS) -> np.ndarray:
-    """A map's mean radiance in each cell, (N, 3): Lᵢ = ∫ wᵢ L dω / Ωᵢ, so that Σ Lᵢ Ωᵢ = ∫ L dω."""
-    pixels = shrunk(pixels, _MAP) if len(pixels) > _MAP else _grown(pixels)
-    energy = pixels * solid_angles(len(pixels))[..., None]
-    return np.asarray(_gathered(energy, count) / basis(count).solid[:, None], np.float32)
+def project(pixels: np.ndarray, count: int = CELLS, keys: np.ndarray | None = None) -> np.ndarray:
+    """A map's mean radiance in each cell, (N, 3): Lᵢ = ∫ wᵢ L dω / Ωᵢ, so that Σ Lᵢ Ωᵢ = ∫ L dω.
+
+    Args:
+        keys: (HEIGHT, 2 · HEIGHT) labels of `light.keys`; what falls on n + 1 goes to a cell of its own, N + n, of
+            BEAM steradians, and to no other.
+
+    Returns:
+        (N + K, 3) float32, K the highest label.
+    """
+    pixels = brought(pixels)
+    energy = pixels * solid_angles(HEIGHT)[..., None]
+    if keys is None:
+        return np.asarray(_gathered(energy, count) / basis(count).solid[:, None], np.float32)
+    even = _gathered(energy * (keys == 0)[..., None], count) / basis(count).solid[:, None]
+    beams = [np.bincount(keys.ravel(), channel.ravel())[1:] for channel in np.moveaxis(energy, -1, 0)]
+    return np.concatenate([even, np.stack(beams, -1) / BEAM]).astype(np.float32)
 
 
-def project_over_time(environment: Environment, frames: int, count: int = CELLS) -> np.ndarray:
-    """Radiance of each cell at each frame, (T, N, 3)."""
-    light = np.zeros((frames, count, 3), np.float32)
+def project_over_time(environment: Environment, frames: int, count: int = CELLS,
+                      keys: np.ndarray | None = None) -> np.ndarray:
+    """Radiance of each cell at each frame, (T, N + K, 3); `keys` as for `project`."""
+    light = np.zeros((frames, count + (0 if keys is None else int(keys.max())), 3), np.float32)
     for layer in environment.layers:
-        small = shrunk(layer.pixels, _MAP) if len(layer.pixels) > _MAP else layer.pixels
+        small = shrunk(layer.pixels, HEIGHT) if len(layer.pixels) > HEIGHT else layer.pixels
         yaws = np.broadcast_to(layer.yaw[:frames], frames) if len(layer.yaw) == 1 else layer.yaw[:frames]
         gains = layer.gain[:frames]
         yaws = np.pad(yaws, (0, frames - len(yaws)), mode="edge")
         known: dict[float, np.ndarray] = {}
         for yaw in yaws.tolist():
             if yaw not in known:
-                known[yaw] = project(rotated(small, yaw), count)
+                known[yaw] = project(rotated(small, yaw), count, keys)
         gains = np.pad(gains, ((0, frames - len(gains)), (0, 0)), mode="edge")
         light += np.stack([known[yaw] for yaw in yaws.tolist()]) * gains[:, None]
     return light
+
+
+def brought(pixels: np.ndarray) -> np.ndarray:
+    """A map at HEIGHT: shrunk, or in smaller pixels, so that cells see as much of each as they are large."""
+    if len(pixels) > HEIGHT:
+        return shrunk(pixels, HEIGHT)
+    rows, columns = (np.arange(size) * len(pixels) // HEIGHT for size in (HEIGHT, 2 * HEIGHT))
+    return np.asarray(pixels[rows][:, columns], np.float32)
 
 
 def point_light(towards: Iterable[float], colour: Iterable[float], count: int = CELLS) -> np.ndarray:
@@ -98,14 +121,8 @@ def point_light(towards: Iterable[float], colour: Iterable[float], count: int = 
     return np.asarray(weights[:, None] * np.asarray(list(colour)) / basis(count).solid[:, None], np.float32)
 
 
-def _grown(pixels: np.ndarray) -> np.ndarray:
-    """A small map in smaller pixels, so that cells see as much of it as they are large."""
-    times = max(1, _MAP // len(pixels))
-    return pixels.repeat(times, 0).repeat(times, 1)
-
-
 def _gathered(energy: np.ndarray, count: int) -> np.ndarray:
-    """(N, C): what each cell gets of a map's energy, (H, 2H, C)."""
+    """(N, C): what each cell gets of a map's energy, (HEIGHT, 2 · HEIGHT, C)."""
     cells, weights = _projection(count, len(energy))
     parts = [np.bincount(cells.ravel(), (weights * channel.reshape(-1, 1)).ravel(), count)
              for channel in np.moveaxis(energy, -1, 0)]

@@ -80,7 +80,7 @@ class Buffers:
     alpha: (T, H, W) uint8. place: (R,) int32, flat index into T · H · W; cluster by cluster, frame by frame within.
     albedo: (R, 3) uint8, square root of the albedo. counts: (clusters, T), how many pixels each has.
     coefficients: (R, K) int8. mean: (clusters, 4, N) and components: (clusters, K, 4, N), float16, already in
-    steps of one coefficient.
+    steps of one coefficient. keys: labels of `light.keys` where the last of the N cells are of key lights.
     """
 
     info: Filmed
@@ -91,6 +91,12 @@ class Buffers:
     coefficients: np.ndarray
     mean: np.ndarray
     components: np.ndarray
+    keys: np.ndarray | None = None
+
+    @property
+    def cells(self) -> int:
+        """Even cells, those of key lights not counted."""
+        return self.mean.shape[-1] - (0 if self.keys is None else int(self.keys.max()))
 
     @property
     def frames(self) -> int:
@@ -145,7 +151,8 @@ class Encoder:
         albedo = np.rint(np.sqrt(np.clip(frame.albedo, 0, 1)) * 255).astype(np.uint8)
         return belongs.astype(np.uint8), codes, albedo
 
-    def pack(self, info: Filmed, frames: Sequence[tuple[np.ndarray, np.ndarray, Coded]]) -> Buffers:
+    def pack(self, info: Filmed, frames: Sequence[tuple[np.ndarray, np.ndarray, Coded]],
+             keys: np.ndarray | None = None) -> Buffers:
         """Buffers of a whole performance; of each frame its alpha, its places and what `encode` gave."""
         alpha = np.stack([np.rint(a * 255).astype(np.uint8) for a, _, _ in frames])
         size = alpha[0].size
@@ -156,14 +163,14 @@ class Encoder:
         return Buffers(info, alpha, place[order].astype(np.int32),
                        np.concatenate([coded[2] for _, _, coded in frames])[order], counts.astype(np.int32),
                        np.concatenate([coded[1] for _, _, coded in frames])[order],
-                       _from_rows(np.stack(self.means), self.cells), _from_rows(np.stack(self.parts), self.cells))
+                       _from_rows(np.stack(self.means), self.cells), _from_rows(np.stack(self.parts), self.cells), keys)
 
 
 def relight(buffers: Buffers, light: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
     """The performance under a light: linear in it, before any camera.
 
     Args:
-        light: (N, 3) or (T, N, 3), mean radiance of each cell of `light.basis`; T of the frames asked for.
+        light: (N, 3) or (T, N, 3), mean radiance of each cell, by `light.basis`; T of the frames asked for.
         frames: which frames.
 
     Returns:
@@ -203,7 +210,7 @@ def relight(buffers: Buffers, light: np.ndarray, frames: slice = slice(None)) ->
 def write(path: Path, buffers: Buffers) -> None:
     """Write buffers, whole or not at all."""
     partial = path.with_name(path.name + ".part")
-    arrays = {name: np.ascontiguousarray(value) for name, value in vars(buffers).items() if name != "info"}
+    arrays = {name: np.ascontiguousarray(x) for name, x in vars(buffers).items() if isinstance(x, np.ndarray)}
     try:
         partial.write_bytes(save(arrays, {"filmed": json.dumps(asdict(buffers.info))}))
         partial.replace(path)

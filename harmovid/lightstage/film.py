@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harmovid.light import keys
+from harmovid.light.environment import Environment
 from harmovid.lightstage.buffers import Buffers, Encoder, Filmed
 from harmovid.lightstage.radiance import StageConfig, transfer
 from harmovid.lightstage.scene import Performance
@@ -14,12 +16,14 @@ _LEARNED = 5  # frames from which the components are learned
 
 
 def film(performance: Performance, name: str, size: tuple[int, int], *, seed: int = 0,
-         config: StageConfig | None = None,
+         config: StageConfig | None = None, light: Environment | None = None,
          progress: Callable[[int, int], None] = lambda done, total: None) -> Buffers:
     """Film a performance: light's transfer of every frame, coded.
 
     Args:
         name, seed: kept in `Buffers.info`. size: (height, width).
+        light: whose key lights, as they stand there, are filmed each by itself, so that their shadows are as sharp as
+            they are; under any other light they are cells among the others.
         progress: told after every frame.
 
     Raises:
@@ -27,13 +31,15 @@ def film(performance: Performance, name: str, size: tuple[int, int], *, seed: in
     """
     config, count = config or StageConfig(), performance.frames
     learned = sorted({round(t) for t in np.linspace(0, count - 1, min(count, _LEARNED))})
-    known = {t: transfer(performance, t, size, config) for t in learned}
+    found = keys.find(light) if light is not None else None
+    beams = found.beams if found else None
+    known = {t: transfer(performance, t, size, config, beams) for t in learned}
     encoder = Encoder(known.values())
     frames = []
     for t in range(count):
-        frame = known.pop(t, None) or transfer(performance, t, size, config)
+        frame = known.pop(t, None) or transfer(performance, t, size, config, beams)
         frames.append((frame.alpha, frame.place, encoder.encode(frame)))
         progress(t + 1, count)
     rate, camera = performance.rate, performance.camera
     info = Filmed(name, size, (rate.numerator, rate.denominator), camera.height, camera.pose.tolist(), seed)
-    return encoder.pack(info, frames)
+    return encoder.pack(info, frames, found.labels if found else None)

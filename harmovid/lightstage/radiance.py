@@ -1,26 +1,25 @@
-"""Light's transfer from every direction to every pixel, by casting rays; the only home of embreex.
+"""Light's transfer from every direction to every pixel, by casting rays.
 
 One-light-at-a-time (Debevec et al. 2000, "Acquiring the Reflectance Field of a Human Face"), made by ray casting: for
 each pixel and each cell of `light.basis` the share of the cell's light that reaches the eye, with shadow, gloss and
 one bounce. A shadow is as soft as a cell. What a pixel sees of each surface, a facet, is shaded as one; most facets ask
-whether a cell's light reaches them only where their neighbours don't agree about it.
+whether a cell's light reaches them only where their neighbours don't agree about it. Key lights of one environment
+(`light.keys`) are cells of their own on top, for which every point of a pixel asks and is shaded by itself.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from harmovid.errors import MissingExtra
 from harmovid.light.basis import Basis, basis
-from harmovid.light.environment import camera_rays
 from harmovid.lightstage import shading
 from harmovid.lightstage.buffers import Transfer
-from harmovid.lightstage.points import Meshes, Points, across, averaged, runs, sums, unit
-from harmovid.lightstage.scene import Performance, Surface
+from harmovid.lightstage.points import Points, across, averaged, runs, sums
+from harmovid.lightstage.rays import Scene
+from harmovid.lightstage.scene import Performance
 
 try:
     from scipy.sparse import csr_matrix
@@ -65,19 +64,21 @@ class StageConfig:
 
 
 def transfer(performance: Performance, frame: int, shape: tuple[int, int],
-             config: StageConfig = StageConfig()) -> Transfer:
+             config: StageConfig = StageConfig(), keys: Basis | None = None) -> Transfer:
     """Light's transfer to each pixel of one frame.
 
     Args:
         shape: (height, width) of the picture.
+        keys: beams of key lights, further cells after the even ones.
 
     Raises:
         MissingExtra: embreex is not installed.
     """
     cells = basis(config.cells)
-    stage = _Stage(performance.surfaces, frame, cells)
+    scene = Scene(performance.surfaces, frame)
+    stage = _Stage(scene, cells)
     pose, angle = performance.camera.pose[frame], performance.camera.height
-    hits, alpha = stage.seen(pose, angle, shape, config.coverage)
+    hits, alpha = scene.seen(pose, angle, shape, config.coverage)
     facets, members = averaged(hits)
     first, counts = runs(facets.pixel)
     place, row = facets.pixel[first], np.repeat(np.arange(len(first)), counts)
@@ -117,9 +118,14 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
                            (len(place), len(hairs))) @ steady[hairs][:, hairs]
         diffuse += (among @ coloured.reshape(len(hairs), -1)).reshape(diffuse.shape)
         white += among @ gloss
+    towards, solid = cells.directions, cells.solid
+    if keys is not None:
+        coloured, gloss = _Stage(scene, keys).by_points(hits, albedo, shape, config)
+        diffuse, white = np.concatenate([diffuse, coloured], 2), np.concatenate([white, gloss], 1)
+        towards, solid = np.concatenate([towards, keys.directions]), np.concatenate([solid, keys.solid])
     if config.bounce:
-        there, seen, answers = stage.bounced(lit[0], config)
-        answers *= cells.solid
+        there, seen, answers = stage.bounced(lit[0], towards, config)
+        answers *= solid
         pixels = csr_matrix((share.astype(np.float32), (row, np.arange(len(row)))), (len(place), len(row)))
         for c in range(3):
             weight = facets.albedo[:, c] / albedo[row, c]
@@ -129,35 +135,10 @@ def transfer(performance: Performance, frame: int, shape: tuple[int, int],
 
 
 class _Stage:
-    """The surfaces of one frame, ready for rays."""
+    """The surfaces of one frame, and the cells that light them."""
 
-    def __init__(self, surfaces: tuple[Surface, ...], frame: int, cells: Basis) -> None:
-        self.cells = cells
-        self.meshes = Meshes(surfaces, frame)
-        solid = [n for n, s in enumerate(surfaces) if not s.material.fibre]
-        self.all = _scene(self.meshes.vertices, self.meshes.faces)
-        self.solid = self.all if len(solid) == len(surfaces) else _scene(
-            [self.meshes.vertices[n] for n in solid], [self.meshes.faces[n] for n in solid])
-
-    def seen(self, pose: np.ndarray, angle: float, shape: tuple[int, int], across: int) -> tuple[Points, np.ndarray]:
-        """What the camera sees through across² points of each pixel, in the order of pixels; and alpha, (H, W)."""
-        height, width = shape
-        rows, columns = _window(self.meshes.vertices, pose, angle, shape)
-        pixels = np.arange(height * width).reshape(shape)[rows, columns]
-        rays = camera_rays(pose, angle, (height * across, width * across))
-        # Pixel by pixel, the points of each in an order that spreads any few of them.
-        order = np.random.default_rng(across).permutation(across * across)
-        rays = rays.reshape(height, across, width, across, 3)[rows, :, columns].transpose(0, 2, 1, 3, 4)
-        rays = rays.reshape(-1, across**2, 3)[:, order].reshape(-1, 3)
-        origin = np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape)
-        found = self.all.run(np.ascontiguousarray(origin), np.ascontiguousarray(rays), output=True)
-        hit = np.flatnonzero(found["primID"] >= 0)
-        pixel = pixels.ravel()[hit // across**2]
-        alpha = np.bincount(pixel, minlength=height * width).reshape(shape) / np.float32(across**2)
-        eye = -unit(rays[hit])
-        points = self.meshes.points(found["geomID"][hit], found["primID"][hit],
-                                    np.stack([found["u"][hit], found["v"][hit]], 1), eye)
-        return replace(points, pixel=pixel), alpha.astype(np.float32)
+    def __init__(self, scene: Scene, cells: Basis) -> None:
+        self.scene, self.cells = scene, cells
 
     def open(self, facets: Points, lit: list[Points], steady: csr_matrix, shape: tuple[int, int],
              config: StageConfig, deep: np.ndarray | None) -> np.ndarray:
@@ -174,9 +155,7 @@ class _Stage:
         free, asked = np.zeros((2, count, config.cells), np.float32)
         parts = [(slice(n, n + _CHUNK), steady[n : n + _CHUNK]) for n in range(0, count, _CHUNK)]
         hair = facets.fibre & config.strands
-        # Light may come from below the horizon where it scatters, and from anywhere to strands.
-        wrap = facets.scatter * (config.scatter * shading.SCATTER_TINT[0])
-        low = -np.where(hair, 1.1, wrap)[:, None]
+        low = _horizon(facets, config)
         dither, (y, x) = _dither(facets.pixel, shape[1]), np.divmod(facets.pixel, shape[1])
         if shape[0] < _SMALL:
             doubt = _every(2, config.cells)[(x + y) % 2]
@@ -184,7 +163,7 @@ class _Stage:
             doubt = np.concatenate([_every(4, config.cells), _every(5, config.cells)])[
                 np.where(hair, 4 + (x + 2 * y) % 5, (x + y) % 4)]
         reached = True if deep is None else deep > 0
-        order = np.lexsort((x, y, x // _TILE, y // _TILE))
+        order = _by_tiles(facets.pixel, shape[1])
         for k, points in enumerate(lit):
             sets = (dither * len(cells.samples) + k * len(cells.samples) / len(lit)).astype(int) % len(cells.samples)
             for some, _ in parts:
@@ -230,7 +209,40 @@ class _Stage:
                     up = points.flat.take(p, 0)
                     up *= np.maximum(0.03 - np.einsum("rc,rc->r", rays, up), 0)[:, None]
                     rays += up
-                found[p * count + n] += self.all.run(origins, rays, query="OCCLUDED") != 0
+                found[p * count + n] += self.scene.clear(origins, rays)
+
+    def by_points(self, hits: Points, albedo: np.ndarray, shape: tuple[int, int],
+                  config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
+        """The answers of pixels to few cells, (P, 3, N) and (P, N), for which each of their points asks once.
+
+        Args:
+            hits: all points that are seen. albedo: (P, 3), by which what is coloured is divided. shape: of the picture.
+        """
+        first, counts = runs(hits.pixel)
+        row = np.repeat(np.arange(len(first)), counts)
+        hair = hits.fibre & config.strands
+        wanted = hits.normal @ self.cells.directions.T > _horizon(hits, config)
+        deep = np.empty(wanted.shape, np.float32)  # known of strands alone
+        if hair.any():
+            deep[hair] = self.deep(hits[hair])
+            wanted[hair] &= deep[hair] > 0
+        clear, asked = np.zeros((2, *wanted.shape), np.float32)
+        sets = len(self.cells.samples)
+        each = (_dither(hits.pixel, shape[1]) + (np.arange(len(row)) - first[row]) / counts[row]) * sets
+        self._ask(hits, _by_tiles(hits.pixel, shape[1]), each.astype(int) % sets, wanted, clear, asked, config)
+        clear *= self.cells.solid
+        share = 1 / counts[row].astype(np.float32)
+        own = np.maximum(hits.albedo, 1e-4) * (share[:, None] / albedo[row])
+        diffuse = np.zeros((len(first), 3, wanted.shape[1]), np.float32)
+        white = np.zeros((len(first), wanted.shape[1]), np.float32)
+        for strands in (False, True):
+            mine = np.flatnonzero(hair == strands)
+            for some in np.array_split(mine, len(mine) // _CHUNK + 1):
+                given = hits[some], clear[some], own[some], share[some], config
+                coloured, gloss = self.answer_of_strands(*given, deep[some]) if strands else self.answer(*given)
+                np.add.at(diffuse, row[some], coloured)
+                np.add.at(white, row[some], gloss)
+        return diffuse, white
 
     def answer(self, points: Points, clear: np.ndarray, albedo: np.ndarray, share: np.ndarray,
                config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -271,19 +283,19 @@ class _Stage:
             coloured[:, k] = shown[k] * (light + (through - light) * glow[:, k, None]) * part[:, k, None]
         return coloured, white * light * share[:, None] if config.gloss else np.zeros_like(light)
 
-    def bounced(self, points: Points, config: StageConfig) -> tuple[np.ndarray, list[csr_matrix], np.ndarray]:
-        """Light that comes to points by way of other surfaces, for albedo 1.
+    def bounced(self, points: Points, towards: np.ndarray,
+                config: StageConfig) -> tuple[np.ndarray, list[csr_matrix], np.ndarray]:
+        """Light that comes from N directions `towards`, (N, 3), to points by way of other surfaces, for albedo 1.
 
         Returns:
             (M, K) answers of M surfels in a few components; for each colour a (P, M) matrix of what points see of the
             surfels; and the components, (K, N).
         """
         random = np.random.default_rng(0)
-        surfels = self.meshes.spread(config.surfels, random)
-        towards = self.cells.directions
+        surfels = self.scene.meshes.spread(config.surfels, random)
         cosine = surfels.normal @ towards.T
         n, p = np.nonzero((cosine > 0).T)
-        clear = self.all.run((surfels.position + _OFFSET * surfels.flat)[p], towards[n], query="OCCLUDED") != 0
+        clear = self.scene.clear((surfels.position + _OFFSET * surfels.flat)[p], towards[n])
         answers = shading.diffuse(cosine)
         answers[p, n] *= clear
         # What bounces is soft: few components hold it.
@@ -298,8 +310,7 @@ class _Stage:
         x, y = across(points.normal)
         rays = (local[:, :1] * x[many] + local[:, 1:2] * y[many] + local[:, 2:] * points.normal[many])
         start = points.position[many] + _OFFSET * points.flat[many]
-        reach = np.full(len(rays), _REACH, np.float32)
-        found = self.all.run(start.astype(np.float32), rays.astype(np.float32), reach, query="DISTANCE")
+        found = self.scene.distance(start.astype(np.float32), rays.astype(np.float32), _REACH)
         hit = np.flatnonzero(found < _REACH * 0.999)
         _, near = cKDTree(surfels.position).query(start[hit] + rays[hit] * found[hit, None])
         seen = [csr_matrix((surfels.albedo[near, c] / config.bounces, (many[hit], near)),
@@ -308,41 +319,29 @@ class _Stage:
 
     def deep(self, points: Points) -> np.ndarray:
         """(P, N) light that all but hair lets through, known at some hairs and shared by those around them."""
-        hair = tuple(n for n, s in enumerate(self.meshes.surfaces) if s.material.fibre)
-        some = self.meshes.spread(_DEEP, np.random.default_rng(1), hair)
+        meshes = self.scene.meshes
+        hair = tuple(n for n, s in enumerate(meshes.surfaces) if s.material.fibre)
+        some = meshes.spread(_DEEP, np.random.default_rng(1), hair)
         start = np.tile(some.position + _OFFSET * some.flat, (len(self.cells.directions), 1))
         rays = np.repeat(self.cells.directions, len(some.position), 0)
-        clear = np.asarray(self.solid.run(start, rays, query="OCCLUDED") != 0, np.float32)
+        clear = self.scene.clear(start, rays, through_hair=True).astype(np.float32)
         distance, near = cKDTree(some.position).query(points.position, 3)
         weight = 1 / (distance + 1e-3)
         return np.asarray(_rows(near, weight / weight.sum(1, keepdims=True), len(some.position))
                           @ clear.reshape(-1, len(some.position)).T)
 
 
-def _window(vertices: list[np.ndarray], pose: np.ndarray, angle: float, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """The rows and columns of a picture outside which no vertex is seen; all where one lies behind the camera."""
-    height, width = shape
-    seen = (np.concatenate(vertices) - pose[:3, 3]) @ pose[:3, :3]  # (V, 3), along x, y and against the axis of view
-    if not len(seen) or seen[:, 2].max() > -1e-3:
-        return slice(0, height), slice(0, width)
-    scale = height / (2 * np.tan(angle / 2))
-    x, y = (seen[:, :2] / -seen[:, 2:] * [scale, -scale] + [width / 2, height / 2]).T
-    rows, columns = (slice(max(0, math.floor(at.min())), max(0, min(most, math.ceil(at.max()))))
-                     for at, most in ((y, height), (x, width)))
-    return rows, columns
+def _horizon(points: Points, config: StageConfig) -> np.ndarray:
+    """(P, 1): the cosine below which no light is asked for. It may come from below the horizon where it scatters, and
+    from anywhere to strands."""
+    wrap = points.scatter * (config.scatter * shading.SCATTER_TINT[0])
+    return -np.where(points.fibre & config.strands, 1.1, wrap)[:, None]
 
 
-def _scene(vertices: list[np.ndarray], faces: list[np.ndarray]) -> Any:
-    """Meshes in an accelerator, numbered in their order."""
-    try:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-    except ImportError as error:
-        raise MissingExtra("embreex", "lightstage", "filming on the light stage") from error
-    scene = EmbreeScene()
-    for v, f in zip(vertices, faces, strict=True):
-        TriangleMesh(scene, v, f)
-    return scene
+def _by_tiles(place: np.ndarray, width: int) -> np.ndarray:
+    """The order of pixels by small tiles of the picture."""
+    y, x = np.divmod(place, width)
+    return np.lexsort((x, y, x // _TILE, y // _TILE))
 
 
 def _rows(columns: np.ndarray, weights: np.ndarray, width: int) -> csr_matrix:

@@ -95,7 +95,8 @@ def shoot(buffers: Buffers, environment: Environment, look: Look = Look(), frame
         T frames, finished.
     """
     alpha = buffers.alpha[frames].astype(np.float32) / 255
-    light = basis.project_over_time(environment, len(alpha) if environment.frames > 1 else 1, buffers.mean.shape[-1])
+    light = basis.project_over_time(environment, len(alpha) if environment.frames > 1 else 1, buffers.cells,
+                                    buffers.keys)
     person = relight(buffers, light, frames)
     angle = 2 * np.arctan(np.tan(buffers.info.angle / 2) * look.wide)
     behind = views(environment, buffers.info.poses[frames], min(float(angle), _WIDEST), buffers.info.size, look.blur)

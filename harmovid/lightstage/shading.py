@@ -29,7 +29,7 @@ def diffuse(cosine: Array, wrap: float | Array = 0.0) -> Array:
 
 
 def gloss(cosine: Array, facing: Array, between: Array, roughness: Array, reflectance: Array,
-          spread: float = 0.0) -> Array:
+          spread: float | Array = 0.0) -> Array:
     """Microfacet reflection, GGX with height-correlated Smith masking and Schlick's Fresnel.
 
     D · G · F / (4 n·v) (Walter et al. 2007; Heitz 2014), α = roughness².

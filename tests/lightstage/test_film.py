@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from harmovid.light.basis import point_light
-from harmovid.lightstage.buffers import relight
+from harmovid.light import keys
+from harmovid.light.basis import HEIGHT, point_light, project
+from harmovid.light.environment import still
+from harmovid.lightstage.buffers import Buffers, read, relight, write
 from tests.lightstage.stage import ball, filmed, material
 
 pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
@@ -29,3 +31,37 @@ def test_a_filmed_performance_is_what_each_frame_is():
     # The ball goes to the right.
     columns = (taken.alpha.astype(float) * np.arange(48)).sum((1, 2)) / taken.alpha.sum((1, 2))
     assert (np.diff(columns) > 0.5).all()
+
+
+def test_a_take_that_is_filmed_for_a_light_keeps_its_key_lights_and_their_shadows(tmp_path):
+    performance = filmed(ball(material(), rings=24), ball(material(), centre=(0, 0.13, 0.135), radius=0.028, rings=24))
+    pixels = np.full((HEIGHT, 2 * HEIGHT, 3), 0.01, np.float32)
+    pixels[24:26, HEIGHT : HEIGHT + 2] = 800
+    pixels = np.roll(pixels, HEIGHT, 1)  # it stands behind the camera, up
+    light = still(pixels)
+    plain, keyed = (film(performance, "one", (48, 48), config=FEW, light=given) for given in (None, light))
+    assert plain.keys is None and plain.cells == keyed.cells == 96
+    assert keyed.mean.shape[-1] == 96 + keyed.keys.max()
+    write(tmp_path / "take.safetensors", keyed)
+    again = read(tmp_path / "take.safetensors")
+    assert (again.keys == keyed.keys).all() and again.cells == 96
+
+    frame = transfer(performance, 0, (48, 48), FEW, keys.find(light).beams)
+    wanted = frame.relit(project(pixels, 96, again.keys))
+
+    def error(taken: Buffers) -> float:
+        got = relight(taken, project(pixels, 96, taken.keys))[0].reshape(-1, 3)[frame.place]
+        return float(np.square(got - wanted).mean() / np.square(wanted).mean())
+
+    assert error(again) < 1e-3 and error(plain) > 20 * error(again)
+    # Other light falls into both kinds of cell: no less of it.
+    other = np.random.default_rng(0).random((64, 128, 3)).astype(np.float32)
+    means = [float(relight(taken, project(other, 96, taken.keys)).mean()) for taken in (plain, again)]
+    assert means[1] == pytest.approx(means[0], rel=0.02)
+
+
+def test_a_light_without_key_lights_leaves_a_take_as_it_is():
+    performance = filmed(ball(material(), rings=12))
+    even = still(np.ones((64, 128, 3), np.float32))
+    one, other = (film(performance, "one", (24, 24), config=FEW, light=light) for light in (None, even))
+    assert other.keys is None and np.array_equal(one.mean, other.mean)

@@ -20,7 +20,7 @@ def taken() -> bf.Buffers:
 @pytest.fixture(autouse=True)
 def few_cells(monkeypatch):
     """Light of 64 cells at once, in place of a projection."""
-    def project(environment: Environment, frames: int, count: int) -> np.ndarray:
+    def project(environment: Environment, frames: int, count: int, keys: None) -> np.ndarray:
         return np.stack([np.tile(environment.at(t).mean((0, 1)), (CELLS, 1)) for t in range(frames)])
     monkeypatch.setattr(render.basis, "project_over_time", project)
 
