@@ -4,8 +4,8 @@
     docs/lightstage_lights.jpg   one performance, three of its frames below each other, under eight lights
     docs/lightstage_time.jpg     three performances of a second, every third frame, under one still map
 
-All by the renderer that makes training data, each filmed for the light that it is shown in. What is filmed is kept in .cache/sheets, so that other lights are quick;
-delete it where people or renderer have changed.
+All by the renderer that makes training data, each filmed for the light that it is shown in. What is filmed is kept in
+.cache/sheets; delete it where people or renderer have changed.
 """
 
 from __future__ import annotations

@@ -82,6 +82,8 @@ def lightstage(
     height: Annotated[int, typer.Option(help="Height of the picture, pixels.")] = 128,
     hdri: Annotated[Path | None, typer.Option(help="Folder of HDR maps; those that the split list names are copied to "
                                               "the takes, to light them.")] = None,
+    light: Annotated[Path | None, typer.Option(help="An HDR map, whose lamps or sun are filmed each by itself: sharp "
+                                               "shadows under this map, as it stands.")] = None,
     scan: Annotated[list[Path] | None, typer.Option(help="A scanned head, NAME.obj with NAME_color.jpg beside it, for "
                                                     "training too; may be given again.")] = None,
     upturned: Annotated[bool, typer.Option("--upturned", help="The scans count v from the top of the picture, as "
@@ -96,7 +98,7 @@ def lightstage(
         from harmovid.data.filming import Filming, film_takes
 
         with bars() as progress:
-            wanted = Filming(count, frames, height, scans=tuple(scan or ()), upturned=upturned)
+            wanted = Filming(count, frames, height, scans=tuple(scan or ()), upturned=upturned, light=light)
             made = film_takes(out, wanted, hdri=hdri, processes=processes, progress=progress)
         say(f"wrote {made.made} takes to {out}; {made.kept} were there; {made.size / 1e6:.0f} MB in all, "
             f"{made.size / 1e6 / (made.made + made.kept):.1f} MB a take")

@@ -22,7 +22,7 @@ from harmovid.data import split as listed
 from harmovid.data import workers
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.memory import keep_memory
-from harmovid.light import environment, procedural
+from harmovid.light import environment, keys, procedural
 from harmovid.lightstage import buffers, render
 from harmovid.lightstage.film import film
 from harmovid.lightstage.radiance import StageConfig
@@ -47,7 +47,8 @@ class Filming:
 
     count: takes for training; a twentieth as many more, at least one, are for validation. frames: of each.
     height: of the picture, pixels. stage: how finely it is filmed. scans: heads as `lightstage.scan` reads them, a take
-    for training each; upturned: all of them count v from the top.
+    for training each; upturned: all of them count v from the top. light: file of the HDR map that the takes are filmed
+    for, its key lights each by itself.
     """
 
     count: int
@@ -56,6 +57,7 @@ class Filming:
     stage: StageConfig = StageConfig()
     scans: tuple[Path, ...] = ()
     upturned: bool = False
+    light: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a picture that nobody is seen in."""
@@ -87,8 +89,9 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
 
     Raises:
         OptionError: fewer than one take, frame or process, or a process was killed.
-        InputError: `hdri` has no map of the list; a scan is missing or damaged, or two have one name.
-        OutputError: takes of other length or height are there.
+        InputError: `hdri` has no map of the list; a scan is missing or damaged, or two have one name; in the map of
+            `filming.light` no light stands out.
+        OutputError: takes of other length or height, or filmed for another light, are there.
         MissingExtra: what the light stage needs is not installed.
     """
     for name, value in (("--count", filming.count), ("--frames", filming.frames), ("--processes", processes)):
@@ -99,6 +102,9 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
         raise InputError(f"{len(filming.scans)} scans have {len(names)} names; rename those that have the same")
     if missing := [path for path in filming.scans if not path.is_file()]:
         raise InputError(f"there is no scan at {missing[0]}; give the path of a Wavefront mesh (.obj)")
+    found = keys.find(_light(filming)) if filming.light else None
+    if filming.light and found is None:
+        raise InputError(f"{filming.light} has no light that stands out, such as a lamp or a sun: leave --light out")
     for split in ("train", "validation"):
         (out / split).mkdir(parents=True, exist_ok=True)
     wanted: list[tuple[str, int | Path]] = [("train", n) for n in range(filming.count)]
@@ -111,6 +117,10 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
         if (take.frames, take.info.size[0]) != (filming.frames, filming.height):
             raise OutputError(f"{there[0]} is of {take.frames} frames, {take.info.size[0]} pixels high, and --frames "
                               f"{filming.frames} --height {filming.height} would be beside it; give what it was made "
+                              "with, or another --out")
+        none = np.zeros(0, np.uint8)
+        if not np.array_equal(none if take.keys is None else take.keys, found.labels if found else none):
+            raise OutputError(f"{there[0]} is filmed for another light than --light says; give what it was made "
                               "with, or another --out")
     maps = _copy_maps(hdri, out) if hdri is not None else 0
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
@@ -148,7 +158,13 @@ def film_take(who: int | Path, path: Path, filming: Filming, perform: Perform | 
         seed, performance = who, perform(who, filming.frames)
     aspect = float(np.random.default_rng([seed, 77]).choice(_ASPECTS))
     size = filming.height, round(filming.height * aspect / 8) * 8
-    buffers.write(path, film(performance, path.stem, size, seed=seed, config=filming.stage))
+    buffers.write(path, film(performance, path.stem, size, seed=seed, config=filming.stage,
+                             light=_light(filming) if filming.light else None))
+
+
+def _light(filming: Filming) -> environment.Environment:
+    assert filming.light is not None
+    return environment.still(environment.read(filming.light))
 
 
 def _film(job: tuple[Path, int | Path], filming: Filming, perform: Perform | None) -> None:

@@ -71,6 +71,31 @@ def test_several_processes_make_the_same(tmp_path):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
+def lamp(path: Path, row: int) -> Path:
+    pixels = np.full((64, 128, 3), 0.01, np.float32)
+    pixels[row : row + 2, 90:93] = 300
+    cv2.imwrite(str(path), pixels)
+    return path
+
+
+def test_takes_are_filmed_for_a_light_and_not_mixed_with_others(tmp_path):
+    high, low = lamp(tmp_path / "high.hdr", 16), lamp(tmp_path / "low.hdr", 30)
+    film_takes(tmp_path / "out", replace(small(1), light=high), perform=performer)
+    take = buffers.read(tmp_path / "out" / "train" / "take-000000.safetensors")
+    assert take.cells == 512 and take.keys is not None and take.keys[32, 182] > 0 and take.keys[60, 182] == 0
+    assert film_takes(tmp_path / "out", replace(small(1), light=high), perform=performer).kept == 2
+    for other in (low, None):
+        with pytest.raises(OutputError, match="filmed for another light than --light says"):
+            film_takes(tmp_path / "out", replace(small(1), light=other), perform=performer)
+
+
+def test_a_light_without_lamps_is_refused_before_anything_is_filmed(tmp_path):
+    cv2.imwrite(str(tmp_path / "even.hdr"), np.ones((16, 32, 3), np.float32))
+    with pytest.raises(InputError, match=r"even\.hdr has no light that stands out.*leave --light out"):
+        film_takes(tmp_path / "out", replace(small(1), light=tmp_path / "even.hdr"), perform=performer)
+    assert not (tmp_path / "out").exists()
+
+
 def test_maps_of_the_split_list_go_to_their_split(tmp_path):
     hdri = tmp_path / "hdri"
     hdri.mkdir()
