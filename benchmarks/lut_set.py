@@ -67,7 +67,7 @@ def main() -> None:
     if failed:
         raise SystemExit(f"{len(failed)} results are missing; the first, {failed[0][1]} by {failed[0][0]}: "
                          f"{failed[0][2]}")
-    print(bench.gain_table(outcomes, args.each), end="")
+    print(bench.gain_table(folder, outcomes, args.each), end="")
 
 
 if __name__ == "__main__":

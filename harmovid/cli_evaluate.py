@@ -251,7 +251,7 @@ def run(
         with bars() as progress:
             outcomes = bench.compare(folder, chosen, tools, names, device, _cores(), progress)
         sys.stdout.write(bench.table(folder, outcomes))
-        gained = bench.gain_table(outcomes)
+        gained = bench.gain_table(folder, outcomes)
         turned = bench.turn_table(folder, outcomes)
         sys.stdout.write("".join(f"\n{table}" for table in (gained, turned) if table))
         failed = [(outcome.name, name, said) for outcome in outcomes for name, said in outcome.failed.items()]

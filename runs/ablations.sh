@@ -22,7 +22,7 @@ HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 RUN=$(basename "$OUT")
 
 if [[ ${SMALL:-} == 1 ]]; then
-  SEEDS=${SEEDS:-0} MORE=${MORE:-0} STEPS=${STEPS:-8} ITEMS=${ITEMS:-1} FULL=${FULL:-1} WINDOW=${WINDOW:-9}
+  SEEDS=${SEEDS:-0} MORE=${MORE:-0} STEPS=${STEPS:-8} ITEMS=${ITEMS:-1} FULL=${FULL:-1} BAD=${BAD:-1} WINDOW=${WINDOW:-9}
   LENGTHS='[[1, 8, 0.5, 4096], [9, 2, 0.5, 4096]]'
   QUICK=(--quick)
 else
@@ -30,6 +30,7 @@ else
   MORE=${MORE:-$SEEDS}   # of the others
   STEPS=${STEPS:-1200} ITEMS=${ITEMS:-12} WINDOW=${WINDOW:-21}
   FULL=${FULL:-$ITEMS}   # items in full pictures
+  BAD=${BAD:-72}         # with bad masks
   LENGTHS='[[1, 48, 0.3, 9216], [21, 3, 0.7, 9216]]'
   QUICK=()
 fi
@@ -70,10 +71,10 @@ models() {  # SEEDS NAME...: these arms as methods
   done
 }
 
-run() {  # NAME OPTION...: a table
-  local name=$1
-  shift
-  "$HARMOVID" evaluate run "$METHOD/sets/lut" --device "$DEVICE" "${QUICK[@]}" "$@" > "$OUT/.$name.part"
+run() {  # NAME SET OPTION...: a table
+  local name=$1 set=$2
+  shift 2
+  "$HARMOVID" evaluate run "$METHOD/sets/$set" --device "$DEVICE" "${QUICK[@]}" "$@" > "$OUT/.$name.part"
   mv "$OUT/.$name.part" "$OUT/$name.md"
 }
 
@@ -81,7 +82,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # Each job is a process group of its own, so that all of it ends with the script: a job that lived on would write into
 # the folders of the next run.
 trap 'for job in $(jobs -rp); do kill -- "-$job" 2> /dev/null || true; done' EXIT
-for there in "$SHARDS" "$METHOD"/{pairs,refined}{,-held} "$METHOD"/{harmoim,deflicker}/model "$METHOD/sets/lut"; do
+for there in "$SHARDS" "$METHOD"/{pairs,refined}{,-held} "$METHOD"/{harmoim,deflicker}/model "$METHOD"/sets/{lut,masks}; do
   if [[ ! -d $there ]]; then
     echo "there is no $there, which comes last or beside every arm; run runs/method.sh first" >&2
     exit 2
@@ -111,22 +112,27 @@ for (( ; going > 0; going-- )); do wait -n; done
 VIEWS=(--items "$ITEMS" --detail network)
 harmoim=$METHOD/harmoim/model deflicker=$METHOD/deflicker/model
 models "$SEEDS" both unrefined
-run stages "${VIEWS[@]}" "${models[@]}" --model "$RUN-start=$START" --model "$RUN-harmoim=$harmoim" \
+run stages lut "${VIEWS[@]}" "${models[@]}" --model "$RUN-start=$START" --model "$RUN-harmoim=$harmoim" \
   --model "$RUN-deflickered=$harmoim+$deflicker"
 models "$MORE" both binary alpha
-run masks "${VIEWS[@]}" "${models[@]}"
+run masks lut "${VIEWS[@]}" "${models[@]}"
+# Where a mask's kind should tell: under bad masks and on loose hair (see benchmarks/paired.py, --variant and --hair), in
+# the networks' own pictures, and in full ones with the edge as it was drawn.
+run masks-bad masks --items "$BAD" --detail network "${models[@]}"
+run masks-bad-full masks --items "$FULL" "${models[@]}"
+run masks-bad-recovered masks --items "$FULL" "${models[@]}" --set recover=true
 if [[ $STAGED == 1 ]]; then
   models "$MORE" both staged
-  run lightstage "${VIEWS[@]}" "${models[@]}"
+  run lightstage lut "${VIEWS[@]}" "${models[@]}"
 fi
 models "$MORE" epsilon v_prediction
-run objective "${VIEWS[@]}" "${models[@]}"
+run objective lut "${VIEWS[@]}" "${models[@]}"
 
 # The same weights: full pictures by light transfer, and windows that overlap more and more.
 models "$MORE" both
-run transfer --items "$FULL" "${models[@]}"
-run transfer-unsmoothed --items "$FULL" "${models[@]}" --set transfer.temporal_sigma=0
+run transfer lut --items "$FULL" "${models[@]}"
+run transfer-unsmoothed lut --items "$FULL" "${models[@]}" --set transfer.temporal_sigma=0
 for overlap in 0 0.25 0.5 0.75; do
-  run "overlap-$overlap" "${VIEWS[@]}" "${models[@]}" --set overlap="$overlap"
+  run "overlap-$overlap" lut "${VIEWS[@]}" "${models[@]}" --set overlap="$overlap"
 done
 "$HARMOVID" evaluate report "$METHOD/sets/lut" --out "$OUT/report" --overwrite

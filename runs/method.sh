@@ -98,7 +98,7 @@ done
 train harmonize harmovid --tone "$START" --pairs "$OUT/refined" --pairs "$OUT/refined-held" \
   --set preset.view.window="$WINDOW" "${BOTH[@]}"
 
-for set in lut jitter; do
+for set in lut jitter masks; do
   "$HARMOVID" evaluate testset "$set" "$DATA" --out "$OUT/sets/$set" --luts "$LUTS" "${ITEMS[@]}"
 done
 harmoim=$OUT/harmoim/model deflicker=$OUT/deflicker/model

@@ -30,7 +30,8 @@ from harmovid.train.recipe import (
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(ROOT.glob("runs/*.sh"))
-METHOD = ("shards", "pairs", "pairs-held", "refined", "refined-held", "harmoim/model", "deflicker/model", "sets/lut")
+METHOD = ("shards", "pairs", "pairs-held", "refined", "refined-held", "harmoim/model", "deflicker/model", "sets/lut",
+          "sets/masks")
 
 
 def lines(script: Path, folder: Path, **more: str) -> list[list[str]]:
@@ -112,6 +113,12 @@ def test_arms_of_the_ablations_differ_in_what_they_are_named_for(tmp_path):
         "preset.schedule.prediction=epsilon", "preset.schedule.prediction=v_prediction"}
     overlaps = [word for words in called for word in words if word.startswith("overlap=")]
     assert overlaps == ["overlap=0", "overlap=0.25", "overlap=0.5", "overlap=0.75"]
+    # Kinds of mask are held against each other where masks are bad, in views, in full pictures and with the drawn edge.
+    bad = [words for words in called if words[:2] == ["evaluate", "run"] and words[2].endswith("sets/masks")]
+    assert [("network" in words, "recover=true" in words) for words in bad] == [
+        (True, False), (False, False), (False, True)]
+    kinds = {Path(word).parent.name for words in bad for flag, word in pairwise(words) if flag == "--model"}
+    assert kinds == {f"{name}-{seed}" for name in ("both", "binary", "alpha") for seed in (0, 1)}
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -16,6 +16,7 @@ from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.rows import Row, summary
 from harmovid.evaluate.run import Progress, read_lines, run_methods, score_set
+from harmovid.evaluate.statistics import bootstrap
 from harmovid.evaluate.testsets import read_set
 from harmovid.infer.views import ViewSize
 
@@ -137,11 +138,12 @@ def table(folder: Path, outcomes: list[Outcome]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
+def gain_table(folder: Path, outcomes: list[Outcome], each: bool = False) -> str:
     """What each method gained in PSNR of the person over the first, by how far off the first was, in Markdown.
 
-    Means are of the items that every method has that figure of. With `each`, every item's gain follows its method's
-    row, the worst first. Empty where there is nothing to compare.
+    Means are of the items that every method has that figure of; in brackets the 95% interval of a bootstrap over the
+    clips of the set in `folder`. Clips are worse by the means of their items. With `each`, every item's gain follows
+    its method's row, the worst first. Empty where there is nothing to compare.
     """
     found = {outcome.name: {row["clip"]: row for row in outcome.rows if row["foreground_psnr"] is not None}
              for outcome in outcomes}
@@ -156,15 +158,21 @@ def gain_table(outcomes: list[Outcome], each: bool = False) -> str:
     titles = [f"below {bands[0].high:g} dB ({bands[0].count})",
               *(f"{band.low:g} to {band.high:g} dB ({band.count})" for band in bands[1:-1]),
               f"above {bands[-1].low:g} dB ({bands[-1].count})"]
-    lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB"]),
-             "|---|" + "---:|" * (len(titles) + 3)]
+    clip = {unicodedata.normalize("NFC", item.name): item.clip for item in read_set(folder).items}
+    number = len({clip[name] for name in both})
+    lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB",
+                    f"clips ({number})"]), "|---|" + "---:|" * (len(titles) + 4)]
     for name, rows in zip(found, (untouched, *others), strict=True):
         gained = gains(rows, untouched)
         if rows is untouched:
-            lines.append(_line([name, _cell(gained.after, 2), *[""] * (len(titles) + 2)]))
+            lines.append(_line([name, _cell(gained.after, 2), *[""] * (len(titles) + 3)]))
             continue
         shares = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f}" for band in gained.bands]
-        lines.append(_line([name, _cell(gained.after, 2), f"{gained.gain:+.2f}", *shares, f"{gained.worse:.0%}"]))
+        sure = bootstrap(list(gained.items.values()), [clip[item] for item in gained.items])
+        by_clip = [[gain for item, gain in gained.items.items() if clip[item] == one] for one in set(clip.values())]
+        lost = sum(math.fsum(some) / len(some) < -WORSE for some in by_clip if some)
+        lines.append(_line([name, _cell(gained.after, 2), f"{gained.gain:+.2f} [{sure.low:+.2f}, {sure.high:+.2f}]",
+                            *shares, f"{gained.worse:.0%}", str(lost)]))
         if each:
             lines += [f"  {gain:+.2f} {item}" for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1])]
     return "".join(f"{line}\n" for line in lines)

@@ -1,6 +1,7 @@
 """Methods side by side: what fails, what is kept, and what the table says."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,7 @@ from harmovid.evaluate import bench, run
 from harmovid.evaluate.bench import Outcome
 from harmovid.evaluate.measures import Tools
 from harmovid.evaluate.methods import method
-from harmovid.evaluate.testsets import read_set
+from harmovid.evaluate.testsets import Item, read_set
 from harmovid.infer import pipeline
 from tests.evaluate import recoloured
 
@@ -110,16 +111,30 @@ def test_quick_takes_items_from_all_over(made):
         bench.spread(made, 0)
 
 
-def test_gains_by_band_are_of_what_every_method_has(tmp_path):
+def test_gains_by_band_are_of_what_every_method_has(tmp_path, monkeypatch):
+    # Items a and c are of one clip.
+    monkeypatch.setattr(bench, "read_set", lambda folder: SimpleNamespace(items=[
+        Item(name, clip) for name, clip in (("a", "ann"), ("b", "bo"), ("c", "ann"), ("d", "cy"))]))
     psnr = {"untouched": {"a": 13.0, "b": 18.0, "c": 25.0, "d": 26.0}, "good": {"a": 16.0, "b": 18.5, "c": 24.0}}
     outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5,
                         tmp_path) for name, of in psnr.items()]
-    head, _, *lines = bench.gain_table(outcomes, each=True).splitlines()
+    head, _, *lines = bench.gain_table(tmp_path, outcomes, each=True).splitlines()
     assert head == ("| method | PSNR fg (dB) ↑ | gain | below 14 dB (1) | 14 to 19 dB (1) | above 19 dB (1) | "
-                    "worse by > 0.5 dB |")
-    assert lines == ["| untouched | 18.67 |  |  |  |  |  |", "| good | 19.50 | +0.83 | +3.00 | +0.50 | -1.00 | 33% |",
+                    "worse by > 0.5 dB | clips (2) |")
+    assert lines == ["| untouched | 18.67 |  |  |  |  |  |  |",
+                     "| good | 19.50 | +0.83 [+0.50, +1.00] | +3.00 | +0.50 | -1.00 | 33% | 0 |",
                      "  -1.00 c", "  +0.50 b", "  +3.00 a"]
-    assert bench.gain_table(outcomes[:1]) == bench.gain_table([]) == ""
+    assert bench.gain_table(tmp_path, outcomes[:1]) == bench.gain_table(tmp_path, []) == ""
+
+
+def test_a_clip_is_worse_where_the_mean_of_its_items_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "read_set", lambda folder: SimpleNamespace(items=[
+        Item(name, clip) for name, clip in (("a", "ann"), ("b", "bo"), ("c", "ann"), ("d", "bo"))]))
+    psnr = {"untouched": dict.fromkeys("abcd", 15.0), "good": {"a": 12.0, "b": 14.0, "c": 20.0, "d": 14.2}}
+    outcomes = [Outcome(name, tuple({"clip": clip, "foreground_psnr": value} for clip, value in of.items()), {}, 0.5,
+                        tmp_path) for name, of in psnr.items()]
+    last = bench.gain_table(tmp_path, outcomes).splitlines()[-1]
+    assert last.endswith("| 75% | 1 |") and "+0.05 [-0.90, +1.00]" in last
 
 
 def test_the_table_compares_like_with_like(made):
