@@ -154,6 +154,8 @@ def testset(
                                               "of masks 8.")] = None,
     backgrounds: Annotated[list[Path] | None, typer.Option("--background", help="Of free: a clip or picture in "
                                                            "place of the split's; may be given again.")] = None,
+    moving: Annotated[bool, typer.Option("--moving", help="Of pathtraced: each place turns by half a circle around the "
+                                         "person within its clips, 16 frames, two of each person and map.")] = False,
 ) -> None:
     """Make a test set: clips of which the right answer is known, or that only eyes can judge.
 
@@ -173,10 +175,13 @@ def testset(
                               "folder of .cube files (benchmarks/fetch_luts.py makes one)")
         if backgrounds and kind is not Kind.free:
             raise OptionError("--background is for free sets; in the others every clip keeps its own")
+        if moving and kind is not Kind.pathtraced:
+            raise OptionError("--moving is for pathtraced sets; of real clips, step and passing have light that moves")
         if per_clip is not None and kind in (Kind.step, Kind.passing):
             raise OptionError(f"a {kind.value} set has two items of each clip; leave out --per-clip")
         if kind is Kind.pathtraced and per_clip is not None:
-            raise OptionError("a path-traced set has eight items of each person and map; leave out --per-clip")
+            raise OptionError("a path-traced set has eight items of each person and map, of moving light two; leave "
+                              "out --per-clip")
         from harmovid.evaluate import freeset, jitterset, lutset, maskset, passingset, pathset, stepset, thingset
         from harmovid.lightstage import pathtrace
 
@@ -192,7 +197,7 @@ def testset(
                 if not pathtrace.compiled():
                     note("there is no libLLVM newer than 16 here (Debian: libllvm19): path tracing takes several "
                          "times as long without its compiler")
-                made = pathset.path_set(data, out, **more)
+                made = pathset.path_set(data, out, moving=moving, **more)
             elif luts is None:
                 made = freeset.free_set(data, out, backgrounds or None, **more)
             else:

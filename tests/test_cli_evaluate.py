@@ -149,6 +149,7 @@ class TestTestset:
         ("free footage -o set --per-clip 9", "1 to 2 of the backgrounds, got 9"),
         ("pathtraced footage -o set --luts luts", "takes no tables"),
         ("pathtraced footage -o set --per-clip 2", "eight items of each person and map"),
+        ("lut footage -o set --luts luts --moving", "--moving is for pathtraced sets"),
         ("pathtraced footage -o set --split train", "test or validation, got 'train'"),
         ("pathtraced footage -o set --split validation", "footage lacks hilly_terrain_01.hdr"),
         ("pathtraced footage -o set", "footage lacks studio_small_03.hdr"),

@@ -286,16 +286,19 @@ def truth(
     size: tuple[int, int] = (128, 128),
     samples: int = 48,
     full: bool = True,
+    spin: float = 0.0,
 ) -> Iterator[Clip]:
     """Renders the truth set into `out`, clip by clip; yields each clip once it lies there. What lies there already is
     kept.
 
     `maps`: name to map, all of one size; `perform(seed, frames, take)` makes a performance. A clip is NAME.npz with
     `rgba`, (T, H, W, 4) half floats, scene-linear, premultiplied, with the camera's `pose` (T, 4, 4) and vertical
-    `angle` of view and the `rate` of frames, a fraction; manifest.json tells how all of them were made.
+    `angle` of view and the `rate` of frames, a fraction; manifest.json tells how all of them were made. `spin`: by
+    which share of a circle a map turns on from a clip's first frame to its last.
     """
     clips = plan(maps, people, rotations, first)
-    settings = {"frames": frames, "size": list(size), "samples": samples, "full": full, "rotations": rotations}
+    settings: dict[str, Any] = {"frames": frames, "size": list(size), "samples": samples, "full": full,
+                                "rotations": rotations} | ({"spin": spin} if spin else {})
     out.mkdir(parents=True, exist_ok=True)
     manifest = {"settings": settings, "clips": [{**asdict(clip), "file": clip.name + ".npz"} for clip in clips]}
     path = out / "manifest.json"
@@ -316,7 +319,7 @@ def truth(
                         relit(
                             performance,
                             frame,
-                            (rotated(maps[clip.map], clip.turn) for clip in missing),
+                            (rotated(maps[clip.map], clip.turn + spun) for clip in missing),
                             size,
                             samples=samples,
                             full=full,
@@ -324,7 +327,7 @@ def truth(
                         )
                     )
                 ).astype(np.float16)
-                for frame in range(frames)
+                for frame, spun in enumerate(turns(frames, spin))
             ]
             for number, clip in enumerate(missing):
                 held = io.BytesIO()
@@ -333,6 +336,11 @@ def truth(
                                     angle=camera.height, rate=(rate.numerator, rate.denominator))
                 _written(out / f"{clip.name}.npz", held.getvalue())
         yield from wanted
+
+
+def turns(frames: int, spin: float) -> Array:
+    """(T,) shares of a circle by which a map has turned at each frame."""
+    return np.linspace(0, spin, frames, dtype=np.float32) if frames > 1 else np.zeros(frames, np.float32)
 
 
 def _written(path: Path, content: bytes) -> None:

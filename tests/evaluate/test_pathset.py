@@ -157,3 +157,49 @@ def test_made_people_are_path_traced(tmp_path, hdri):
     pytest.importorskip("mitsuba_oidn", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
     made = pathset.path_set(hdri, tmp_path / "set", 1, rotations=1, frames=1, size=(32, 32), samples=4)
     assert len(made.items) == 3 and all(5 < item.psnr < 40 for item in made.items)
+
+
+MOVING = {**KEPT, "limit": 1, "rotations": 2, "frames": 6}
+
+
+def test_in_moving_light_the_place_turns_while_the_source_stands_still(tmp_path, hdri, tracer):
+    out = tmp_path / "set"
+    made = pathset.path_set(hdri, out, moving=True, perform=perform, **MOVING)
+    assert read_set(out) == made and len(made.items) == 3 * 2
+    shown = []
+    for item in made.items:
+        assert item.settings["passing"] == [0, 6] and "rotation" not in item.settings
+        truth, behind, front = (read(out, role, item).astype(float) for role in ("truth", "background", "foreground"))
+        moved, seen, still = (np.abs(np.diff(pictures, axis=0)).mean() for pictures in (truth, behind, front))
+        assert moved > 0 and still == 0
+        shown.append(seen)
+    assert sum(seen > 0 for seen in shown) >= 3  # where the lamp passes behind the person
+    # The first frame is that of the place as it stands, the last that of half a turn.
+    stood = pathset.path_set(hdri, tmp_path / "still", perform=perform, **MOVING)
+    for first, half in zip(stood.items[::2], stood.items[1::2], strict=True):
+        turning, whole, turned = (np.load(folder / "clips" / f"{name}.npz")["rgba"] for folder, name in (
+            (out, first.name), (tmp_path / "still", first.name), (tmp_path / "still", half.name)))
+        assert np.array_equal(turning[0], whole[0]) and np.array_equal(turning[-1], turned[-1])
+        assert not np.array_equal(turning[1:], whole[1:])
+    with pytest.raises(OutputError, match="another"):
+        pathset.path_set(hdri, out, perform=perform, **MOVING)
+
+
+def test_moving_light_is_scored_by_how_it_is_followed(tmp_path, hdri, tracer, monkeypatch):
+    def lit_from_before(performance, frame, environments, size, **kept):
+        y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+        alpha = (np.hypot(y - 23.5, x - 31.5) < 16).astype(np.float32)[..., None]
+        for light in environments:
+            colour = 0.1 + light[:, 8:24].mean((0, 1)) * (0.2 + 0.1 * np.sin(x / 3))[..., None]
+            yield np.concatenate([colour * alpha, alpha], -1).astype(np.float32)
+
+    monkeypatch.setattr(pathtrace, "relit", lit_from_before)
+    out = tmp_path / "set"
+    made = pathset.path_set(hdri, out, moving=True, perform=perform, **MOVING)
+    assert run.run_methods(out, [method("untouched")]) == {"untouched": {}}
+    nothing, exact = ({row["clip"]: row for row in rows}
+                      for rows in run.score_set(out, [out / "results" / "untouched", out / "truth"]))
+    assert len(exact) == len(made.items)
+    for name, row in exact.items():
+        assert row["movement_correlation"] == pytest.approx(1) and row["movement_slope"] == pytest.approx(1)
+        assert abs(nothing[name]["movement_slope"]) < 0.2
