@@ -37,7 +37,7 @@ from harmovid.light.environment import Environment
 from harmovid.lightstage.film import film
 from harmovid.lightstage.pathtrace import plan as held_out
 from harmovid.lightstage.people import perform
-from harmovid.lightstage.render import Look, Shot, develop, exposure, shoot
+from harmovid.lightstage.render import Look, develop, exposure, shoot
 from harmovid.video import io
 
 ROOT = Path(__file__).parents[1]
@@ -59,18 +59,14 @@ def places(hdri: Path) -> list[Environment]:
     return maps + [procedural.draw(random, kind=kind) for kind in DRAWN]
 
 
-def shot(seed: int, frames: int, light: Environment) -> Shot:
-    """A made person in a light, filmed for it."""
-    return shoot(film(perform(seed, frames), str(seed), (SIZE, SIZE), seed=seed, light=light), light, Look())
-
-
 def made(seed: int, lights: Iterable[Environment], harmonizer: Harmonizer, folder: Path) -> np.ndarray:
     """A made person, (3 · CELL, W, 3): composite, result, truth."""
-    filmed = shot(seed, 1, procedural.draw(np.random.default_rng(seed), kind="studio"))
+    taken = film(perform(seed, 1), str(seed), (SIZE, SIZE), seed=seed)
+    filmed = shoot(taken, procedural.draw(np.random.default_rng(seed), kind="studio"), Look())
     person, mask = _written(folder / "person.png", filmed.composite[0]), _written(folder / "mask.png", filmed.alpha[0])
     columns = []
     for light in lights:
-        there = shot(seed, 1, light)
+        there = shoot(taken, light, Look())
         columns.append(_stacked([*_relit(person, mask, there.background[0], harmonizer, folder), there.composite[0]]))
     return np.concatenate(columns, 1)
 
@@ -93,8 +89,9 @@ def woman(lights: Iterable[Environment], harmonizer: Harmonizer, folder: Path) -
 
 def moving(seed: int, kind: str, harmonizer: Harmonizer, folder: Path) -> np.ndarray:
     """A made person in light that moves, (3 · CELL, W, 3): composite, result, truth; a column for a frame."""
-    filmed = shot(seed, FRAMES, procedural.draw(np.random.default_rng(seed), kind="studio"))
-    there = shot(seed, FRAMES, procedural.draw(np.random.default_rng(seed), FRAMES, kind=kind))
+    taken = film(perform(seed, FRAMES), str(seed), (SIZE, SIZE), seed=seed)
+    filmed = shoot(taken, procedural.draw(np.random.default_rng(seed), kind="studio"), Look())
+    there = shoot(taken, procedural.draw(np.random.default_rng(seed), FRAMES, kind=kind), Look())
     paths = []
     for name, pictures in (("persons", filmed.composite), ("places", there.background), ("masks", filmed.alpha)):
         paths.append(folder / f"{name}{seed}")
