@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from harmovid.baselines.iclight import IcLight
 from harmovid.data import pack, shards
 from harmovid.data.split import Entry
+from harmovid.lightstage import buffers
 from tests.model import diffusion, published
 from tests.odd import Clip, Still, tree
 from tests.trained import SMALL, invoke
@@ -211,13 +213,20 @@ def test_the_light_stage_films_goes_on_and_says_what_it_did(tmp_path, monkeypatc
     small = StageConfig(coverage=2, points=1, surfels=50, bounces=1)
     film = filming.film_take
     monkeypatch.setattr(filming, "film_take", lambda seed, path, asked, perform: film(
-        seed, path, filming.Filming(asked.count, asked.frames, asked.height, small), performer))
+        seed, path, replace(asked, stage=small), performer))
     monkeypatch.setattr(filming, "write_sheet", lambda takes, path: None)
     first = invoke(f"data lightstage --count 1 --frames 2 --height 16 --out {tmp_path}")
     assert f"wrote 2 takes to {tmp_path}; 0 were there; " in first.stderr and "MB a take" in first.stderr
     assert "no HDR maps were given (--hdri): all light will be drawn" in first.stderr
     again = invoke(f"data lightstage --count 2 --frames 2 --height 16 --out {tmp_path}")
     assert f"wrote 1 takes to {tmp_path}; 2 were there; " in again.stderr
+    pixels = np.full((16, 32, 3), 0.01, np.float32)
+    pixels[4, 8] = 300
+    cv2.imwrite(str(tmp_path / "probe.hdr"), pixels)
+    invoke(f"data lightstage --count 1 --frames 2 --height 16 --light {tmp_path}/probe.hdr --out {tmp_path}/lit")
+    assert buffers.read(tmp_path / "lit" / "train" / "take-000000.safetensors").keys is not None
+    mixed = invoke(f"data lightstage --count 1 --frames 2 --height 16 --out {tmp_path}/lit", status=2)
+    assert "filmed for another light than --light says" in mixed.stderr
     refused = invoke(f"data lightstage --count 1 --processes 0 --out {tmp_path}", status=2)
     assert "--processes is 1 or more, got 0" in refused.stderr
     shot = invoke(f"data shards {tmp_path} --out {tmp_path}/shards --lights 2")

@@ -3,6 +3,7 @@
     OUT/SPLIT/take-000012.safetensors   buffers of one performance: `lightstage.buffers`
     OUT/train/take-NAME.safetensors     the same, of a scanned head
     OUT/SPLIT/maps/NAME.hdr             the HDR maps that light this split
+    OUT/SPLIT/light.hdr                 the one that the takes were filmed for, where there is one
     OUT/sheets/SPLIT-000.jpg            some takes under some lights, to look at
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from harmovid.data import split as listed
 from harmovid.data import workers
+from harmovid.data.lightstage import OWN
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.memory import keep_memory
 from harmovid.light import environment, keys, procedural
@@ -123,6 +125,9 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
             raise OutputError(f"{there[0]} is filmed for another light than --light says; give what it was made "
                               "with, or another --out")
     maps = _copy_maps(hdri, out) if hdri is not None else 0
+    if filming.light:
+        for split in ("train", "validation"):
+            _copy(filming.light, out / split / OWN)
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
     made = {path for path, _ in todo}
@@ -174,7 +179,10 @@ def _film(job: tuple[Path, int | Path], filming: Filming, perform: Perform | Non
 
 
 def write_sheet(takes: list[Path], path: Path) -> None:
-    """A picture of takes, one a row, under some lights, each with its middle frame."""
+    """A picture of takes, one a row, under some lights, each with its middle frame; the first, where there is one, is
+    that which they were filmed for.
+    """
+    own = takes[0].parent / OWN
     rows = []
     for take in takes:
         filmed = buffers.read(take)
@@ -183,6 +191,8 @@ def write_sheet(takes: list[Path], path: Path) -> None:
         for n, kind in enumerate(_LIGHTS):
             random = np.random.default_rng([filmed.info.seed, n])
             light = procedural.draw(random, kind=kind).turned(random.uniform(-np.pi, np.pi))
+            if n == 0 and own.is_file():
+                light = environment.still(environment.read(own))
             look = replace(render.draw_look(random), grain=0.0)
             shot = render.shoot(filmed, light, look, middle).composite[0]
             side = min(shot.shape[:2])
@@ -194,6 +204,13 @@ def write_sheet(takes: list[Path], path: Path) -> None:
     path.write_bytes(cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
 
 
+def _copy(source: Path, target: Path) -> None:
+    """A file, whole or not at all."""
+    partial = target.with_name(target.name + ".part")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
+
+
 def _copy_maps(hdri: Path, out: Path) -> int:
     """Copy the maps of each split; how many."""
     count = 0
@@ -203,9 +220,7 @@ def _copy_maps(hdri: Path, out: Path) -> int:
             target.parent.mkdir(exist_ok=True)
             if not target.is_file():
                 environment.read(source)  # is it one?
-                partial = target.with_name(target.name + ".part")
-                shutil.copyfile(source, partial)
-                partial.replace(target)
+                _copy(source, target)
             count += 1
     if not count:
         raise InputError(f"{hdri} has none of the maps of the split list; name the folder that holds them, or list "

@@ -27,6 +27,9 @@ from harmovid.lightstage.buffers import Buffers
 from harmovid.lightstage.render import Shot
 from harmovid.video.color import luminance, to_linear
 
+OWN = "light.hdr"
+"""Beside takes that were filmed for one environment: its map."""
+
 _STANDING_OUT, _LOST = 1.5, -3.0  # stops over the background, by mean log luminance
 _TRIES = 8  # at a light that is kept
 _DARK = 0.002  # linear light, code 7 of 255: what is darker is as dark
@@ -55,6 +58,7 @@ class PairConfig:
     """How pairs are drawn.
 
     crop: how views are cut. maps: share of environments that are HDR maps, where there are any.
+    own: share of environments that are the one that the takes were filmed for, as it stands, where there is one.
     same: share of pairs whose light does not change, only the camera: nothing to do but tone.
     spotlit, silhouette: shares that are kept of the lights that set the person off against a dark ground, and that
         leave them dark before a bright one; the others are drawn anew. Of all lights each are one in
@@ -63,6 +67,7 @@ class PairConfig:
 
     crop: CropConfig = CropConfig()
     maps: float = 0.45
+    own: float = 0.5
     same: float = 0.05
     spotlit: float = 0.25
     silhouette: float = 0.4
@@ -80,6 +85,8 @@ class LightStage:
         self.config = config
         self.maps = [environment.still(environment.read(path), path.stem)
                      for path in sorted((folder / "maps").glob("*.hdr"))]
+        own = folder / OWN
+        self.own = environment.still(environment.read(own), own.stem) if own.is_file() else None
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator) -> StageBatch:
         """Random pairs.
@@ -93,7 +100,9 @@ class LightStage:
         return StageBatch(*(torch.stack([getattr(one, field.name) for one in drawn]) for field in fields(StageBatch)))
 
     def light(self, frames: int, rate: float, random: np.random.Generator) -> Environment:
-        """A random environment, turned at random."""
+        """A random environment, turned at random; or the one that the takes were filmed for."""
+        if self.own is not None and random.random() < self.config.own:
+            return self.own
         return draw_light(self.maps, self.config.maps, frames, rate, random)
 
     def film(self, take: Buffers, frames: slice, random: np.random.Generator) -> tuple[Shot, Environment]:

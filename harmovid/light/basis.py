@@ -90,9 +90,13 @@ def project(pixels: np.ndarray, count: int = CELLS, keys: np.ndarray | None = No
 
 def project_over_time(environment: Environment, frames: int, count: int = CELLS,
                       keys: np.ndarray | None = None) -> np.ndarray:
-    """Radiance of each cell at each frame, (T, N + K, 3); `keys` as for `project`."""
-    light = np.zeros((frames, count + (0 if keys is None else int(keys.max())), 3), np.float32)
+    """Radiance of each cell at each frame, (T, N + K, 3); `keys` as for `project`, though layers that turn pass them
+    by.
+    """
+    more = 0 if keys is None else int(keys.max())
+    light = np.zeros((frames, count + more, 3), np.float32)
     for layer in environment.layers:
+        turns = np.ptp(layer.yaw) > 0
         small = shrunk(layer.pixels, HEIGHT) if len(layer.pixels) > HEIGHT else layer.pixels
         yaws = np.broadcast_to(layer.yaw[:frames], frames) if len(layer.yaw) == 1 else layer.yaw[:frames]
         gains = layer.gain[:frames]
@@ -100,7 +104,8 @@ def project_over_time(environment: Environment, frames: int, count: int = CELLS,
         known: dict[float, np.ndarray] = {}
         for yaw in yaws.tolist():
             if yaw not in known:
-                known[yaw] = project(rotated(small, yaw), count, keys)
+                known[yaw] = np.pad(project(rotated(small, yaw), count), ((0, more), (0, 0))) if turns else (
+                    project(rotated(small, yaw), count, keys))
         gains = np.pad(gains, ((0, frames - len(gains)), (0, 0)), mode="edge")
         light += np.stack([known[yaw] for yaw in yaws.tolist()]) * gains[:, None]
     return light
@@ -108,10 +113,18 @@ def project_over_time(environment: Environment, frames: int, count: int = CELLS,
 
 def brought(pixels: np.ndarray) -> np.ndarray:
     """A map at HEIGHT: shrunk, or in smaller pixels, so that cells see as much of each as they are large."""
-    if len(pixels) > HEIGHT:
+    if len(pixels) >= HEIGHT:
         return shrunk(pixels, HEIGHT)
-    rows, columns = (np.arange(size) * len(pixels) // HEIGHT for size in (HEIGHT, 2 * HEIGHT))
-    return np.asarray(pixels[rows][:, columns], np.float32)
+    polar, around = (np.linspace(0, np.pi, size + 1) for size in (len(pixels), HEIGHT))
+    rows = _shares(-np.cos(around), -np.cos(polar))
+    columns = _shares(np.arange(2 * HEIGHT + 1) / HEIGHT, np.arange(2 * len(pixels) + 1) / len(pixels))
+    return np.asarray(np.einsum("yr,rsc,xs->yxc", rows, pixels, columns, optimize=True), np.float32)
+
+
+def _shares(edges: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N, M): how much of each interval between N + 1 rising edges lies in each between M + 1 others; rows sum to 1."""
+    overlap = np.minimum(edges[1:, None], others[1:]) - np.maximum(edges[:-1, None], others[:-1])
+    return np.asarray(np.maximum(overlap, 0) / np.diff(edges)[:, None])
 
 
 def point_light(towards: Iterable[float], colour: Iterable[float], count: int = CELLS) -> np.ndarray:

@@ -19,6 +19,8 @@ import numpy as np
 from harmovid.errors import InputError
 from harmovid.video import stills
 
+_BRIGHTEST = 65504.0  # what a half float holds, and a map says of what it has no number for
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -71,7 +73,7 @@ def read(path: Path) -> np.ndarray:
     Raises:
         InputError: missing, damaged, or not twice as wide as high.
     """
-    pixels = np.maximum(stills.read_picture(path).rgb, 0)
+    pixels = np.nan_to_num(np.maximum(stills.read_picture(path).rgb, 0), posinf=_BRIGHTEST)
     height, width = pixels.shape[:2]
     if width != 2 * height:
         raise InputError(f"{path} is {width}×{height}; an equirectangular map is twice as wide as high")

@@ -1,9 +1,9 @@
-"""Key lights: the light of an environment that comes from little of the sphere, cut into narrow beams.
+"""Key lights: the light of an environment that comes from little of the sphere, cut into beams.
 
 Cells of `light.basis` are nine degrees apart, and blur the shadow of a lamp by as much. What is much brighter than the
 mean of a map is cut in two, and again, where most light lies furthest apart (after Debevec 2005, "A Median Cut
-Algorithm for Light Probe Sampling"), and each part gets a cell of its own. The parts are labels on a map: any light
-falls into them, or past them into the even cells, and none is lost.
+Algorithm for Light Probe Sampling"), and each part, a beam, gets a cell of its own. The parts are labels on a map: its
+light falls into them, or past them into the even cells, and none is lost. Other light is no business of theirs.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ class Keys:
 
 
 def find(environment: Environment, count: int = COUNT) -> Keys | None:
-    """The key lights of those layers of an environment that do not turn; None where no light stands out."""
-    still = [layer for layer in environment.layers if len(layer.yaw) == 1]
-    light = sum((_seen(layer) for layer in still), np.zeros((HEIGHT, 2 * HEIGHT), np.float32))
+    """The key lights of those layers of an environment that do not turn; None where no light stands out among all.
+
+    Args:
+        count: beams at most, 1 to 255.
+    """
+    assert 1 <= count <= 255, count
+    seen = [(_seen(layer), np.ptp(layer.yaw) > 0) for layer in environment.layers]
+    total = float(sum((light * solid_angles(HEIGHT)).sum() for light, _ in seen))
+    light = sum((light for light, turns in seen if not turns), np.zeros((HEIGHT, 2 * HEIGHT), np.float32))
     energy = (light * solid_angles(HEIGHT)).ravel()
-    bright = np.flatnonzero(light.ravel() > _OVER * energy.sum() / (4 * np.pi))
-    if energy[bright].sum() <= _WORTH * energy.sum():
+    bright = np.flatnonzero(light.ravel() > _OVER * total / (4 * np.pi))
+    if energy[bright].sum() <= _WORTH * total:
         return None
     parts = [bright[part] for part in _cut(directions(HEIGHT).reshape(-1, 3)[bright], energy[bright], count)]
     labels = np.zeros(energy.size, np.uint8)
@@ -51,6 +57,12 @@ def find(environment: Environment, count: int = COUNT) -> Keys | None:
     return Keys(labels.reshape(HEIGHT, 2 * HEIGHT), Basis(
         middle.astype(np.float32), np.full(len(parts), BEAM, np.float32), samples.astype(np.float32),
         radius.astype(np.float32)))
+
+
+def are_of(labels: np.ndarray, environment: Environment) -> bool:
+    """Whether key lights lie where those of an environment do, however bright it is."""
+    found = find(environment, 1)
+    return found is not None and np.array_equal(found.labels > 0, labels > 0)
 
 
 def _seen(layer: Layer) -> np.ndarray:

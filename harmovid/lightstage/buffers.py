@@ -113,13 +113,20 @@ Coded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Encoder:
-    """Learns the components from some frames, then codes every frame on its own."""
+    """Learns the components from some frames, then codes every frame on its own.
+
+    Raises:
+        InputError: nobody is seen in any of those frames.
+    """
 
     def __init__(self, samples: Iterable[Transfer], clusters: int = CLUSTERS, components: int = COMPONENTS,
                  seed: int = 0) -> None:
         random = np.random.default_rng(seed)
         rows = np.concatenate([_rows(frame, random, _ROWS) for frame in samples])
         rows = rows[random.permutation(len(rows))[:_ROWS]]
+        if not len(rows):
+            raise InputError("nobody is seen in any frame that components are learned from; let the camera see the "
+                             "performance")
         cells = rows.shape[1] // 4
         self.cells = cells
         self._centre = rows.mean(0)
@@ -246,7 +253,7 @@ def _as_rows(frame: Transfer) -> np.ndarray:
     rows = np.empty((len(grey), 4, frame.white.shape[1]), np.float32)
     np.matmul(_MIX[:3, :3], frame.diffuse, out=rows[:, :3])
     rows[:, 3] = frame.white / grey[:, None]
-    return rows.reshape(len(grey), -1)
+    return rows.reshape(len(grey), 4 * frame.white.shape[1])
 
 
 def _from_rows(rows: np.ndarray, cells: int) -> np.ndarray:

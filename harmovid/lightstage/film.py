@@ -23,10 +23,11 @@ def film(performance: Performance, name: str, size: tuple[int, int], *, seed: in
     Args:
         name, seed: kept in `Buffers.info`. size: (height, width).
         light: whose key lights, as they stand there, are filmed each by itself, so that their shadows are as sharp as
-            they are; under any other light they are cells among the others.
+            they are. `render.shoot` puts this light on them, and any other on the even cells alone.
         progress: told after every frame.
 
     Raises:
+        InputError: the camera sees nobody.
         MissingExtra: embreex is not installed.
     """
     config, count = config or StageConfig(), performance.frames

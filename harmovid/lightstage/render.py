@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from harmovid.light import basis
+from harmovid.light import basis, keys
 from harmovid.light.environment import Environment, views
 from harmovid.lightstage.buffers import Buffers, relight
 from harmovid.video.color import from_linear, luminance, to_linear
@@ -95,8 +95,12 @@ def shoot(buffers: Buffers, environment: Environment, look: Look = Look(), frame
         T frames, finished.
     """
     alpha = buffers.alpha[frames].astype(np.float32) / 255
-    light = basis.project_over_time(environment, len(alpha) if environment.frames > 1 else 1, buffers.cells,
-                                    buffers.keys)
+    count = len(alpha) if environment.frames > 1 else 1
+    if buffers.keys is None or keys.are_of(buffers.keys, environment):
+        light = basis.project_over_time(environment, count, buffers.cells, buffers.keys)
+    else:  # its key lights stay dark
+        light = basis.project_over_time(environment, count, buffers.cells)
+        light = np.pad(light, ((0, 0), (0, buffers.mean.shape[-1] - buffers.cells), (0, 0)))
     person = relight(buffers, light, frames)
     angle = 2 * np.arctan(np.tan(buffers.info.angle / 2) * look.wide)
     behind = views(environment, buffers.info.poses[frames], min(float(angle), _WIDEST), buffers.info.size, look.blur)

@@ -9,7 +9,9 @@ pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install
 
 from harmovid.data import filming
 from harmovid.data.filming import Filming, film_takes, place
+from harmovid.data.lightstage import LightStage
 from harmovid.errors import InputError, OptionError, OutputError
+from harmovid.light import keys
 from harmovid.lightstage import buffers
 from harmovid.lightstage.radiance import StageConfig
 from tests.lightstage.stage import performer
@@ -83,6 +85,10 @@ def test_takes_are_filmed_for_a_light_and_not_mixed_with_others(tmp_path):
     film_takes(tmp_path / "out", replace(small(1), light=high), perform=performer)
     take = buffers.read(tmp_path / "out" / "train" / "take-000000.safetensors")
     assert take.cells == 512 and take.keys is not None and take.keys[32, 182] > 0 and take.keys[60, 182] == 0
+    for split in ("train", "validation"):
+        assert (tmp_path / "out" / split / "light.hdr").read_bytes() == high.read_bytes()
+    drawn = LightStage(tmp_path / "out" / "train").own
+    assert drawn is not None and keys.are_of(take.keys, drawn)
     assert film_takes(tmp_path / "out", replace(small(1), light=high), perform=performer).kept == 2
     for other in (low, None):
         with pytest.raises(OutputError, match="filmed for another light than --light says"):
@@ -146,3 +152,13 @@ def test_a_sheet_shows_takes_under_many_lights(tmp_path, monkeypatch):
     assert sheet.shape == (2 * 160, 8 * 160, 3)
     tiles = sheet.reshape(2, 160, 8, 160, 3).mean((1, 3))
     assert np.ptp(tiles, axis=1).max() > 30
+
+
+def test_a_sheet_of_takes_that_were_filmed_for_a_light_shows_it_first(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    light = lamp(tmp_path / "light.hdr", 20)
+    film_takes(tmp_path / "own", replace(small(1), light=light), perform=performer)
+    film_takes(tmp_path / "any", small(1), perform=performer)
+    own, any_ = (cv2.imread(str(tmp_path / name / "sheets" / "train-000.jpg")).astype(float) for name in ("own", "any"))
+    differs = np.abs(own - any_).reshape(160, 8, 160, 3).mean((0, 2, 3))
+    assert differs[0] > 10 and (differs[1:] < 3).all()

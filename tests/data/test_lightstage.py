@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import fields
 
 import cv2
@@ -98,6 +99,17 @@ def test_maps_light_their_share(folder):
     stage = LightStage(folder, PairConfig(maps=0.0))
     assert stage.light(3, 24, np.random.default_rng(0)).name in procedural.KINDS
     assert still(np.ones((4, 8, 3))).frames == 1
+
+
+def test_the_light_that_takes_were_filmed_for_lights_its_share_as_it_stands(folder, tmp_path):
+    other = tmp_path / "own"
+    shutil.copytree(folder, other)
+    cv2.imwrite(str(other / "light.hdr"), np.ones((4, 8, 3), np.float32))
+    random = np.random.default_rng(0)
+    lights = [LightStage(other, PairConfig(own=0.5)).light(3, 24, random) for _ in range(60)]
+    own = [light for light in lights if light.name == "light"]
+    assert 18 <= len(own) <= 42 and all((light.layers[0].yaw == 0).all() for light in own)
+    assert LightStage(folder).own is None
 
 
 def test_lights_that_set_the_person_off_against_a_dark_ground_are_seldom(folder, monkeypatch):

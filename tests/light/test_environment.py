@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -93,6 +95,14 @@ def test_light_adds_up_over_layers_and_follows_gain_and_turn():
     assert np.allclose(seen[1], env.views(env.still(both.at(1)), poses, 0.7, (16, 16))[0], atol=1e-5)
     assert np.allclose(env.concatenated([env.still(a), env.still(b)]).at(0), a + b)
     assert np.allclose(both.scaled(2.0).at(1), 2 * both.at(1))
+
+
+def test_what_is_no_number_in_a_map_is_dark_and_what_is_infinite_as_bright_as_may_be(tmp_path, monkeypatch):
+    pixels = np.ones((4, 8, 3), np.float32)
+    pixels[0, 0], pixels[1, 1] = np.nan, np.inf
+    monkeypatch.setattr(env.stills, "read_picture", lambda path: SimpleNamespace(rgb=pixels))
+    read = env.read(tmp_path / "map.exr")
+    assert (read[0, 0] == 0).all() and (read[1, 1] == 65504).all() and (read[2:] == 1).all()
 
 
 def test_a_map_is_read_clipped_below_zero_and_a_picture_of_other_shape_is_refused(tmp_path):

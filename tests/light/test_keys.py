@@ -103,6 +103,53 @@ def test_over_time_the_beams_flicker_as_the_lamp_does():
         assert np.allclose(shown[t].sum(), basis.project(light.at(t), 128, made.labels).sum(), rtol=1e-3)
 
 
+@pytest.mark.parametrize("height", [48, 80, 96, 100, 120, 127, 128])
+def test_maps_of_any_height_keep_their_energy_pixel_by_pixel(height):
+    solid = basis.basis(128).solid[:, None]
+    for row, column in ((0, 3), (height // 3, 7), (height - 1, 2 * height - 1)):
+        pixels = np.zeros((height, 2 * height, 3), np.float32)
+        pixels[row, column] = 1
+        true = environment.solid_angles(height)[row, 0]
+        labels = found(pixels, 3).labels
+        keyed = basis.project(pixels, 128, labels)
+        assert (basis.project(pixels, 128) * solid).sum(0) == pytest.approx(true, rel=2e-3)
+        assert (keyed[:128] * solid).sum(0) + keyed[128:].sum(0) * basis.BEAM == pytest.approx(true, rel=2e-3)
+
+
+def test_a_lamp_that_passes_goes_past_the_beams_of_one_that_stands():
+    stands = Layer(lamp(level=100), np.ones((1, 3), np.float32), np.zeros(1))
+    passing = Layer(lamp(around=0.0), np.ones((1, 3), np.float32), np.linspace(-0.2, 0.2, 5))
+    labels = keys.find(Environment((stands,))).labels
+    alone, both = (basis.project_over_time(Environment(layers), 5, 128, labels) for layers in (
+        (stands,), (stands, passing)))
+    assert np.allclose(both[:, 128:], alone[:, 128:]) and (both[:, :128].sum((1, 2)) > alone[:, :128].sum((1, 2))).all()
+
+
+def test_a_layer_that_stands_still_in_every_frame_is_one_that_stands_still():
+    stands = Layer(lamp(), np.ones((1, 3), np.float32), np.full(4, 0.3))
+    assert (keys.find(Environment((stands,))).labels == keys.find(still(lamp()).turned(0.3)).labels).all()
+
+
+def test_what_is_next_to_nothing_beside_a_light_that_turns_is_no_key_light():
+    dim = Layer(lamp(level=5.0), np.ones((1, 3), np.float32), np.zeros(1))
+    bright = Layer(lamp(level=5000.0, rows=slice(20, 60)), np.ones((1, 3), np.float32), np.linspace(0, 1, 4))
+    assert keys.find(Environment((dim,))) is not None and keys.find(Environment((dim, bright))) is None
+
+
+def test_key_lights_are_known_again_by_how_the_light_stands_not_how_bright_it_is():
+    light = still(lamp())
+    labels = found(lamp()).labels
+    assert keys.are_of(labels, light) and keys.are_of(labels, light.scaled(7.0))
+    assert not keys.are_of(labels, light.turned(0.5))
+    assert not keys.are_of(labels, still(np.ones((H, 2 * H, 3), np.float32)))
+
+
+def test_a_lamp_across_the_seam_is_one_lamp():
+    seam = np.roll(lamp(), 2 * H - 65, 1)  # columns 60 to 70 go to −5 to 5
+    parts, whole = found(seam, 4), found(lamp(), 4)
+    assert np.allclose(np.sort(parts.beams.radius), np.sort(whole.beams.radius), rtol=0.1)
+
+
 def test_a_lamp_that_passes_is_no_key_light():
     passing = Layer(lamp(around=0.0), np.ones((1, 3), np.float32), np.linspace(0, 1, 4))
     dim = Layer(np.full((64, 128, 3), 0.1, np.float32), np.ones((1, 3), np.float32), np.zeros(1))

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harmovid.errors import InputError
 from harmovid.light import keys
 from harmovid.light.basis import HEIGHT, point_light, project
 from harmovid.light.environment import still
 from harmovid.lightstage.buffers import Buffers, read, relight, write
+from harmovid.lightstage.render import shoot
 from tests.lightstage.stage import ball, filmed, material
 
 pytest.importorskip("embreex", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
@@ -54,10 +58,12 @@ def test_a_take_that_is_filmed_for_a_light_keeps_its_key_lights_and_their_shadow
         return float(np.square(got - wanted).mean() / np.square(wanted).mean())
 
     assert error(again) < 1e-3 and error(plain) > 20 * error(again)
-    # Other light falls into both kinds of cell: no less of it.
-    other = np.random.default_rng(0).random((64, 128, 3)).astype(np.float32)
-    means = [float(relight(taken, project(other, 96, taken.keys)).mean()) for taken in (plain, again)]
-    assert means[1] == pytest.approx(means[0], rel=0.02)
+    # Other light goes past its beams: it shows what a take shows that was filmed for any light.
+    other = still(np.random.default_rng(0).random((64, 128, 3)).astype(np.float32)).turned(0.3)
+    any_, own = (shoot(taken, light).foreground for taken, light in ((plain, other), (again, other)))
+    assert np.abs(own - any_).max() < 0.03
+    sharp, soft = (shoot(taken, light).foreground for taken in (again, plain))
+    assert np.abs(sharp - soft).max() > 0.2
 
 
 def test_a_light_without_key_lights_leaves_a_take_as_it_is():
@@ -65,3 +71,15 @@ def test_a_light_without_key_lights_leaves_a_take_as_it_is():
     even = still(np.ones((64, 128, 3), np.float32))
     one, other = (film(performance, "one", (24, 24), config=FEW, light=light) for light in (None, even))
     assert other.keys is None and np.array_equal(one.mean, other.mean)
+
+
+def test_frames_that_show_nobody_are_empty_and_a_take_that_never_shows_anybody_is_refused():
+    far = ball(material(), frames=3, rings=12)
+    away = np.array([[0, 0, 0], [9, 0, 0], [0, 0, 0]], np.float32)[:, None]
+    moving = filmed(replace(far, vertices=far.vertices + away), frames=3)
+    taken = film(moving, "one", (24, 24), config=FEW)
+    assert [bool(alpha.any()) for alpha in taken.alpha] == [True, False, True]
+    shown = relight(taken, np.ones((96, 3), np.float32))
+    assert shown[0].any() and not shown[1].any() and shown[2].any()
+    with pytest.raises(InputError, match="nobody is seen in any frame"):
+        film(filmed(replace(far, vertices=far.vertices + 9), frames=3), "none", (24, 24), config=FEW)

@@ -214,6 +214,23 @@ def test_a_path_tracer_agrees(full, least, kind):
     assert psnr(a, b) > least
 
 
+@pytest.mark.slow
+def test_a_path_tracer_agrees_more_nearly_where_a_key_light_throws_shadows():
+    pytest.importorskip("mitsuba", reason="needs the extra [lightstage]: pip install 'harmovid[lightstage]'")
+    from harmovid.lightstage import pathtrace
+
+    # Beads before a ball, in the light of a lamp up to the left.
+    beads = [ball(material(), centre=(x, y, 0.13), radius=0.012) for x in (-0.06, -0.02, 0.02)
+             for y in (-0.02, 0.02, 0.06)]
+    scene = filmed(ball(material()), *beads)
+    pixels, light, beams = lamp((-0.4, 0.4, 0.82), 3)
+    traced = pathtrace.render(scene, 0, pixels, SIZE, samples=256, full=False, denoise=False)
+    keyed, even = (picture(transfer(scene, 0, SIZE, BARE, given), shone) / traced[..., :3].max()
+                   for given, shone in ((beams, light), (None, project(pixels))))
+    true = traced[..., :3] / traced[..., :3].max()
+    assert psnr(keyed, true) > 26 and psnr(keyed, true) > psnr(even, true) + 4
+
+
 def lamp(towards: tuple[float, float, float], width: int = 1) -> tuple[np.ndarray, np.ndarray, Basis]:
     """A map that is black but for a lamp of width² pixels, light for cells and beams, and the beams."""
     y, x = np.unravel_index(np.argmax(directions(HEIGHT) @ np.array(towards)), (HEIGHT, 2 * HEIGHT))
@@ -254,6 +271,26 @@ def test_even_cells_are_the_same_with_key_lights_beside_them(lone):
     keyed = transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE, beams)
     assert keyed.diffuse.shape[2] == 512 + len(beams.directions)
     assert (keyed.diffuse[..., :512] == lone.diffuse).all() and (keyed.albedo == lone.albedo).all()
+
+
+def test_a_uniform_white_light_gives_albedo_with_key_lights_too():
+    # The lamp lies across the seam of its map, behind the camera.
+    pixels = np.full((HEIGHT, 2 * HEIGHT, 3), 0.1, np.float32)
+    pixels[40:60, [*range(-12, 12)]] = 50
+    made = keys.find(still(pixels))
+    frame = transfer(filmed(ball(material((0.8, 0.5, 0.2)))), 0, SIZE, BARE, made.beams)
+    shown = frame.relit(project(np.ones((64, 128, 3), np.float32), 512, made.labels))
+    assert np.allclose(shown, [0.8, 0.5, 0.2], rtol=0.05) and np.allclose(shown.mean(0), [0.8, 0.5, 0.2], rtol=0.01)
+
+
+def test_where_pixels_are_small_fewer_points_ask_for_as_much_light(monkeypatch):
+    scene = filmed(ball(material()), ball(material(), centre=(0, 0.13, 0.135), radius=0.028))
+    _, light, beams = lamp((0, 0.79, 0.62), 6)
+    all_ = picture(transfer(scene, 0, SIZE, BARE, beams), light)
+    monkeypatch.setattr(radiance, "_SMALL", 48)
+    few = picture(transfer(scene, 0, SIZE, BARE, beams), light)
+    assert few.sum() == pytest.approx(all_.sum(), rel=0.01)
+    assert 30 < psnr(few / all_.max(), all_ / all_.max()) < 60
 
 
 @pytest.mark.parametrize("kind", ["skin", "hair", "gloss"])
