@@ -36,7 +36,6 @@ _SMOOTH = 0.5  # weight of a pixel's neighbour beside its own, in what light rea
 _AGREED = 0.02  # share of rays by which neighbours may differ and still agree
 _KNOWN = 0.1  # weight of the neighbours that asked, below which a pixel asks itself
 _SMALL = 192  # height of a picture from which its pixels are small
-_FEWER = 4  # of so many points of a small pixel one asks for a key light
 _SOFT = 48  # components of bounced light
 _CELLS = 32  # cells into which rays are cast at a time
 _TILE = 8  # pixels; those of a tile ask one after another, for their rays meet the same things
@@ -214,8 +213,7 @@ class _Stage:
 
     def by_points(self, hits: Points, albedo: np.ndarray, shape: tuple[int, int],
                   config: StageConfig) -> tuple[np.ndarray, np.ndarray]:
-        """The answers of pixels to few cells, (P, 3, N) and (P, N), for which each of their points asks once; where
-        pixels are small every fourth for each cell.
+        """The answers of pixels to few cells, (P, 3, N) and (P, N), for which each of their points asks once.
 
         Args:
             hits: all points that are seen. albedo: (P, 3), by which what is coloured is divided. shape: of the picture.
@@ -229,13 +227,10 @@ class _Stage:
             deep[hair] = self.deep(hits[hair])
             wanted[hair] &= deep[hair] > 0
         clear, asked = np.zeros((2, *wanted.shape), np.float32)
-        sets, rank = len(self.cells.samples), np.arange(len(row)) - first[row]
-        each = (_dither(hits.pixel, shape[1]) + rank / counts[row]) * sets
-        every = np.minimum(_FEWER if shape[0] >= _SMALL else 1, counts)[row, None]
-        mine = np.add.outer(rank, np.arange(wanted.shape[1])) % every == 0
-        self._ask(hits, _by_tiles(hits.pixel, shape[1]), each.astype(int) % sets, wanted & mine, clear, asked, config)
-        # Of each pixel and cell the points that ask stand for those that don't.
-        clear *= counts[row, None] / sums(mine.astype(np.float32), first)[row] * self.cells.solid
+        sets = len(self.cells.samples)
+        each = (_dither(hits.pixel, shape[1]) + (np.arange(len(row)) - first[row]) / counts[row]) * sets
+        self._ask(hits, _by_tiles(hits.pixel, shape[1]), each.astype(int) % sets, wanted, clear, asked, config)
+        clear *= self.cells.solid
         share = 1 / counts[row].astype(np.float32)
         own = np.maximum(hits.albedo, 1e-4) * (share[:, None] / albedo[row])
         diffuse = np.zeros((len(first), 3, wanted.shape[1]), np.float32)

@@ -283,16 +283,6 @@ def test_a_uniform_white_light_gives_albedo_with_key_lights_too():
     assert np.allclose(shown, [0.8, 0.5, 0.2], rtol=0.05) and np.allclose(shown.mean(0), [0.8, 0.5, 0.2], rtol=0.01)
 
 
-def test_where_pixels_are_small_fewer_points_ask_for_as_much_light(monkeypatch):
-    scene = filmed(ball(material()), ball(material(), centre=(0, 0.13, 0.135), radius=0.028))
-    _, light, beams = lamp((0, 0.79, 0.62), 6)
-    all_ = picture(transfer(scene, 0, SIZE, BARE, beams), light)
-    monkeypatch.setattr(radiance, "_SMALL", 48)
-    few = picture(transfer(scene, 0, SIZE, BARE, beams), light)
-    assert few.sum() == pytest.approx(all_.sum(), rel=0.01)
-    assert 30 < psnr(few / all_.max(), all_ / all_.max()) < 60
-
-
 @pytest.mark.parametrize("kind", ["skin", "hair", "gloss"])
 def test_a_wide_lamp_shines_as_much_by_its_beams_as_by_cells(kind):
     # Where nothing is thrown sharply the two ways agree, whatever the surface.
