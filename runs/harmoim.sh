@@ -8,7 +8,8 @@
 # DATA holds portraits_video/ and portraits_photo/ (docs/manual.md, "data shards"), HDRI maps that light the stage, START
 # a checkpoint of nano: the weights that ship began from what runs/nano.sh calls OUT/start, not from nano as it ships.
 # On two processor cores people take half an hour, shards ten minutes, tone ten and network 46. The checkpoint is
-# OUT/net/model: `harmovid harmonize … --model OUT/net/model`.
+# OUT/net/model: `harmovid harmonize … --model OUT/net/model`. PRESET=small DEVICE=cuda, and START a checkpoint of that
+# preset, trains the larger one on a GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,10 @@ HDRI=${HDRI:-hdri}
 OUT=${OUT:-out/harmoim}
 START=${START:-nano}
 PROCESSES=${PROCESSES:-2}
+PRESET=${PRESET:-nano}
+DEVICE=${DEVICE:-cpu}
+# [frames, pictures at a time, share of the batches, pixels of their views]
+LENGTHS=${LENGTHS:-$([[ $PRESET == nano ]] && echo '[[1, 48, 1.0, 9216]]' || echo '[[1, 32, 1.0, 65536]]')}
 HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 
 SOURCES=(--set stage.sources.misfit=0.5 --set stage.sources.relit=0.5 --set stage.misfit.same=0.15)
@@ -33,8 +38,8 @@ TONE=(
   --set loop.echo=8
   --set loop.pool=4000
 )
-HARMOIM=(  # lengths are [frames, clips at a time, share of the batches, pixels of their views]
-  --set 'stage.lengths=[[1, 48, 1.0, 9216]]'
+HARMOIM=(
+  --set "stage.lengths=$LENGTHS"
   --set stage.sources.misfit=0.4
   --set stage.sources.relit=0.6
   --set stage.objective.last=0.3
@@ -54,6 +59,6 @@ export OMP_NUM_THREADS=1
 "$HARMOVID" data lightstage --count 420 --frames 1 --hdri "$HDRI" --out "$OUT/stage" --processes "$PROCESSES"
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/shards" --lights 10 --processes "$PROCESSES"
 "$HARMOVID" data shards "$DATA" --out "$OUT/shards" --split train --split validation --processes "$PROCESSES"
-"$HARMOVID" train tone --preset nano --data "$OUT/shards" --out "$OUT/tone" --resume "${SOURCES[@]}" "${TONE[@]}"
-"$HARMOVID" train harmoim --preset nano --data "$OUT/shards" --codec "$START" --tone "$OUT/tone/model" --init "$START" \
+"$HARMOVID" train tone --preset "$PRESET" --data "$OUT/shards" --out "$OUT/tone" --device "$DEVICE" --resume "${SOURCES[@]}" "${TONE[@]}"
+"$HARMOVID" train harmoim --preset "$PRESET" --device "$DEVICE" --data "$OUT/shards" --codec "$START" --tone "$OUT/tone/model" --init "$START" \
   --out "$OUT/net" --resume "${HARMOIM[@]}"

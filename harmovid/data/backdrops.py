@@ -96,7 +96,7 @@ class Pictures:
     @property
     def told(self) -> tuple[str, ...]:
         """See `Backdrops`."""
-        return tuple(path.name for path in self.files)
+        return tuple(f"{path.name}, {path.stat().st_size} bytes" for path in self.files)
 
     def draw(self, frames: int, rate: float, size: tuple[int, int], random: np.random.Generator) -> Backdrop:
         """See `Backdrops`; frames are taken one by one, whatever the rate."""

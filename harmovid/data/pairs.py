@@ -38,7 +38,7 @@ _LIMITS = """\
 refining (`harmovid data refine`), or as the input.
 - Light lies as the image model would have it; of hard shadows and shine it knows what its training had.
 - Backgrounds show nobody, and nothing that the person touches.
-- Pictures are small: the person's box has about 136 × 136 pixels."""
+- The image model saw the person's box as about {side} × {side} pixels; what is finer is the clip's own."""
 
 
 class ImageModel(Harmonizer, Protocol):
@@ -69,7 +69,7 @@ class Manifest:
 
     model: its name. weights: digest of all that has a say, transformer, codec, tone. steps, eta,
     temperature: of the sampler.
-    backdrops: what backgrounds are drawn from. frames, seed: of `Pairing`. clips: digest of the clips' names.
+    backdrops: what backgrounds are drawn from. frames, seed: of `Pairing`. clips: digest of the clips' names and sizes.
     told: what else the model goes by, such as a prompt.
     """
 
@@ -123,9 +123,9 @@ def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Back
         raise InputError(f"{footage} holds no shards of clips in {pairing.split}/; make them with `harmovid data "
                          "shards`")
     whose = card.licences(footage)
+    seen = digest(f"{path.name} {path.stat().st_size}".encode() for path in clips)
     manifest = Manifest(harmonizer.name, weights(harmonizer), len(harmonizer.timesteps), harmonizer.eta,
-                        backdrops.told, pairing.frames, pairing.seed, digest(path.name.encode() for path in clips),
-                        harmonizer.told, harmonizer.temperature)
+                        backdrops.told, pairing.frames, pairing.seed, seen, harmonizer.told, harmonizer.temperature)
     freeze(out, manifest)
     folder = out / pairing.split
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def make_pairs(footage: Path, out: Path, harmonizer: ImageModel, backdrops: Back
         sheet = out / "sheets" / f"{pairing.split}-{first // _SHEET:03d}.jpg"
         if all(path.is_file() for path in some) and (not sheet.is_file() or not fresh.isdisjoint(shown)):
             _write_sheet(some, footage / pairing.split, sheet)
-    _write_card(out, manifest)
+    _write_card(out, manifest, round(harmonizer.view.area**0.5))
     return Paired(len(todo), len(mine) - len(todo))
 
 
@@ -184,7 +184,7 @@ def pair(clip: Shard, harmonizer: ImageModel, backdrops: Backdrops, frames: int,
     return Shard(info, shown, mask, to_bytes(behind.pictures), to_bytes(overview)), latents, told
 
 
-def _write_card(out: Path, manifest: Manifest) -> None:
+def _write_card(out: Path, manifest: Manifest, side: int) -> None:
     made = card.records(Made, out)
     flicker = ("Luminance jitter of the relit person against the clip, 0 for a gain that is steady, in natural log of "
                "light per frame²; and how much of the clip's texture is left, of 1.\n\n" + card.spread({
@@ -195,7 +195,8 @@ def _write_card(out: Path, manifest: Manifest) -> None:
                 "and `start` in its shard.json name the clip's shard, and its first frame."),
         card.counted(made), card.tallied("Backgrounds", "kind", made, lambda pair: pair.kind),
         Section("Flicker", flicker), card.settings(asdict(manifest)),
-        card.tallied("Licences of the clips", "licence", made, lambda pair: pair.licence), Section("Limits", _LIMITS)]
+        card.tallied("Licences of the clips", "licence", made, lambda pair: pair.licence),
+        Section("Limits", _LIMITS.format(side=side))]
     card.write(out, "Pseudo-pairs", sections)
 
 

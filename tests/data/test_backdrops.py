@@ -59,7 +59,7 @@ def test_pictures_of_a_folder_cover_the_shape_and_short_clips_go_back_and_forth(
     figures.write(tmp_path / "ramp.mkv", ramp)
     (tmp_path / "notes.txt").write_text("not a picture")
     source = Pictures(tmp_path)
-    assert source.told == ("ramp.mkv",)
+    assert source.told == (f"ramp.mkv, {(tmp_path / 'ramp.mkv').stat().st_size} bytes",)
     levels = drawn(source, 0, frames=9).mean((1, 2, 3))
     assert drawn(source, 0).shape == (5, *SIZE, 3)
     steps = np.diff(levels)

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from harmovid.data import pairs, relighting, shards
-from harmovid.data.backdrops import Backdrop
+from harmovid.data.backdrops import Backdrop, Pictures
 from harmovid.data.pairs import Paired, Pairing, make_pairs, pair
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.evaluate.temporal import luminance_jitter
 from harmovid.infer import framing
 from harmovid.infer.framewise import FrameWise
 from harmovid.model.presets import frame_wise
+from tests import figures
 from tests.data.footage import shard
 from tests.infer.tiny import tiny
 
@@ -154,6 +155,22 @@ def test_the_card_tells_of_all_pairs_and_is_written_anew_with_them(footage: Path
     assert (out / "README.md").read_text() == before
     make_pairs(footage, out, harmonizer(), Flat(), Pairing(2, 5), latents=False)
     assert "| train | 2 | 10 | 2 | 2 |" in (out / "README.md").read_text()
+
+
+def test_the_card_says_how_large_the_image_model_saw_people(made: Path) -> None:
+    side = round(harmonizer().view.area**0.5)
+    assert f"as about {side} × {side} pixels" in (made / "README.md").read_text()
+
+
+def test_a_background_or_a_clip_that_was_replaced_under_its_name_is_another(footage: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backgrounds"
+    folder.mkdir()
+    figures.write(folder / "street.mkv", np.full((1, 20, 30, 3), 0.3, np.float32))
+    one = Pairing(1, 5)
+    make_pairs(footage, tmp_path / "pairs", harmonizer(), Pictures(folder), one)
+    figures.write(folder / "street.mkv", np.random.default_rng(0).random((1, 20, 30, 3), np.float32))
+    with pytest.raises(OutputError, match="made with other backdrops"):
+        make_pairs(footage, tmp_path / "pairs", harmonizer(), Pictures(folder), one)
 
 
 def test_a_sheet_shows_clip_and_pair_one_below_the_other(made: Path) -> None:
