@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import numpy as np
 
 from harmovid.errors import OptionError
 from harmovid.evaluate import inview, methods, turning
-from harmovid.evaluate.gains import WORSE, gains
+from harmovid.evaluate.gains import WORSE, Gains, gains
 from harmovid.evaluate.measures import COLUMNS, Tools
 from harmovid.evaluate.methods import Method
 from harmovid.evaluate.rows import Row, summary
 from harmovid.evaluate.run import Progress, read_lines, run_methods, score_set
 from harmovid.evaluate.statistics import bootstrap
-from harmovid.evaluate.testsets import read_set
+from harmovid.evaluate.testsets import Item, read_set
 from harmovid.infer.views import ViewSize
 
 QUICK_ITEMS = 6
@@ -158,7 +159,7 @@ def gain_table(folder: Path, outcomes: list[Outcome], each: bool = False) -> str
     titles = [f"below {bands[0].high:g} dB ({bands[0].count})",
               *(f"{band.low:g} to {band.high:g} dB ({band.count})" for band in bands[1:-1]),
               f"above {bands[-1].low:g} dB ({bands[-1].count})"]
-    clip = {unicodedata.normalize("NFC", item.name): item.clip for item in read_set(folder).items}
+    clip = _clips(read_set(folder).items)
     number = len({clip[name] for name in both})
     lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB",
                     f"clips ({number})"]), "|---|" + "---:|" * (len(titles) + 4)]
@@ -168,11 +169,10 @@ def gain_table(folder: Path, outcomes: list[Outcome], each: bool = False) -> str
             lines.append(_line([name, _cell(gained.after, 2), *[""] * (len(titles) + 3)]))
             continue
         shares = ["–" if math.isnan(band.gain) else f"{band.gain:+.2f}" for band in gained.bands]
-        sure = bootstrap(list(gained.items.values()), [clip[item] for item in gained.items])
         by_clip = [[gain for item, gain in gained.items.items() if clip[item] == one] for one in set(clip.values())]
         lost = sum(math.fsum(some) / len(some) < -WORSE for some in by_clip if some)
-        lines.append(_line([name, _cell(gained.after, 2), f"{gained.gain:+.2f} [{sure.low:+.2f}, {sure.high:+.2f}]",
-                            *shares, f"{gained.worse:.0%}", str(lost)]))
+        lines.append(_line([name, _cell(gained.after, 2), _sure(gained, clip), *shares, f"{gained.worse:.0%}",
+                            str(lost)]))
         if each:
             lines += [f"  {gain:+.2f} {item}" for item, gain in sorted(gained.items.items(), key=lambda pair: pair[1])]
     return "".join(f"{line}\n" for line in lines)
@@ -180,7 +180,8 @@ def gain_table(folder: Path, outcomes: list[Outcome], each: bool = False) -> str
 
 def turn_table(folder: Path, outcomes: list[Outcome]) -> str:
     """Of a set whose environments turn, in Markdown: does each method's light follow, and what is gained over the first
-    where the light is in view and where it is not. Empty of another set, and where no turn is whole.
+    where the light is in view, with the 95% interval of a bootstrap over people, and where it is not. Empty of another
+    set, and where no turn is whole.
 
     Means are of the items that every method has a score of.
     """
@@ -192,8 +193,9 @@ def turn_table(folder: Path, outcomes: list[Outcome]) -> str:
         return ""
     seen = turning.in_view(items) & both
     untouched = list(scored[0].rows)
+    clip = _clips(items)
     lines = [_line(["method", "direction: correlation → 1", "slope → 1", f"gain, light in view ({len(seen)})",
-                    f"gain, elsewhere ({len(both - seen)})"]), "|---|" + "---:|" * 4]
+                    f"gain, elsewhere ({len(both - seen)})", "amplitude → 1, light in view"]), "|---|" + "---:|" * 5]
     truths = {place: [turning.vectors(place / "truth", place, turn) for turn in found]
               for place in {outcome.references for outcome in scored}}
     for outcome in scored:
@@ -201,11 +203,25 @@ def turn_table(folder: Path, outcomes: list[Outcome]) -> str:
         vectors = [turning.vectors(folder / "results" / outcome.name, place, turn) for turn in found]
         followed = turning.direction(vectors, truths[place])
         gained = [gains([row for row in outcome.rows if row["clip"] in some],
-                        [row for row in untouched if row["clip"] in some]).gain if some else math.nan
+                        [row for row in untouched if row["clip"] in some]) if some else None
                   for some in (seen, both - seen)]
-        lines.append(_line([_title(outcome), *(_cell(value, 2) for value in (
-            followed.correlation, followed.slope, *gained))]))
+        amplitude = summary([row for row in outcome.rows if row["clip"] in seen])["mean"]["amplitude"]
+        lines.append(_line([
+            _title(outcome), _cell(followed.correlation, 2), _cell(followed.slope, 2),
+            "–" if gained[0] is None else _sure(gained[0], clip),
+            "–" if gained[1] is None else f"{gained[1].gain:+.2f}", _cell(amplitude, 2)]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _clips(items: Sequence[Item]) -> dict[str, str]:
+    """By the name of an item, the clip that it was made of."""
+    return {unicodedata.normalize("NFC", item.name): item.clip for item in items}
+
+
+def _sure(gained: Gains, clip: dict[str, str]) -> str:
+    """A gain and, of more clips than one, the interval of a bootstrap over them."""
+    found = bootstrap(list(gained.items.values()), [clip[item] for item in gained.items])
+    return f"{gained.gain:+.2f}" + ("" if math.isnan(found.low) else f" [{found.low:+.2f}, {found.high:+.2f}]")
 
 
 def _outcome(name: str, out: Path, rows: list[Row], failed: dict[str, str], references: Path) -> Outcome:

@@ -168,6 +168,7 @@ def test_a_background_or_a_clip_that_was_replaced_under_its_name_is_another(foot
     figures.write(folder / "street.mkv", np.full((1, 20, 30, 3), 0.3, np.float32))
     one = Pairing(1, 5)
     make_pairs(footage, tmp_path / "pairs", harmonizer(), Pictures(folder), one)
+    (folder / "street.mkv").unlink()
     figures.write(folder / "street.mkv", np.random.default_rng(0).random((1, 20, 30, 3), np.float32))
     with pytest.raises(OutputError, match="made with other backdrops"):
         make_pairs(footage, tmp_path / "pairs", harmonizer(), Pictures(folder), one)

@@ -73,14 +73,15 @@ def test_the_table_tells_who_follows_and_by_how_much(made: Path) -> None:
     names = [one.name for one in config.load(Manifest, made / MANIFEST).items]
 
     def outcome(method: str, psnr: float) -> Outcome:
-        rows = tuple({"clip": name, "foreground_psnr": psnr + (name[-1] in "017")} for name in names)
+        rows = tuple({"clip": name, "foreground_psnr": psnr + (name[-1] in "017"),
+                      "amplitude": (psnr - 20) / 4 * (name[-1] in "017")} for name in names)
         return Outcome(method, rows, {}, 0.1, made)
 
     lines = bench.turn_table(made, [outcome("untouched", 20), outcome("whole", 24), outcome("half", 22)]).splitlines()
     assert "(3)" in lines[0] and "(5)" in lines[0]
-    assert lines[2] == "| untouched (do nothing) | 0.00 | 0.00 | 0.00 | 0.00 |"
-    whole, half = ([float(cell) for cell in line.split("|")[2:6]] for line in lines[3:])
-    assert whole == pytest.approx([1, 1, 4, 4], abs=0.02) and half == pytest.approx([1, 0.5, 2, 2], abs=0.02)
+    assert lines[2] == "| untouched (do nothing) | 0.00 | 0.00 | +0.00 | +0.00 | 0.00 |"
+    whole, half = ([float(cell) for cell in line.split("|")[2:7]] for line in lines[3:])
+    assert whole == pytest.approx([1, 1, 4, 4, 1], abs=0.02) and half == pytest.approx([1, 0.5, 2, 2, 0.5], abs=0.02)
     assert bench.turn_table(made, [Outcome("untouched", outcome("", 20).rows[:7], {}, 0.1, made)]) == ""
 
 
