@@ -4,6 +4,10 @@ What a camera sees behind a person is a window on the light that falls on them. 
 learns the light's harmonics, and is asked about maps that it never saw, turned by eighths of a circle: a ceiling for
 whatever relights a person by the background. A white ball stands for the person; it casts no shadow on itself.
 
+Then each map in its turn is left out of what is learned, all of them turned; and last the light itself is cut in two:
+how much of its side is told by the half that the camera faces, were all of that known, and how much by the half behind
+the camera, the other half each time as even as its mean.
+
 The regression is kernel ridge (Gaussian; width and ridge chosen on the validation maps) from the picture in 12 × 12
 cells, its contrast and its brightest light (which a picture burns out: a ceiling may know it) to nine harmonics of the
 logarithm of the ball's light, in each colour.
@@ -22,7 +26,7 @@ import numpy as np
 from harmovid.data import split
 from harmovid.data.lightstage import draw_light
 from harmovid.evaluate.pathset import dominant_light
-from harmovid.evaluate.relight import EPSILON, light_direction
+from harmovid.evaluate.relight import EPSILON, Direction, light_direction
 from harmovid.evaluate.turning import IN_VIEW
 from harmovid.light import environment
 from harmovid.light.environment import Environment, directions, shrunk, solid_angles, still, views
@@ -36,6 +40,8 @@ TURNS = 8
 MIDDLE = 0.18  # scene-linear light that the view's mean of logarithms is exposed to
 HEIGHT = 32  # of a map that lights the ball
 POSE = np.eye(4)[None]  # of the camera: it looks along −z
+# Of harmonics, three colours each, when left and right are exchanged.
+MIRROR = np.repeat([1, -1, 1, 1, -1, 1, 1, -1, 1], 3)
 WIDTHS, RIDGES = (0.25, 0.5, 1.0, 2.0), (0.1, 0.3, 1.0, 3.0)  # of the kernel, in median distances; of the ridge
 
 
@@ -117,6 +123,43 @@ def turned(maps: Sequence[Environment]) -> list[tuple[Environment, float, Look]]
             for turn in range(TURNS)]
 
 
+def left_out(maps: Sequence[Environment], width: float, ridge: float) -> np.ndarray:
+    """(P, TURNS, 2) twice, found and true: vectors of each map, by a regression that saw all others but it, mirrored
+    too; P is maps times ANGLES."""
+    seen = [look(turned([one])) for one in maps]
+    found = []
+    for number, one in enumerate(seen):
+        others = [other for n, other in enumerate(seen) if n != number]
+        told, light = (np.concatenate([getattr(other, name) for other in others]) for name in ("told", "light"))
+        known = Views(np.concatenate([told, mirrored_picture(told)]), np.concatenate([light, light * MIRROR]))
+        found.append(vectors(Regression(known, width, ridge)(one.told)))
+    return np.stack([np.concatenate(found), np.concatenate([vectors(one.light) for one in seen])]).reshape(
+        2, -1, TURNS, 2)
+
+
+def mirrored_picture(told: np.ndarray) -> np.ndarray:
+    """(N, F): pictures as `look` tells them, left and right exchanged."""
+    cells, rest = told[:, : 3 * CELLS**2], told[:, 3 * CELLS**2 :]
+    return np.concatenate([cells.reshape(-1, CELLS, CELLS, 3)[:, :, ::-1].reshape(len(told), -1), rest], 1)
+
+
+def halves(maps: Sequence[Environment], faced: bool) -> Direction:
+    """How a ball's light follows turns where one half of its environment is known, and the other's mean."""
+    normals = directions(8).reshape(-1, 3)
+    fitted = np.linalg.pinv(harmonics(normals))
+    kept = (directions(HEIGHT)[..., 2] < 0) == faced
+    solid = np.broadcast_to(solid_angles(HEIGHT), kept.shape)
+    found, truth = [], []
+    for light, angle, _ in turned(maps):
+        if angle != ANGLES[0]:  # what the camera sees is of no influence
+            continue
+        pixels = shrunk(light.at(0), HEIGHT)
+        even = np.average(pixels[~kept], axis=0, weights=solid[~kept])
+        for lit, into in ((pixels, truth), (np.where(kept[..., None], pixels, even), found)):
+            into.append((fitted @ ball(lit, normals, 1 / max(float(luminance(pixels).mean()), 1e-9))).ravel())
+    return light_direction(*(vectors(np.stack(part)).reshape(-1, TURNS, 2) for part in (found, truth)))
+
+
 def explained(found: np.ndarray, truth: np.ndarray, known: np.ndarray) -> float:
     """Share of the variance about `known`, what is expected without looking."""
     return float(1 - np.square(found - truth).sum() / np.square(known - truth).sum())
@@ -157,6 +200,22 @@ def main() -> None:
                  for band in (slice(0, 3), slice(3, 12), slice(12, 27))]
         shares = " | ".join(f"{share:.0%}" for share in bands)
         print(f"| {name}, {len(truth)} views | {shares} | {direction}")
+    everything = [one for part in maps.values() for one in part]
+    print("\n| direction over turns | maps | correlation | slope |\n|---|---:|---:|---:|")
+    pairs = left_out(everything, *best)
+    # The turns of one map, by all angles of view, are drawn together.
+    each = pairs - pairs.mean(2, keepdims=True)
+    both, spread, wanted = (np.einsum("ptc,ptc->p", a, b).reshape(len(everything), -1).sum(1)
+                            for a, b in ((each[0], each[1]), (each[0], each[0]), (each[1], each[1])))
+    drawn = np.random.default_rng(0).integers(len(everything), size=(4000, len(everything)))
+    way, sure = light_direction(*pairs), np.quantile(
+        both[drawn].sum(1) / np.sqrt(spread[drawn].sum(1) * wanted[drawn].sum(1)), [0.025, 0.975])
+    print(f"| learned from all other maps | {len(everything)} | {way.correlation:.2f} [{sure[0]:.2f}, {sure[1]:.2f}] | "
+          f"{way.slope:.2f} |")
+    for name, some in (("all", everything), ("test", maps["test"])):
+        for faced, half in ((True, "that the camera faces"), (False, "behind the camera")):
+            way = halves(some, faced)
+            print(f"| {name} maps, the half {half}, known | {len(some)} | {way.correlation:.2f} | {way.slope:.2f} |")
 
 
 def _squares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
