@@ -3,6 +3,7 @@
     docs/gallery.jpg        rows of a made person: the plain composite, nano, the truth; of the demo's woman the first
                             two; before six places
     docs/gallery_time.jpg   made people in light that moves, every third frame of a second: the same three rows
+    docs/gallery_harmoim.jpg  the woman by nano-harmoim, frame by frame: composite and result
     docs/gallery_worst.jpg  with --pathtraced SET: the six people of it on whom nano does worst, each where it loses
                             most: the same three rows
 
@@ -163,6 +164,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         _sheet([moving(*given, harmonizer, folder) for given in zip(seeds, MOVING, strict=False)], "gallery_time.jpg")
+        _sheet([woman(lights, method("harmoim"), folder)], "gallery_harmoim.jpg")
         _sheet([woman(lights, harmonizer, folder), *(made(seed, lights, harmonizer, folder) for seed in seeds)],
                "gallery.jpg")
 
