@@ -12,12 +12,13 @@ left out. `--variant` and `--hair` choose among the items of a set of masks.
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from harmovid.errors import HarmoVidError
+from harmovid.errors import HarmoVidError, InputError
 from harmovid.evaluate.gains import WORSE
 from harmovid.evaluate.measures import COLUMNS
 from harmovid.evaluate.rows import read_rows
@@ -28,8 +29,9 @@ from harmovid.evaluate.testsets import Item, read_set
 def figures(results: Path, names: Sequence[str], items: Sequence[Item], column: str) -> dict[str, float]:
     """By item, the mean of a measure over methods, of the items for which all have it."""
     rows = [{row["clip"]: row for row in read_rows(results / name / "report.jsonl")} for name in names]
-    return {item.name: float(np.mean([of[item.name][column] for of in rows])) for item in items
-            if all(of.get(item.name, {}).get(column) is not None for of in rows)}
+    names_ = {item.name: unicodedata.normalize("NFC", item.name) for item in items}  # as scores have them
+    return {item: float(np.mean([of[name][column] for of in rows])) for item, name in names_.items()
+            if all(of.get(name, {}).get(column) is not None for of in rows)}
 
 
 def compare(folder: Path, first: Sequence[str], second: Sequence[str], items: Sequence[Item]) -> Iterator[str]:
@@ -75,6 +77,8 @@ def main() -> None:
         items = [item for item in read_set(args.folder).items
                  if (not args.variant or item.variant in args.variant)
                  and (not args.hair or item.settings.get("hair"))]
+        if not items:
+            raise InputError(f"{args.folder} has no items of that kind; leave out --variant and --hair to see all")
         told = args.folder, args.first.split(","), args.second.split(","), items
         for line in compare(*told):
             print(line)

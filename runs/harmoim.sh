@@ -55,6 +55,10 @@ HARMOIM=(
   --set loop.pool=64
 )
 
+if [[ $PRESET != nano && $START == nano ]]; then
+  echo "START is a checkpoint of the preset $PRESET, whose codec and transformer it gives; nano is of another size" >&2
+  exit 2
+fi
 export OMP_NUM_THREADS=1
 "$HARMOVID" data lightstage --count 420 --frames 1 --hdri "$HDRI" --out "$OUT/stage" --processes "$PROCESSES"
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/shards" --lights 10 --processes "$PROCESSES"

@@ -1,6 +1,7 @@
 """One method against another: seeds are averaged item by item, and only what both have counts."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def test_losses_are_counted_by_items_and_by_clips(made):
     said = "A worse by more than 0.5 dB: {} items, {} clips"
     assert losses(made, ["one-0", "one-1"], ["other"], ITEMS) == said.format("1 of 3", "1 of 2")
     assert losses(made, ["one-0"], ["other"], ITEMS) == said.format("2 of 4", "2 of 3")
+
+
+def test_names_are_the_same_however_they_are_composed(made):
+    for name in ("one-0", "other"):
+        row = {"clip": unicodedata.normalize("NFC", "Zoë"), "foreground_psnr": 1.0}
+        (made / "results" / name / "report.jsonl").write_text(json.dumps(row) + "\n")
+    items = [Item(unicodedata.normalize("NFD", "Zoë"), "zoe")]
+    assert losses(made, ["one-0"], ["other"], items) == "A worse by more than 0.5 dB: 0 of 1 items, 0 of 1 clips"
 
 
 def test_a_method_without_results_is_named(made):

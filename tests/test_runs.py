@@ -121,6 +121,18 @@ def test_arms_of_the_ablations_differ_in_what_they_are_named_for(tmp_path):
     assert kinds == {f"{name}-{seed}" for name in ("both", "binary", "alpha") for seed in (0, 1)}
 
 
+def test_the_image_model_is_trained_in_other_presets_from_a_start_of_theirs(tmp_path):
+    called = lines(ROOT / "runs/harmoim.sh", tmp_path, PRESET="small", DEVICE="cuda", START="their/model")
+    trained = [words for words in called if words[0] == "train"]
+    assert len(trained) == 2 and all(words[words.index("--preset") + 1] == "small" for words in trained)
+    assert all(words[words.index("--device") + 1] == "cuda" for words in trained)
+    assert "stage.lengths=[[1, 32, 1.0, 65536]]" in trained[1]
+    (tmp_path / "noted").unlink()
+    ran = run(ROOT / "runs/harmoim.sh", tmp_path, PRESET="small")
+    assert ran.returncode == 2 and "START is a checkpoint of the preset small" in ran.stderr
+    assert not (tmp_path / "noted").exists()
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("kind", ["lut", "things"])
 def test_the_bench_does_not_go_on_without_a_set(kind, jobs, tmp_path):

@@ -58,11 +58,12 @@ class Environments:
 
     def __init__(self, maps: list[Path] | None = None) -> None:
         self.maps = [environment.still(environment.read(path), path.stem) for path in sorted(maps or [])]
+        self._files = tuple(_named(path) for path in sorted(maps or []))
 
     @property
     def told(self) -> tuple[str, ...]:
         """See `Backdrops`."""
-        return ("made environments", *(found.name for found in self.maps))
+        return "made environments", *self._files
 
     def draw(self, frames: int, rate: float, size: tuple[int, int], random: np.random.Generator) -> Backdrop:
         """See `Backdrops`."""
@@ -96,7 +97,7 @@ class Pictures:
     @property
     def told(self) -> tuple[str, ...]:
         """See `Backdrops`."""
-        return tuple(f"{path.name}, {path.stat().st_size} bytes" for path in self.files)
+        return tuple(_named(path) for path in self.files)
 
     def draw(self, frames: int, rate: float, size: tuple[int, int], random: np.random.Generator) -> Backdrop:
         """See `Backdrops`; frames are taken one by one, whatever the rate."""
@@ -114,6 +115,11 @@ class Pictures:
         where = random.random(2)
         return Backdrop(path.stem, np.stack([_covering(read[n - first], size, where) for n in order]),
                         "clip" if clip.frames > 1 else "picture")
+
+
+def _named(path: Path) -> str:
+    """A file as a manifest tells of it: another one under its name seldom has its size."""
+    return f"{path.name}, {path.stat().st_size} bytes"
 
 
 def _pose(yaw: float, pitch: float) -> np.ndarray:

@@ -66,11 +66,11 @@ def develop_takes(stage: Path, out: Path, lights: int = 8, *, limit: int | None 
 
 def develop(take: buffers.Buffers, stage: LightStage, name: str, split: str, light: int,
             side: int = OVERVIEW) -> Shard:
-    """A take in its light number `light`, which goes by the take's seed; `name` is that of the performance, `side` the
-    overview's in pixels.
+    """A take in its light number `light`, which goes by the take's seed; the first is the one that the take was filmed
+    for, if it was for one. `name` is that of the performance, `side` the overview's in pixels.
     """
     random = np.random.default_rng([take.info.seed, light, 41])
-    shot, _ = stage.film(take, slice(0, take.frames), random)
+    shot, _ = stage.film(take, slice(0, take.frames), random, float(light == 0))
     overview = [cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
                 for picture in shot.background[::OVERVIEW_EVERY]]
     info = ShardInfo(f"{name}-{light:02d}", name, split, take.frames, take.info.size, performance=name, overview=side)

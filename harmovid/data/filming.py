@@ -3,7 +3,7 @@
     OUT/SPLIT/take-000012.safetensors   buffers of one performance: `lightstage.buffers`
     OUT/train/take-NAME.safetensors     the same, of a scanned head
     OUT/SPLIT/maps/NAME.hdr             the HDR maps that light this split
-    OUT/SPLIT/light.hdr                 the one that the takes were filmed for, where there is one
+    OUT/SPLIT/light.hdr                 the one that the takes were filmed for, where there is one; or light.exr
     OUT/sheets/SPLIT-000.jpg            some takes under some lights, to look at
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from harmovid.data import split as listed
 from harmovid.data import workers
-from harmovid.data.lightstage import OWN
+from harmovid.data.lightstage import OWN, own_light
 from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.infer.memory import keep_memory
 from harmovid.light import environment, keys, procedural
@@ -125,9 +125,11 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
             raise OutputError(f"{there[0]} is filmed for another light than --light says; give what it was made "
                               "with, or another --out")
     maps = _copy_maps(hdri, out) if hdri is not None else 0
-    if filming.light:
-        for split in ("train", "validation"):
-            _copy(filming.light, out / split / OWN)
+    for split in ("train", "validation"):
+        if filming.light:
+            _copy(filming.light, out / split / f"{OWN}{filming.light.suffix}")
+        elif stale := own_light(out / split):
+            stale.unlink()  # of a run that filmed nothing
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
     made = {path for path, _ in todo}
@@ -182,7 +184,7 @@ def write_sheet(takes: list[Path], path: Path) -> None:
     """A picture of takes, one a row, under some lights, each with its middle frame; the first, where there is one, is
     that which they were filmed for.
     """
-    own = takes[0].parent / OWN
+    own = own_light(takes[0].parent)
     rows = []
     for take in takes:
         filmed = buffers.read(take)
@@ -191,7 +193,7 @@ def write_sheet(takes: list[Path], path: Path) -> None:
         for n, kind in enumerate(_LIGHTS):
             random = np.random.default_rng([filmed.info.seed, n])
             light = procedural.draw(random, kind=kind).turned(random.uniform(-np.pi, np.pi))
-            if n == 0 and own.is_file():
+            if n == 0 and own is not None:
                 light = environment.still(environment.read(own))
             look = replace(render.draw_look(random), grain=0.0)
             shot = render.shoot(filmed, light, look, middle).composite[0]

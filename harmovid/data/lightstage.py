@@ -27,8 +27,8 @@ from harmovid.lightstage.buffers import Buffers
 from harmovid.lightstage.render import Shot
 from harmovid.video.color import luminance, to_linear
 
-OWN = "light.hdr"
-"""Beside takes that were filmed for one environment: its map."""
+OWN = "light"
+"""Beside takes that were filmed for one environment: its map, without suffix."""
 
 _STANDING_OUT, _LOST = 1.5, -3.0  # stops over the background, by mean log luminance
 _TRIES = 8  # at a light that is kept
@@ -85,8 +85,8 @@ class LightStage:
         self.config = config
         self.maps = [environment.still(environment.read(path), path.stem)
                      for path in sorted((folder / "maps").glob("*.hdr"))]
-        own = folder / OWN
-        self.own = environment.still(environment.read(own), own.stem) if own.is_file() else None
+        own = own_light(folder)
+        self.own = None if own is None else environment.still(environment.read(own), own.stem)
 
     def draw(self, batch: int, frames: int, view: tuple[int, int], random: np.random.Generator) -> StageBatch:
         """Random pairs.
@@ -99,19 +99,22 @@ class LightStage:
         drawn = [self._one(frames, view, random) for _ in range(batch)]
         return StageBatch(*(torch.stack([getattr(one, field.name) for one in drawn]) for field in fields(StageBatch)))
 
-    def light(self, frames: int, rate: float, random: np.random.Generator) -> Environment:
-        """A random environment, turned at random; or the one that the takes were filmed for."""
-        if self.own is not None and random.random() < self.config.own:
+    def light(self, frames: int, rate: float, random: np.random.Generator, own: float = 0.0) -> Environment:
+        """A random environment, turned at random; or, by a share `own`, the one that the takes were filmed for."""
+        if self.own is not None and random.random() < own:
             return self.own
         return draw_light(self.maps, self.config.maps, frames, rate, random)
 
-    def film(self, take: Buffers, frames: slice, random: np.random.Generator) -> tuple[Shot, Environment]:
-        """Frames of a take in a random light, by a random camera; and the light."""
+    def film(self, take: Buffers, frames: slice, random: np.random.Generator,
+             own: float = 0.0) -> tuple[Shot, Environment]:
+        """Frames of a take in a random light, as `light` draws it, by a random camera; and the light."""
         rate = take.info.rate[0] / take.info.rate[1]
         for _ in range(_TRIES):
-            light = self.light(frames.stop - frames.start, rate, random)
+            light = self.light(frames.stop - frames.start, rate, random, own)
             shot = render.shoot(take, light, render.draw_look(random), frames)
             over = _standing_out(shot)
+            if light is self.own:
+                break
             kept = self.config.spotlit if over > _STANDING_OUT else self.config.silhouette if over < _LOST else 1.0
             if random.random() < kept:
                 break
@@ -125,11 +128,11 @@ class LightStage:
             order = order[::-1]
         first, last = int(order.min()), int(order.max()) + 1
         within = torch.from_numpy(order - first)
-        target, light = self.film(take, slice(first, last), random)
+        target, light = self.film(take, slice(first, last), random, self.config.own)
         if random.random() < self.config.same:
             source = render.shoot(take, light, render.draw_look(random), slice(first, last))
         else:
-            source, _ = self.film(take, slice(first, last), random)
+            source, _ = self.film(take, slice(first, last), random, 0 if light is self.own else self.config.own)
         alpha = target.alpha[..., None]
         shown = np.concatenate([source.composite, target.composite, target.background, alpha], -1)
         layers = torch.from_numpy(np.ascontiguousarray(shown.transpose(0, 3, 1, 2)))[within]  # (T, 10, H, W)
@@ -155,6 +158,11 @@ class StagePairs(IterableDataset[StageBatch]):
         while True:
             yield self.stage.draw(self.batch, self.frames, self.view, np.random.default_rng([self.seed, n]))
             n += step
+
+
+def own_light(folder: Path) -> Path | None:
+    """The map that the takes of a folder were filmed for, if they were for one."""
+    return next(iter(sorted(folder.glob(f"{OWN}.*"))), None)
 
 
 def draw_light(maps: Sequence[Environment], share: float, frames: int, rate: float,

@@ -162,7 +162,7 @@ def gain_table(folder: Path, outcomes: list[Outcome], each: bool = False) -> str
     clip = _clips(read_set(folder).items)
     number = len({clip[name] for name in both})
     lines = [_line(["method", COLUMNS["foreground_psnr"].heading, "gain", *titles, f"worse by > {WORSE:g} dB",
-                    f"clips ({number})"]), "|---|" + "---:|" * (len(titles) + 4)]
+                    f"clips worse (of {number})"]), "|---|" + "---:|" * (len(titles) + 4)]
     for name, rows in zip(found, (untouched, *others), strict=True):
         gained = gains(rows, untouched)
         if rows is untouched:

@@ -70,7 +70,8 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, split: str = "t
         The manifest. An item's `variant` is its map; its settings tell the map, the clip that its foreground is
         (`source`), by how many degrees the map is turned (`rotation`) and, of `dominant_light`, `light` (unit vector in
         the camera's frame at the middle of the clip), `directed` and `off_axis`, degrees between light and axis of
-        view; of moving light, in place of all from `rotation` on, which frames it moves in (`passing`).
+        view; of moving light, in place of all from `rotation` on, how far the map is turned where it begins (`begins`)
+        and which frames it moves in (`passing`).
 
     Raises:
         OptionError: no people, or another split.
@@ -94,12 +95,13 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, split: str = "t
         def perform(seed: int, count: int, take: int) -> Performance:
             return made_people(seed, count, take=take)
 
-    rotations, frames = rotations or (2 if moving else 8), frames or (16 if moving else 8)
+    rotations = (2 if moving else 8) if rotations is None else rotations
+    frames = (16 if moving else 8) if frames is None else frames
     plan = pathtrace.plan(files, people, rotations, first)
     sources = pathtrace.plan(files, people, 1, first) if moving else plan
     settings: dict[str, Any] = {"rotations": rotations, "frames": frames, "size": list(size), "samples": samples}
     wanted = Manifest(
-        VERSION, split, len(plan) // people, kind="pathtraced",
+        VERSION, split, len(plan) // people, kind="moving" if moving else "pathtraced",
         clips=tuple(dict.fromkeys(_who(clip) for clip in plan)),
         backgrounds=testsets.digests(files.values(), lambda path: path.name),
         settings=settings | ({"spin": SPIN} if moving else {}))
@@ -174,7 +176,8 @@ def _item(clip: pathtrace.Clip, plan: list[pathtrace.Clip], maps: dict[str, np.n
     source = sources[testsets.seed(_who(clip), clip.map) % len(sources)]
     if moving is not None:
         return Item(clip.name, _who(clip), background=f"{clip.map}.hdr", variant=clip.map,
-                    settings={"map": clip.map, "source": source, "passing": [0, moving]})
+                    settings={"map": clip.map, "source": source, "begins": round(clip.turn * 360, 3),
+                              "passing": [0, moving]})
     vector, directed = dominant_light(pathtrace.rotated(maps[clip.map], clip.turn))
     seen = vector @ camera.pose[len(camera.pose) // 2, :3, :3]
     off_axis = float(np.degrees(np.arccos(np.clip(-seen[2], -1, 1))))

@@ -112,7 +112,7 @@ def speed(bench: Bench) -> Table | None:
 
 def papers(report: Report) -> list[tuple[Table, list[Table]]]:
     """The paper's three tables: as published, and ours in their shape."""
-    lit = [bench for bench in report.benches if not bench.flickers and bench.kind not in ("step", "passing")]
+    lit = [bench for bench in report.benches if not bench.flickers and bench.kind not in ("step", "passing", "moving")]
     flickering = [bench for bench in report.benches if bench.flickers]
     ours: dict[Published, list[Table]] = {HARMONIZATION: [], DEFLICKERING: [], ABLATION: []}
     for shape, benches, what in ((HARMONIZATION, lit, "harmonization"), (DEFLICKERING, flickering, "deflickering")):

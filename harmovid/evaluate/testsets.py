@@ -44,7 +44,8 @@ from harmovid.video.target import open_target
 Progress = Callable[[str, int, int], None]
 """Told of each step: name of the stage, things done, things in all."""
 
-KINDS = ("lut", "jitter", "step", "passing", "masks", "things", "free", "pathtraced")
+KINDS = ("lut", "jitter", "step", "passing", "masks", "things", "free", "pathtraced",
+         "moving")
 VERSION = 1  # of the sets' definitions: raise it, and sets of the old one are refused
 MANIFEST = "manifest.json"
 ROLES = ("foreground", "mask", "background", "truth")
@@ -109,7 +110,7 @@ def read_set(folder: Path) -> Manifest:
         raise InputError(f"the test set {folder} is of the kind {found.kind!r}; this version knows {', '.join(KINDS)}")
     again = "benchmarks/lut_set.py, or `harmovid evaluate testset`"
     if found.version != VERSION or not found.items or any(
-            item.psnr is None and found.kind not in (*WITHOUT_TRUTH, "pathtraced") for item in found.items):
+            item.psnr is None and found.kind not in (*WITHOUT_TRUTH, "pathtraced", "moving") for item in found.items):
         raise InputError(f"the test set {folder} is unfinished, or of another version; make it again with {again}")
     for role in roles(found.kind):
         missing = [item.name for item in found.items if not (folder / role / f"{item.name}.mkv").exists()]

@@ -60,15 +60,15 @@ def find(environment: Environment, count: int = COUNT) -> Keys | None:
 
 
 def are_of(labels: np.ndarray, environment: Environment) -> bool:
-    """Whether key lights lie where those of an environment do, however bright it is."""
+    """Whether key lights lie where those of an environment do, however bright it is, at whichever of its frames."""
     found = find(environment, 1)
     return found is not None and np.array_equal(found.labels > 0, labels > 0)
 
 
 def _seen(layer: Layer) -> np.ndarray:
-    """The mean of a layer's colours and of its gains over time, (HEIGHT, 2 · HEIGHT), turned as it stands."""
+    """The mean of a layer's colours, (HEIGHT, 2 · HEIGHT), turned as it stands, without gains, which are of a time."""
     pixels = shrunk(layer.pixels, HEIGHT) if len(layer.pixels) > HEIGHT else layer.pixels
-    return brought(rotated(pixels * layer.gain.mean(0), float(layer.yaw[0]))).mean(-1)
+    return brought(rotated(pixels, float(layer.yaw[0]))).mean(-1)
 
 
 def _cut(towards: np.ndarray, energy: np.ndarray, count: int) -> list[np.ndarray]:

@@ -113,10 +113,7 @@ Coded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Encoder:
-    """Learns the components from some frames, then codes every frame on its own.
-
-    Raises:
-        InputError: nobody is seen in any of those frames.
+    """Learns the components from some frames, of which one at least shows somebody, then codes every frame on its own.
     """
 
     def __init__(self, samples: Iterable[Transfer], clusters: int = CLUSTERS, components: int = COMPONENTS,
@@ -124,9 +121,7 @@ class Encoder:
         random = np.random.default_rng(seed)
         rows = np.concatenate([_rows(frame, random, _ROWS) for frame in samples])
         rows = rows[random.permutation(len(rows))[:_ROWS]]
-        if not len(rows):
-            raise InputError("nobody is seen in any frame that components are learned from; let the camera see the "
-                             "performance")
+        assert len(rows), "somebody is seen in one of the samples"
         cells = rows.shape[1] // 4
         self.cells = cells
         self._centre = rows.mean(0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harmovid.errors import InputError
 from harmovid.light import keys
 from harmovid.light.environment import Environment
 from harmovid.lightstage.buffers import Buffers, Encoder, Filmed
@@ -27,7 +28,7 @@ def film(performance: Performance, name: str, size: tuple[int, int], *, seed: in
         progress: told after every frame.
 
     Raises:
-        InputError: the camera sees nobody.
+        InputError: nobody is seen in any frame.
         MissingExtra: embreex is not installed.
     """
     config, count = config or StageConfig(), performance.frames
@@ -35,6 +36,13 @@ def film(performance: Performance, name: str, size: tuple[int, int], *, seed: in
     found = keys.find(light) if light is not None else None
     beams = found.beams if found else None
     known = {t: transfer(performance, t, size, config, beams) for t in learned}
+    for t in range(count) if not any(len(frame.place) for frame in known.values()) else ():
+        known[t] = known.get(t) or transfer(performance, t, size, config, beams)
+        if len(known[t].place):
+            break
+    else:
+        if not any(len(frame.place) for frame in known.values()):
+            raise InputError(f"nobody is seen in any of the {count} frames of {name}; let the camera see them")
     encoder = Encoder(known.values())
     frames = []
     for t in range(count):

@@ -38,7 +38,7 @@ def test_environments_are_pictures_that_belong_to_their_number() -> None:
 
 def test_maps_light_about_half_of_the_draws_and_an_even_one_is_even(tmp_path: Path) -> None:
     source = Environments([write_map(tmp_path / "red.hdr", (1.0, 0.1, 0.1))])
-    assert source.told == ("made environments", "red")
+    assert source.told == ("made environments", f"red.hdr, {(tmp_path / 'red.hdr').stat().st_size} bytes")
     some = [source.draw(1, 24.0, (4, 4), np.random.default_rng(seed)) for seed in range(30)]
     names = [one.name for one in some]
     assert {one.kind for one in some if one.name == "red"} == {"HDR map"}

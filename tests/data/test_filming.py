@@ -1,4 +1,5 @@
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from harmovid.errors import InputError, OptionError, OutputError
 from harmovid.light import keys
 from harmovid.lightstage import buffers
 from harmovid.lightstage.radiance import StageConfig
+from harmovid.video import stills
 from tests.lightstage.stage import performer
 from tests.lightstage.test_scan import bust
 
@@ -93,6 +95,19 @@ def test_takes_are_filmed_for_a_light_and_not_mixed_with_others(tmp_path):
     for other in (low, None):
         with pytest.raises(OutputError, match="filmed for another light than --light says"):
             film_takes(tmp_path / "out", replace(small(1), light=other), perform=performer)
+
+
+def test_a_light_of_another_format_is_copied_as_it_is_and_one_that_filmed_nothing_goes(tmp_path):
+    pixels = np.full((32, 64, 3), 0.01, np.float32)
+    pixels[8, 45] = 3000
+    stills.write_picture(tmp_path / "lamp.exr", pixels, None, 16, Fraction(24))
+    film_takes(tmp_path / "out", replace(small(1), light=tmp_path / "lamp.exr"), perform=performer)
+    stage = LightStage(tmp_path / "out" / "train")
+    assert keys.are_of(buffers.read(stage.takes[0]).keys, stage.own)
+    for take in (tmp_path / "out").glob("*/take-*"):
+        take.unlink()
+    film_takes(tmp_path / "out", small(1), perform=performer)
+    assert LightStage(tmp_path / "out" / "train").own is None
 
 
 def test_a_light_without_lamps_is_refused_before_anything_is_filmed(tmp_path):

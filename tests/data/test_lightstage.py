@@ -101,15 +101,21 @@ def test_maps_light_their_share(folder):
     assert still(np.ones((4, 8, 3))).frames == 1
 
 
-def test_the_light_that_takes_were_filmed_for_lights_its_share_as_it_stands(folder, tmp_path):
+def test_the_light_that_takes_were_filmed_for_lights_its_share_as_it_stands(folder, tmp_path, monkeypatch):
     other = tmp_path / "own"
     shutil.copytree(folder, other)
     cv2.imwrite(str(other / "light.hdr"), np.ones((4, 8, 3), np.float32))
-    random = np.random.default_rng(0)
-    lights = [LightStage(other, PairConfig(own=0.5)).light(3, 24, random) for _ in range(60)]
+    stage, random = LightStage(other, PairConfig(own=0.5)), np.random.default_rng(0)
+    lights = [stage.light(3, 24, random, 0.5) for _ in range(60)]
     own = [light for light in lights if light.name == "light"]
     assert 18 <= len(own) <= 42 and all((light.layers[0].yaw == 0).all() for light in own)
     assert LightStage(folder).own is None
+    # A pair is not of that light twice.
+    always, drawn = LightStage(other, PairConfig(own=1.0, same=0)), []
+    monkeypatch.setattr(always, "film", lambda *given: drawn.append(given[3]) or LightStage.film(always, *given))
+    for number in range(4):
+        always.draw(1, 2, (16, 16), np.random.default_rng(number))
+    assert drawn == [1.0, 0] * 4
 
 
 def test_lights_that_set_the_person_off_against_a_dark_ground_are_seldom(folder, monkeypatch):

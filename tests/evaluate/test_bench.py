@@ -120,7 +120,7 @@ def test_gains_by_band_are_of_what_every_method_has(tmp_path, monkeypatch):
                         tmp_path) for name, of in psnr.items()]
     head, _, *lines = bench.gain_table(tmp_path, outcomes, each=True).splitlines()
     assert head == ("| method | PSNR fg (dB) ↑ | gain | below 14 dB (1) | 14 to 19 dB (1) | above 19 dB (1) | "
-                    "worse by > 0.5 dB | clips (2) |")
+                    "worse by > 0.5 dB | clips worse (of 2) |")
     assert lines == ["| untouched | 18.67 |  |  |  |  |  |  |",
                      "| good | 19.50 | +0.83 [+0.50, +1.00] | +3.00 | +0.50 | -1.00 | 33% | 0 |",
                      "  -1.00 c", "  +0.50 b", "  +3.00 a"]

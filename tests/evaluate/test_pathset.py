@@ -165,7 +165,8 @@ MOVING = {**KEPT, "limit": 1, "rotations": 2, "frames": 6}
 def test_in_moving_light_the_place_turns_while_the_source_stands_still(tmp_path, hdri, tracer):
     out = tmp_path / "set"
     made = pathset.path_set(hdri, out, moving=True, perform=perform, **MOVING)
-    assert read_set(out) == made and len(made.items) == 3 * 2
+    assert read_set(out) == made and len(made.items) == 3 * 2 and made.kind == "moving"
+    assert {item.settings["begins"] for item in made.items} == {0, 180}
     shown = []
     for item in made.items:
         assert item.settings["passing"] == [0, 6] and "rotation" not in item.settings

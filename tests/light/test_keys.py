@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,11 @@ def test_key_lights_are_known_again_by_how_the_light_stands_not_how_bright_it_is
     light = still(lamp())
     labels = found(lamp()).labels
     assert keys.are_of(labels, light) and keys.are_of(labels, light.scaled(7.0))
+    assert keys.are_of(labels, light.scaled(np.array([1.0, 0.2, 3.0])))
+    flickers = Environment((Layer(lamp(around=0.0), np.array([[1.0] * 3, [0.1] * 3]), np.zeros(1)),
+                            Layer(np.full((H, 2 * H, 3), 0.1, np.float32), np.ones((1, 3)), np.zeros(1))))
+    late = Environment((replace(flickers.layers[0], gain=flickers.layers[0].gain[1:]), flickers.layers[1]))
+    assert keys.are_of(keys.find(flickers).labels, late)
     assert not keys.are_of(labels, light.turned(0.5))
     assert not keys.are_of(labels, still(np.ones((H, 2 * H, 3), np.float32)))
 

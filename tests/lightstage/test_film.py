@@ -81,5 +81,14 @@ def test_frames_that_show_nobody_are_empty_and_a_take_that_never_shows_anybody_i
     assert [bool(alpha.any()) for alpha in taken.alpha] == [True, False, True]
     shown = relight(taken, np.ones((96, 3), np.float32))
     assert shown[0].any() and not shown[1].any() and shown[2].any()
-    with pytest.raises(InputError, match="nobody is seen in any frame"):
+    with pytest.raises(InputError, match="nobody is seen in any of the 3 frames of none"):
         film(filmed(replace(far, vertices=far.vertices + 9), frames=3), "none", (24, 24), config=FEW)
+
+
+def test_who_is_seen_between_the_frames_that_are_learned_from_is_filmed():
+    brief = ball(material(), frames=12, rings=12)
+    away = np.full((12, 1, 3), 9, np.float32)
+    away[7] = 0  # learned from are frames 0, 3, 6, 8 and 11
+    taken = film(filmed(replace(brief, vertices=brief.vertices + away), frames=12), "one", (24, 24), config=FEW)
+    assert np.flatnonzero(taken.alpha.any((1, 2))).tolist() == [7]
+    assert relight(taken, np.ones((96, 3), np.float32))[7].any()
