@@ -93,13 +93,18 @@ def speed(seeds: list[int], frames: int = 5, whole: int = 24) -> None:
     """
     keep_memory()
     film(perform(seeds[0], 1), "one", (16, 16))
+    studio = np.full((basis.HEIGHT, 2 * basis.HEIGHT, 3), 0.01, np.float32)
+    studio[30:40, 20:40] = 100
+    found = keys.find(environment.still(studio))
+    assert found is not None
     each = []
     for seed in seeds:
         person.cache_clear()
         marks = [time.process_time()]
         performance = perform(seed, whole)
         marks.append(time.process_time())
-        seen = [transfer(performance, round(t), (256, 256)) for t in np.linspace(0, whole - 1, frames)]
+        chosen = np.linspace(0, whole - 1, frames).round().astype(int)
+        seen = [transfer(performance, t, (256, 256)) for t in chosen]
         marks.append(time.process_time())
         encoder = Encoder(seen)
         marks.append(time.process_time())
@@ -107,21 +112,15 @@ def speed(seeds: list[int], frames: int = 5, whole: int = 24) -> None:
             encoder.encode(frame)
         marks.append(time.process_time())
         spent = np.diff(marks) / [whole, frames, whole, frames]
-        each.append(spent.sum())
+        start = time.process_time()
+        for t in chosen:
+            transfer(performance, t, (256, 256), keys=found.beams)
+        lit = (time.process_time() - start) / frames
+        each.append((spent.sum(), spent.sum() - spent[1] + lit))
         print(f"{seed}: a frame of 256 pixels {spent.sum():.2f} s: person {spent[0]:.2f}, transfer {spent[1]:.2f}, "
-              f"learning {spent[2]:.2f}, coding {spent[3]:.2f} (of a take of {whole} frames)", flush=True)
-    print(f"mean of {len(each)} people {np.mean(each):.2f} s")
-    studio = np.full((basis.HEIGHT, 2 * basis.HEIGHT, 3), 0.01, np.float32)
-    studio[30:40, 20:40] = 100
-    found = keys.find(environment.still(studio))
-    assert found is not None
-    for seed in seeds:
-        performance, spent = perform(seed, 1), []
-        for beams in (None, found.beams):
-            start = time.process_time()
-            transfer(performance, 0, (256, 256), keys=beams)
-            spent.append(time.process_time() - start)
-        print(f"{seed}: transfer {spent[0]:.2f} s, with {found.labels.max()} beams of a lamp {spent[1]:.2f} s")
+              f"learning {spent[2]:.2f}, coding {spent[3]:.2f} (of a take of {whole} frames); filmed for a lamp, "
+              f"{found.labels.max()} beams: {each[-1][1]:.2f} s, transfer {lit:.2f}", flush=True)
+    print(f"mean of {len(each)} people {np.mean(each, 0)[0]:.2f} s, for a lamp {np.mean(each, 0)[1]:.2f} s")
     taken = film(perform(seeds[0], 8), "one", (128, 128))
     light = basis.project(np.random.default_rng(0).random((128, 256, 3), np.float32))
     for name, given in (("still", light), ("moving", np.tile(light, (8, 1, 1)))):
