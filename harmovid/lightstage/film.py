@@ -9,7 +9,7 @@ import numpy as np
 from harmovid.errors import InputError
 from harmovid.light import keys
 from harmovid.light.environment import Environment
-from harmovid.lightstage.buffers import Buffers, Encoder, Filmed
+from harmovid.lightstage.buffers import Buffers, Encoder, Filmed, Transfer
 from harmovid.lightstage.radiance import StageConfig, transfer
 from harmovid.lightstage.scene import Performance
 
@@ -35,18 +35,22 @@ def film(performance: Performance, name: str, size: tuple[int, int], *, seed: in
     learned = sorted({round(t) for t in np.linspace(0, count - 1, min(count, _LEARNED))})
     found = keys.find(light) if light is not None else None
     beams = found.beams if found else None
-    known = {t: transfer(performance, t, size, config, beams) for t in learned}
-    for t in range(count) if not any(len(frame.place) for frame in known.values()) else ():
-        known[t] = known.get(t) or transfer(performance, t, size, config, beams)
-        if len(known[t].place):
-            break
-    else:
-        if not any(len(frame.place) for frame in known.values()):
+
+    def filmed(t: int) -> Transfer:
+        return transfer(performance, t, size, config, beams)
+
+    known = {t: filmed(t) for t in learned}
+    if not any(len(frame.place) for frame in known.values()):
+        for t in range(count):  # somebody may pass in between
+            known[t] = known.get(t) or filmed(t)
+            if len(known[t].place):
+                break
+        else:
             raise InputError(f"nobody is seen in any of the {count} frames of {name}; let the camera see them")
     encoder = Encoder(known.values())
     frames = []
     for t in range(count):
-        frame = known.pop(t, None) or transfer(performance, t, size, config, beams)
+        frame = known.pop(t, None) or filmed(t)
         frames.append((frame.alpha, frame.place, encoder.encode(frame)))
         progress(t + 1, count)
     rate, camera = performance.rate, performance.camera
