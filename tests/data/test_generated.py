@@ -58,7 +58,7 @@ def test_clips_are_made_once_and_drawn_from(tmp_path: Path) -> None:
     clip = io.open_clip(out / "clip-000001.mp4")
     assert (clip.frames, clip.width, clip.height, clip.rate) == (5, 24, 16, 8)
     source = Pictures(out)
-    assert source.told == ("clip-000000.mp4", "clip-000001.mp4", "clip-000002.mp4")
+    assert [name.split(",")[0] for name in source.told] == [f"clip-00000{n}.mp4" for n in range(3)]
     shown = source.draw(9, 24.0, (12, 12), np.random.default_rng(0))
     colours = [np.random.default_rng(seed).random(3) for _, seed in painter.asked]
     assert min(np.abs(shown.pictures.mean((0, 1, 2)) - colour).max() for colour in colours) < 0.03
