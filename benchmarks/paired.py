@@ -29,8 +29,8 @@ from harmovid.evaluate.testsets import Item, read_set
 def figures(results: Path, names: Sequence[str], items: Sequence[Item], column: str) -> dict[str, float]:
     """By item, the mean of a measure over methods, of the items for which all have it."""
     rows = [{row["clip"]: row for row in read_rows(results / name / "report.jsonl")} for name in names]
-    names_ = {item.name: unicodedata.normalize("NFC", item.name) for item in items}  # as scores have them
-    return {item: float(np.mean([of[name][column] for of in rows])) for item, name in names_.items()
+    scored = {item.name: unicodedata.normalize("NFC", item.name) for item in items}  # names as reports have them
+    return {item: float(np.mean([of[name][column] for of in rows])) for item, name in scored.items()
             if all(of.get(name, {}).get(column) is not None for of in rows)}
 
 

@@ -208,8 +208,8 @@ def main() -> None:
     both, spread, wanted = (np.einsum("ptc,ptc->p", a, b).reshape(len(everything), -1).sum(1)
                             for a, b in ((each[0], each[1]), (each[0], each[0]), (each[1], each[1])))
     drawn = np.random.default_rng(0).integers(len(everything), size=(4000, len(everything)))
-    way, sure = light_direction(*pairs), np.quantile(
-        both[drawn].sum(1) / np.sqrt(spread[drawn].sum(1) * wanted[drawn].sum(1)), [0.025, 0.975])
+    way = light_direction(*pairs)
+    sure = np.quantile(both[drawn].sum(1) / np.sqrt(spread[drawn].sum(1) * wanted[drawn].sum(1)), [0.025, 0.975])
     print(f"| learned from all other maps | {len(everything)} | {way.correlation:.2f} [{sure[0]:.2f}, {sure[1]:.2f}] | "
           f"{way.slope:.2f} |")
     for name, some in (("all", everything), ("test", maps["test"])):

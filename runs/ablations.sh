@@ -22,7 +22,8 @@ HARMOVID=${HARMOVID:-.venv/bin/harmovid}
 RUN=$(basename "$OUT")
 
 if [[ ${SMALL:-} == 1 ]]; then
-  SEEDS=${SEEDS:-0} MORE=${MORE:-0} STEPS=${STEPS:-8} ITEMS=${ITEMS:-1} FULL=${FULL:-1} BAD=${BAD:-1} WINDOW=${WINDOW:-9}
+  SEEDS=${SEEDS:-0} MORE=${MORE:-0} STEPS=${STEPS:-8} ITEMS=${ITEMS:-1} FULL=${FULL:-1} BAD=${BAD:-1}
+  WINDOW=${WINDOW:-9}
   LENGTHS='[[1, 8, 0.5, 4096], [9, 2, 0.5, 4096]]'
   QUICK=(--quick)
 else
@@ -82,7 +83,8 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # Each job is a process group of its own, so that all of it ends with the script: a job that lived on would write into
 # the folders of the next run.
 trap 'for job in $(jobs -rp); do kill -- "-$job" 2> /dev/null || true; done' EXIT
-for there in "$SHARDS" "$METHOD"/{pairs,refined}{,-held} "$METHOD"/{harmoim,deflicker}/model "$METHOD"/sets/{lut,masks}; do
+for there in "$SHARDS" "$METHOD"/{pairs,refined}{,-held} "$METHOD"/{harmoim,deflicker}/model \
+  "$METHOD"/sets/{lut,masks}; do
   if [[ ! -d $there ]]; then
     echo "there is no $there, which comes last or beside every arm; run runs/method.sh first" >&2
     exit 2

@@ -63,6 +63,7 @@ export OMP_NUM_THREADS=1
 "$HARMOVID" data lightstage --count 420 --frames 1 --hdri "$HDRI" --out "$OUT/stage" --processes "$PROCESSES"
 "$HARMOVID" data shards "$OUT/stage" --out "$OUT/shards" --lights 10 --processes "$PROCESSES"
 "$HARMOVID" data shards "$DATA" --out "$OUT/shards" --split train --split validation --processes "$PROCESSES"
-"$HARMOVID" train tone --preset "$PRESET" --data "$OUT/shards" --out "$OUT/tone" --device "$DEVICE" --resume "${SOURCES[@]}" "${TONE[@]}"
-"$HARMOVID" train harmoim --preset "$PRESET" --device "$DEVICE" --data "$OUT/shards" --codec "$START" --tone "$OUT/tone/model" --init "$START" \
-  --out "$OUT/net" --resume "${HARMOIM[@]}"
+"$HARMOVID" train tone --preset "$PRESET" --data "$OUT/shards" --out "$OUT/tone" --device "$DEVICE" --resume \
+  "${SOURCES[@]}" "${TONE[@]}"
+"$HARMOVID" train harmoim --preset "$PRESET" --data "$OUT/shards" --codec "$START" --tone "$OUT/tone/model" \
+  --init "$START" --out "$OUT/net" --device "$DEVICE" --resume "${HARMOIM[@]}"

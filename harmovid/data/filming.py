@@ -126,10 +126,10 @@ def film_takes(out: Path, filming: Filming, *, hdri: Path | None = None, process
                               "with, or another --out")
     maps = _copy_maps(hdri, out) if hdri is not None else 0
     for split in ("train", "validation"):
+        if stale := own_light(out / split):
+            stale.unlink()  # of a run that filmed nothing, or this one
         if filming.light:
             _copy(filming.light, out / split / f"{OWN}{filming.light.suffix}")
-        elif stale := own_light(out / split):
-            stale.unlink()  # of a run that filmed nothing
     for n, _ in enumerate(workers.each(partial(_film, filming=filming, perform=perform), todo, processes), 1):
         progress("film", n, len(todo))
     made = {path for path, _ in todo}
@@ -208,7 +208,7 @@ def write_sheet(takes: list[Path], path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """A file, whole or not at all."""
-    partial = target.with_name(target.name + ".part")
+    partial = target.with_name(f".{target.name}.part")
     shutil.copyfile(source, partial)
     partial.replace(target)
 

@@ -117,7 +117,7 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, split: str = "t
         progress("path tracing", number, total)
     places = {clip.name: out / "clips" / f"{clip.name}.npz" for clip in plan}
     stills = {clip.name: out / ("sources" if moving else "clips") / f"{clip.name}.npz" for clip in sources}
-    by_name = {clip.name: clip for clip in plan}
+    by_name = {clip.name: clip for clip in plan}  # each map begins unturned, so sources are among them
     if begun is None:
         cameras = {_who(clip): _load(places[clip.name])[1] for clip in plan}
         begun = replace(wanted, items=tuple(
@@ -125,10 +125,9 @@ def path_set(hdri: Path, out: Path, limit: int | None = None, *, split: str = "t
         config.save(begun, out / MANIFEST)
 
     def make(item: Item) -> float:
-        clip, still = by_name[item.name], item.settings["source"]
-        target = _filmed(places[item.name], maps[clip.map], clip.turn, SPIN if moving else 0.0)
-        seen = next(source for source in sources if source.name == still)
-        source = _filmed(stills[still], maps[seen.map], seen.turn)
+        clip, still = by_name[item.name], by_name[item.settings["source"]]
+        target = _filmed(places[clip.name], maps[clip.map], clip.turn, SPIN if moving else 0.0)
+        source = _filmed(stills[still.name], maps[still.map], still.turn)
         rate = _load(places[item.name])[2]
         shown = {"truth": target.composite, "background": target.background, "mask": target.alpha,
                  "foreground": source.composite}

@@ -33,8 +33,9 @@ _NARROW = 0.5  # how far samples reach, in hills: light put on the cells is blur
 class Basis:
     """Cells of the sphere.
 
-    directions: (N, 3), unit vectors. solid: (N,) steradians, sum 4π. samples: (J, N, 3), J sets of directions, each
-    with one in every cell, spread as its hill but half as far. radius: (N,) about how far a cell reaches, radians.
+    directions: (N, 3), unit vectors. solid: (N,) steradians; of even cells their sum is 4π, each beam counts as BEAM.
+    samples: (J, N, 3), J sets of directions, each with one in every cell: of an even one spread as its hill but half as
+    far, of a beam as its light. radius: (N,) about how far a cell reaches, radians.
     """
 
     directions: np.ndarray

@@ -155,7 +155,8 @@ class Encoder:
 
     def pack(self, info: Filmed, frames: Sequence[tuple[np.ndarray, np.ndarray, Coded]],
              keys: np.ndarray | None = None) -> Buffers:
-        """Buffers of a whole performance; of each frame its alpha, its places and what `encode` gave."""
+        """Buffers of a whole performance; of each frame its alpha, its places and what `encode` gave; `keys` as there.
+        """
         alpha = np.stack([np.rint(a * 255).astype(np.uint8) for a, _, _ in frames])
         size = alpha[0].size
         clusters = np.concatenate([coded[0] for _, _, coded in frames])
